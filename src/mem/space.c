@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include "mem/space.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/macros.h"
+#include "mem/sigbus.h"
+
+struct region {
+        struct region_spec spec;
+        char *host;       /* of spec.start */
+        void *map;        /* owned mapping; begins at a page boundary at or below host */
+        size_t map_bytes;
+        int sigbus_handle;
+};
+
+struct space {
+        struct region regions[SPACE_REGIONS_MAX]; /* sorted by start */
+        size_t n_regions;
+        atomic_bool damaged;
+
+        void *log_map; /* owned */
+        size_t log_map_bytes;
+        _Atomic uint8_t *log; /* in log_map; NULL: no log */
+        uint64_t n_log_pages;
+        int log_sigbus_handle;
+};
+
+int space_new(struct space **ret)
+{
+        struct space *s = calloc(1, sizeof(*s));
+
+        if (!s)
+                return -ENOMEM;
+        *ret = s;
+        return 0;
+}
+
+struct space *space_free(struct space *s)
+{
+        if (!s)
+                return NULL;
+        space_clear(s);
+        (void) space_set_log(s, -1, 0, 0);
+        free(s);
+        return NULL;
+}
+
+/* Maps [offset, offset + size) of fd, which need not be aligned, and guards it against a shrinking file. */
+static int map_file(int fd, uint64_t offset, uint64_t size, atomic_bool *damaged, void **ret_map, size_t *ret_map_bytes,
+                    char **ret_host, int *ret_handle)
+{
+        uint64_t page = (uint64_t) sysconf(_SC_PAGESIZE);
+        uint64_t slack = offset & (page - 1), end;
+        struct stat st;
+        void *map;
+        int handle;
+
+        if (size == 0 || add_overflows(offset, size, &end) || size > SIZE_MAX - page || end > INT64_MAX)
+                return -EINVAL;
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        if (end > (uint64_t) st.st_size)
+                return -EINVAL;
+
+        map = mmap(NULL, size + slack, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, (off_t) (offset - slack));
+        if (map == MAP_FAILED)
+                return -errno;
+        (void) madvise(map, size + slack, MADV_DONTDUMP);
+        handle = sigbus_register(map, size + slack, damaged);
+        if (handle < 0) {
+                (void) munmap(map, size + slack);
+                return handle;
+        }
+        *ret_map = map;
+        *ret_map_bytes = size + slack;
+        *ret_host = (char *) map + slack;
+        *ret_handle = handle;
+        return 0;
+}
+
+static void region_unmap(struct region *region)
+{
+        sigbus_unregister(region->sigbus_handle);
+        (void) munmap(region->map, region->map_bytes);
+}
+
+static bool overlap(uint64_t a, uint64_t n_a, uint64_t b, uint64_t n_b)
+{
+        return a < b ? n_a > b - a : n_b > a - b;
+}
+
+int space_add(struct space *s, const struct region_spec *spec, int fd)
+{
+        struct region region = { .spec = *spec };
+        uint64_t end;
+        size_t at = 0;
+        int r;
+
+        if (spec->size_bytes == 0 || add_overflows(spec->start, spec->size_bytes, &end) ||
+            add_overflows(spec->user_address, spec->size_bytes, &end))
+                return -EINVAL;
+        for (size_t i = 0; i < s->n_regions; i++) {
+                const struct region_spec *other = &s->regions[i].spec;
+
+                if (overlap(spec->start, spec->size_bytes, other->start, other->size_bytes) ||
+                    overlap(spec->user_address, spec->size_bytes, other->user_address, other->size_bytes))
+                        return -EEXIST;
+                if (other->start < spec->start)
+                        at = i + 1;
+        }
+        if (s->n_regions == SPACE_REGIONS_MAX)
+                return -ENOSPC;
+
+        r = map_file(fd, spec->fd_offset_bytes, spec->size_bytes, &s->damaged, &region.map, &region.map_bytes, &region.host,
+                     &region.sigbus_handle);
+        if (r < 0)
+                return r;
+        for (size_t i = s->n_regions; i > at; i--)
+                s->regions[i] = s->regions[i - 1];
+        s->regions[at] = region;
+        s->n_regions++;
+        return 0;
+}
+
+int space_remove(struct space *s, const struct region_spec *spec)
+{
+        for (size_t i = 0; i < s->n_regions; i++) {
+                const struct region_spec *other = &s->regions[i].spec;
+
+                if (other->start != spec->start || other->size_bytes != spec->size_bytes ||
+                    other->user_address != spec->user_address)
+                        continue;
+                region_unmap(&s->regions[i]);
+                s->n_regions--;
+                for (size_t k = i; k < s->n_regions; k++)
+                        s->regions[k] = s->regions[k + 1];
+                return 0;
+        }
+        return -ENOENT;
+}
+
+void space_clear(struct space *s)
+{
+        for (size_t i = 0; i < s->n_regions; i++)
+                region_unmap(&s->regions[i]);
+        s->n_regions = 0;
+        atomic_store(&s->damaged, false);
+}
+
+size_t space_n_regions(const struct space *s)
+{
+        return s->n_regions;
+}
+
+/* The region that holds an address, or NULL. Few regions: a walk costs less than a search. */
+static inline const struct region *find(const struct space *s, gpa_t at)
+{
+        for (size_t i = 0; i < s->n_regions; i++)
+                if (at - s->regions[i].spec.start < s->regions[i].spec.size_bytes)
+                        return &s->regions[i];
+        return NULL;
+}
+
+int space_iov(const struct space *s, gpa_t start, uint64_t len_bytes, struct iovec *iov, size_t n_max)
+{
+        size_t n = 0;
+
+        while (len_bytes > 0) {
+                const struct region *region = find(s, start);
+                uint64_t offset, piece;
+
+                if (!region)
+                        return -EBADMSG;
+                if (n == n_max)
+                        return -E2BIG;
+                offset = start - region->spec.start;
+                piece = MIN(len_bytes, region->spec.size_bytes - offset);
+                iov[n++] = (struct iovec) { region->host + offset, piece };
+                len_bytes -= piece;
+                /* The last region may end at 2^64: then an address that wraps to 0 must not be followed. */
+                if (add_overflows(start, piece, &start) && len_bytes > 0)
+                        return -EBADMSG;
+        }
+        return (int) n;
+}
+
+void *space_pointer(const struct space *s, gpa_t start, uint64_t len_bytes, size_t align)
+{
+        struct iovec iov;
+
+        if (space_iov(s, start, len_bytes, &iov, 1) != 1 || ((uintptr_t) iov.iov_base & (align - 1)) != 0)
+                return NULL;
+        return iov.iov_base;
+}
+
+int space_from_user(const struct space *s, uint64_t user_address, gpa_t *ret)
+{
+        for (size_t i = 0; i < s->n_regions; i++) {
+                const struct region_spec *spec = &s->regions[i].spec;
+
+                if (user_address - spec->user_address < spec->size_bytes) {
+                        *ret = spec->start + (user_address - spec->user_address);
+                        return 0;
+                }
+        }
+        return -EBADMSG;
+}
+
+int space_from_pointer(const struct space *s, const void *pointer, gpa_t *ret)
+{
+        for (size_t i = 0; i < s->n_regions; i++) {
+                uintptr_t offset = (uintptr_t) pointer - (uintptr_t) s->regions[i].host;
+
+                if (offset < s->regions[i].spec.size_bytes) {
+                        *ret = s->regions[i].spec.start + offset;
+                        return 0;
+                }
+        }
+        return -ENOENT;
+}
+
+int space_set_log(struct space *s, int fd, uint64_t offset_bytes, uint64_t size_bytes)
+{
+        size_t map_bytes = 0;
+        void *map = NULL;
+        char *log = NULL;
+        int r, handle = -1;
+
+        if (fd >= 0) {
+                r = map_file(fd, offset_bytes, size_bytes, &s->damaged, &map, &map_bytes, &log, &handle);
+                if (r < 0)
+                        return r;
+        }
+        if (s->log) {
+                sigbus_unregister(s->log_sigbus_handle);
+                (void) munmap(s->log_map, s->log_map_bytes);
+        }
+        s->log_map = map;
+        s->log_map_bytes = map_bytes;
+        s->log = (_Atomic uint8_t *) log;
+        s->n_log_pages = size_bytes > UINT64_MAX / 8 ? UINT64_MAX : size_bytes * 8;
+        s->log_sigbus_handle = handle;
+        return 0;
+}
+
+bool space_logs(const struct space *s)
+{
+        return s->log != NULL;
+}
+
+void space_mark_dirty(struct space *s, gpa_t start, uint64_t len_bytes)
+{
+        uint64_t first = start / SPACE_LOG_PAGE_BYTES, last;
+
+        if (!s->log || len_bytes == 0)
+                return;
+        last = (start + MIN(len_bytes - 1, UINT64_MAX - start)) / SPACE_LOG_PAGE_BYTES;
+        for (uint64_t page = first; page <= last && page < s->n_log_pages; page++)
+                atomic_fetch_or(&s->log[page / 8], (uint8_t) (1U << (page % 8)));
+}
+
+bool space_damaged(const struct space *s)
+{
+        return atomic_load_explicit(&s->damaged, memory_order_relaxed);
+}
