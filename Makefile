@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MPL-2.0
+#
+# A thin front of meson and the project's tools; "make help" lists what it does.
+
+BUILD ?= build
+PREFIX ?= /usr/local
+DESTDIR ?=
+TESTARGS ?=
+JSON ?=
+FUZZ_SECONDS ?= 60
+MESON_SETUP ?=
+
+export DESTDIR
+
+.PHONY: all setup demo test check bench fuzz install clean help
+
+all: $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	@tools/setup --check --group build || { echo "make: tools/setup installs what is missing"; exit 1; }
+	@meson setup $(BUILD) --prefix $(PREFIX) $(MESON_SETUP)
+
+setup:
+	@tools/setup --check || tools/setup --yes
+
+demo:
+	@tools/setup --check --group build --group guest || tools/setup --yes --group build --group guest
+	@$(MAKE) --no-print-directory all
+	@guests/build base pair --out $(BUILD)/guests
+	@examples/pair/demo --build $(BUILD)
+
+# Guest images come from the Debian mirror: without it, the guest rung says what it skips.
+test check: all
+	@tools/setup --check --group build --group guest || { echo "make: tools/setup installs what is missing"; exit 1; }
+	@guests/build base test --out $(BUILD)/guests || echo "make: no guest images, so the guest rung will be skipped"
+	@guests/build base test --arch arm64 --out $(BUILD)/guests || echo "make: no arm64 guest images, their tests will be skipped"
+	@tools/run-tests $(BUILD) $(TESTARGS)
+
+bench:
+	@tools/setup --check || { echo "make: tools/setup installs what is missing"; exit 1; }
+	@$(MAKE) --no-print-directory all BUILD=build-bench MESON_SETUP=--buildtype=release
+	@bench/run --build build-bench $(if $(JSON),--json $(JSON))
+
+fuzz:
+	@CC=clang $(MAKE) --no-print-directory all BUILD=build-fuzz \
+		MESON_SETUP="-Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false"
+	@tools/run-fuzz build-fuzz $(FUZZ_SECONDS)
+
+install: all
+	@meson install -C $(BUILD) --no-rebuild
+
+clean:
+	@rm -rf build build-*
+
+help:
+	@echo "make            build into $(BUILD)"
+	@echo "make setup      install the Debian packages that are missing (asks for root)"
+	@echo "make demo       two guests that share devices, end to end: installs, builds, runs"
+	@echo "make test       unit, fuzz corpora, driver and guest rungs; TESTARGS='--suite unit' for a part"
+	@echo "make bench      ratios against peers; JSON=FILE writes them to a file as well"
+	@echo "make fuzz       every fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS) seconds"
+	@echo "make install    to PREFIX=$(PREFIX) below DESTDIR=$(DESTDIR)"
+	@echo "make clean      remove all build folders"
+	@echo "Variables: BUILD=$(BUILD), MESON_SETUP=arguments of the first 'meson setup', CC"
