@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Builds one recipe into its output folder, or finds that it is up to date.
+
+A folder's manifest.json says what went in: a fingerprint of the recipe, its files, the builder and of
+the recipe that boots it, and the versions of all packages. If the fingerprint still fits, nothing is
+done and no network is used; newer packages on the mirror are taken with `force`. A folder is replaced
+as a whole, so an interrupted build leaves the previous one.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+
+from . import BuildError, image, sources, tree
+from .aptroot import AptRoot
+from .kernel import Kernel
+from .recipe import Recipe
+
+KERNEL, INITRD = "vmlinuz", "initrd.img"
+
+
+def build(name, arch, out, say, force=False):
+    """Builds recipe `name`; returns its output folder."""
+    recipe = Recipe(name)
+    target = pathlib.Path(out) / ("%s-%s" % (name, arch))
+    boot = Recipe(recipe.boot) if recipe.boot else None
+    key = recipe.fingerprint(arch, sources.kernel_suite(), boot.fingerprint() if boot else "")
+    if not force and _current(target, key):
+        return target
+
+    def note(text):
+        say("%s-%s: %s" % (name, arch, text))
+
+    if boot:
+        boot_folder = build(boot.name, arch, out, say, force)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    work = pathlib.Path(tempfile.mkdtemp(prefix=".%s-" % target.name, dir=target.parent))
+    try:
+        result = work / "result"
+        result.mkdir()
+        apt = AptRoot(arch, note)
+        note("resolving packages")
+        packages = [p for p in apt.resolve(recipe.packages) if recipe.takes(p.name)] if recipe.packages else []
+        kernel_package = apt.kernel_package("%s-%s" % ((boot or recipe).kernel, arch), sources.kernel_suite())
+        debs = apt.download(packages + [kernel_package])
+
+        note("unpacking %d packages" % len(debs))
+        root = _populate(recipe, work, [debs[p] for p in packages])
+        kernel = None
+        if not boot or recipe.modules:
+            tree.unpack(debs[kernel_package], work)
+            kernel = Kernel(work)
+            _add_modules(recipe, boot, kernel, root)
+
+        if boot:
+            _link(boot_folder / KERNEL, result / KERNEL)
+            _link(boot_folder / INITRD, result / INITRD)
+        else:
+            (result / KERNEL).write_bytes(kernel.image(arch))
+        file = {"initramfs": INITRD, "squashfs": "root.squashfs", "ext4": "root.ext4"}[recipe.kind]
+        note("writing %s" % file)
+        if recipe.kind == "initramfs":
+            image.write_initramfs(root, result / file, recipe.compression)
+        elif recipe.kind == "squashfs":
+            image.write_squashfs(root, result / file, recipe.compression)
+        else:
+            image.write_ext4(root, result / file, recipe.size_mib, name)
+        _write_manifest(result, recipe, arch, key, packages + [kernel_package])
+        if target.exists():
+            os.rename(target, work / "previous")
+        os.rename(result, target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    note("ready: %s" % ", ".join("%s %.1f MiB" % (f.name, f.stat().st_size / 2**20)
+                                  for f in sorted(target.iterdir()) if f.suffix != ".json"))
+    return target
+
+
+def _populate(recipe, work, debs):
+    """Makes the guest's file system below `work`; returns its folder."""
+    root, unpacked = work / "root", work / "unpacked"
+    tree.prepare(root)
+    if recipe.keep:
+        tree.prepare(unpacked)
+    for deb in debs:
+        tree.unpack(deb, unpacked if recipe.keep else root)
+    if recipe.keep:
+        tree.keep_only(unpacked, root, recipe.keep)
+    if recipe.applets:
+        tree.link_applets(root, recipe.applets)
+    if (recipe.folder / "files").is_dir():
+        tree.copy_files(recipe.folder / "files", root)
+    return root
+
+
+def _add_modules(recipe, boot, kernel, root):
+    """Installs the recipe's modules, less those that the boot recipe's initramfs has loaded."""
+    already = {name[:-len(".ko")] for name, _ in kernel.modules(boot.modules)} if boot else ()
+    tree.install_modules(root, kernel.modules(recipe.modules, already))
+
+
+def _link(source, target):
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy(source, target)
+
+
+def _write_manifest(folder, recipe, arch, key, packages):
+    manifest = {
+        "recipe": recipe.name,
+        "architecture": arch,
+        "input": key,
+        "files": {f.name: f.stat().st_size for f in sorted(folder.iterdir())},
+        "packages": {p.name: {"version": p.version, "sha256": p.sha256} for p in packages},
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+
+
+def _current(folder, key):
+    """Whether the folder holds exactly what `key` gives."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text())
+        return manifest["input"] == key and all((folder / name).stat().st_size == size
+                                                for name, size in manifest["files"].items())
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+__all__ = ["BuildError", "build"]

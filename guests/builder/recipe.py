@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Recipes: `<name>/recipe.json` and the folder `<name>/files` that is copied onto the image."""
+
+import fnmatch
+import hashlib
+import json
+import pathlib
+
+from . import BuildError
+
+FOLDER = pathlib.Path(__file__).resolve().parent.parent
+ARCHES = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
+COMPRESSION = {"initramfs": ("none", "gzip", "lz4", "zstd", "xz"), "squashfs": ("gzip", "lz4", "zstd", "xz"), "ext4": ("none",)}
+
+MEMBERS = {
+    "description": str,   # one line
+    "image": dict,        # {"kind": initramfs|squashfs|ext4, "compression": ..., "size": MiB (ext4)}
+    "boot": str,          # disks: the initramfs recipe whose kernel and initrd start this one
+    "kernel": str,        # initramfs: kernel metapackage without its "-amd64", "-arm64"
+    "modules": list,      # kernel modules, loaded in this order (what they depend on comes by itself)
+    "packages": list,     # Debian packages
+    "without": list,      # patterns of packages that are not taken even if others depend on them
+    "keep": list,         # patterns of files; if given only these and the libraries they need are taken
+    "applets": (str, list),  # links to busybox: "all", or names
+}
+
+
+class Recipe:
+    """A checked recipe; members are attributes, absent ones empty."""
+
+    def __init__(self, name):
+        self.name = name
+        self.folder = FOLDER / name
+        path = self.folder / "recipe.json"
+        if "/" in name or not path.is_file():
+            raise BuildError("no recipe '%s'; there are: %s" % (name, ", ".join(all_names())))
+        try:
+            data = json.loads(path.read_text())
+        except ValueError as error:
+            raise BuildError("%s: %s" % (path, error)) from None
+        if not isinstance(data, dict):
+            raise BuildError("%s: expected an object" % path)
+        for member, value in data.items():
+            if member not in MEMBERS:
+                raise BuildError("%s: unknown member '%s'; known are %s" % (path, member, ", ".join(MEMBERS)))
+            if not isinstance(value, MEMBERS[member]):
+                raise BuildError("%s: member '%s' has the wrong type" % (path, member))
+        self.description = data.get("description", "")
+        self.boot = data.get("boot")
+        self.kernel = data.get("kernel", "linux-image-cloud")
+        self.modules = data.get("modules", [])
+        self.packages = data.get("packages", [])
+        self.without = data.get("without", [])
+        self.keep = data.get("keep", [])
+        self.applets = data.get("applets", [])
+        self._check_image(path, data.get("image", {}))
+
+    def _check_image(self, path, image):
+        self.kind = image.get("kind")
+        if self.kind not in COMPRESSION:
+            raise BuildError("%s: image.kind must be one of %s" % (path, ", ".join(COMPRESSION)))
+        self.compression = image.get("compression", COMPRESSION[self.kind][0])
+        if self.compression not in COMPRESSION[self.kind]:
+            raise BuildError("%s: image.compression of %s must be one of %s" %
+                             (path, self.kind, ", ".join(COMPRESSION[self.kind])))
+        self.size_mib = image.get("size", 0)
+        if self.kind == "ext4" and not (isinstance(self.size_mib, int) and 1 <= self.size_mib <= 4096):
+            raise BuildError("%s: image.size of ext4 must be a number of MiB from 1 to 4096" % path)
+        if (self.boot is None) != (self.kind == "initramfs"):
+            raise BuildError("%s: 'boot' names the initramfs recipe that starts a disk; only disks have it" % path)
+
+    def takes(self, package):
+        """Whether the package of that name is wanted."""
+        return not any(fnmatch.fnmatchcase(package, pattern) for pattern in self.without)
+
+    def fingerprint(self, *more):
+        """Hash over the recipe, its files, this builder and the strings in `more`."""
+        digest = hashlib.sha256()
+        for path in sorted(self.folder.rglob("*")) + sorted((FOLDER / "builder").glob("*.py")):
+            if path.is_file():
+                data = path.read_bytes()
+                digest.update(b"%s %o %d\n" % (path.relative_to(FOLDER).as_posix().encode(),
+                                               path.stat().st_mode & 0o111, len(data)))
+                digest.update(data)
+        digest.update("\0".join(more).encode())
+        return digest.hexdigest()
+
+
+def all_names():
+    """Names of all recipes."""
+    return sorted(path.parent.name for path in FOLDER.glob("*/recipe.json"))
