@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * A plan: what has to run so that a system (or one bundle alone) runs. Pure: nothing is created or opened. The
+ * supervisor carries it out.
+ *
+ *      bundle ─┐                 machines   what a platform brings up
+ *              ├─► plan_new_* ─► servers    `busbar device ...` with the sockets that they serve
+ *      system ─┘                 consoles   where a person finds each console
+ *
+ * The supervisor creates a listening stream socket at each path of a server's `sockets` and gives it to the server as
+ * fd 3, 4, 5 ... in that order. It keeps them open, so that a server that is restarted gets the same ones and a guest
+ * that reconnects meanwhile waits in the queue of the socket instead of being refused.
+ *
+ * Every socket lies in the folder of the one machine that uses it, also those of a shared server.
+ *
+ * Ownership: everything is the plan's own; plan_free() frees all. Immutable.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "platform/machine.h"
+#include "runtime/system.h"
+
+struct bundle;
+
+/* The first fd that a server gets; the rest follow without a gap. */
+#define PLAN_FIRST_FD 3
+
+struct planned_socket {
+        char *path; /* shorter than 108 bytes */
+};
+
+struct planned_server {
+        char *name;    /* "alpha.root", or "network.backbone" for a shared one */
+        char *machine; /* whose it is; NULL: shared by several */
+        char **argv;   /* what follows "busbar": "device", "blk", "--guest", ..., NULL */
+        struct planned_socket *sockets;
+        size_t n_sockets;
+};
+
+struct planned_console {
+        char *device;      /* id in the bundle */
+        char *socket_path; /* where `busbar console` connects: plain bytes both ways */
+        char *log_path;    /* NULL: no log */
+        char *pty_path;    /* symlink to the terminal; NULL: none */
+};
+
+struct planned_machine {
+        struct machine machine;
+        char *bundle_path;
+        char *annotations; /* of the bundle; NULL where absent */
+        enum system_restart restart;
+        size_t *depends_on; /* indices of machines of this plan, each smaller than its own */
+        size_t n_depends_on;
+        struct planned_console *consoles; /* the first is the one that is meant when none is named */
+        size_t n_consoles;
+};
+
+struct plan {
+        struct planned_machine *machines; /* in an order in which they can be started */
+        size_t n_machines;
+        struct planned_server *servers;
+        size_t n_servers;
+};
+
+struct plan_options {
+        const char *run_dir;    /* absolute; the folder of machine X is run_dir/X */
+        const char *id;         /* plan_new_single(): the machine's id; NULL: the bundle's name */
+        const char *platform;   /* plan_new_single(): NULL means "auto" */
+        const char *parameters; /* plan_new_single(): appended to the kernel's command line; NULL: none */
+};
+
+/**
+ * plan_new_single() - a bundle alone: each network that it names is a switch of its own with a user-mode uplink
+ * @ret_error: on failure what is wrong; owned by the caller
+ *
+ * Return: 0; -EINVAL; -ENAMETOOLONG if a socket would not fit into a sockaddr_un; -ENOMEM.
+ */
+int plan_new_single(const struct bundle *b, const struct plan_options *options, struct plan **ret, char **ret_error);
+
+/* The same for all machines of a system, which was loaded with its bundles. */
+int plan_new_system(const struct system *s, const struct plan_options *options, struct plan **ret, char **ret_error);
+
+struct plan *plan_free(struct plan *p);
+
+static inline void plan_freep(struct plan **p)
+{
+        *p = plan_free(*p);
+}
+
+/* The server behind a socket path (machine_device.socket_path), or NULL. */
+const struct planned_server *plan_find_server(const struct plan *p, const char *socket_path);
