@@ -47,9 +47,10 @@ struct platform_ops {
            Owned by the caller. */
         char *(*check)(const struct machine *m);
 
-        /* @m is borrowed until free. Return: 0, or a negative errno with *ret_error (owned by the caller) set. */
-        int (*bring_up)(struct loop *loop, const struct machine *m, const struct platform_events *events, void *data,
-                        struct platform_instance **ret, char **ret_error);
+        /* @m is borrowed until free; @probe is what platform_select() found. Return: 0, or a negative errno with
+           *ret_error (owned by the caller) set. */
+        int (*bring_up)(struct loop *loop, const struct machine *m, const struct platform_probe *probe,
+                        const struct platform_events *events, void *data, struct platform_instance **ret, char **ret_error);
         int (*resume)(struct platform_instance *i);
         int (*pause)(struct platform_instance *i);
         int (*power_down)(struct platform_instance *i); /* asks the guest */
@@ -67,8 +68,10 @@ const struct platform_ops *platform_find(const char *name);
 /**
  * platform_select() - the platform for a machine
  * @name: a platform's name, or "auto": the first usable accelerated one, else the first usable
+ * @ret_probe: what was found out about it, for bring_up()
  * @ret_why: on failure, text that says why not; owned by the caller
  *
  * Return: 0, -ENOENT (no such platform), -ENODEV (none usable).
  */
-int platform_select(const char *name, enum machine_arch arch, const struct platform_ops **ret, char **ret_why);
+int platform_select(const char *name, enum machine_arch arch, const struct platform_ops **ret,
+                    struct platform_probe *ret_probe, char **ret_why);

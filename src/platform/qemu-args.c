@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include "platform/qemu-args.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+/* Slots 0 to 2 and 31 are the board's own on q35; a fixed slot gives a device the same address at every start. */
+#define FIRST_PCI_SLOT 3
+#define PCI_SLOTS 28
+#define MMIO_TRANSPORTS 32
+#define MIB (UINT64_C(1) << 20)
+
+/* How long QEMU waits before it connects again to a server that went away. */
+#define RECONNECT_MS 20
+
+const char *qemu_binary(enum machine_arch arch)
+{
+        return arch == ARCH_AARCH64 ? "qemu-system-aarch64" : "qemu-system-x86_64";
+}
+
+static void add2(struct argv *a, const char *option, const char *value)
+{
+        argv_add(a, option);
+        argv_add(a, value);
+}
+
+static void add_board(struct argv *a, const struct machine *m, const struct qemu_build *build)
+{
+        argv_add(a, "-machine");
+        if (m->arch == ARCH_AARCH64)
+                argv_addf(a, "virt,gic-version=%s,acpi=%s,memory-backend=ram,dump-guest-core=off", build->kvm ? "host" : "3",
+                          m->firmware ? "on" : "off");
+        else
+                argv_addf(a, "q35,usb=off,sata=off,smbus=off,vmport=off,graphics=off,hpet=off,memory-backend=ram,dump-guest-core=off%s",
+                          build->version >= 800 ? ",i8042=off" : "");
+
+        if (build->kvm) {
+                add2(a, "-accel", "kvm");
+                add2(a, "-cpu", "host");
+        } else {
+                add2(a, "-accel", "tcg,thread=multi");
+                add2(a, "-cpu", m->arch == ARCH_AARCH64 ? "cortex-a76" : "max");
+        }
+        argv_add(a, "-smp");
+        argv_addf(a, "%u", m->n_vcpus);
+        argv_add(a, "-m");
+        argv_addf(a, "%lluM", (unsigned long long) (m->memory_bytes / MIB));
+        argv_add(a, "-object");
+        argv_addf(a, "memory-backend-memfd,id=ram,size=%lluM,share=on,seal=on", (unsigned long long) (m->memory_bytes / MIB));
+}
+
+static void add_boot(struct argv *a, const struct machine *m)
+{
+        if (m->firmware) {
+                auto_cleanup(freep) char *path = escape_commas(m->firmware);
+
+                argv_add(a, "-drive");
+                argv_addf(a, "if=pflash,unit=0,format=raw,readonly=on,file=%s", path ? path : "");
+                a->error = path ? a->error : -1;
+        }
+        if (m->kernel)
+                add2(a, "-kernel", m->kernel);
+        if (m->initrd)
+                add2(a, "-initrd", m->initrd);
+        if (m->kernel && m->parameters && *m->parameters)
+                add2(a, "-append", m->parameters);
+}
+
+/* "virtio-net-pci,bus=pcie.0,addr=0x3" or, over MMIO, "virtio-net-device,bus=virtio-mmio-bus.0". */
+static char *device_head(const struct machine_device *d, const char *pci_name, const char *mmio_name, size_t index)
+{
+        char *head = NULL;
+        int n;
+
+        if (d->transport == TRANSPORT_MMIO)
+                /* The last transport comes first in memory; counting down lets the first device be probed first. */
+                n = asprintf(&head, "%s,bus=virtio-mmio-bus.%zu", mmio_name, MMIO_TRANSPORTS - 1 - index);
+        else
+                n = asprintf(&head, "%s,bus=pcie.0,addr=0x%zx", pci_name, index + FIRST_PCI_SLOT);
+        return n < 0 ? NULL : head;
+}
+
+static void add_blk(struct argv *a, const struct machine_device *d, size_t index)
+{
+        auto_cleanup(freep) char *head = device_head(d, "vhost-user-blk-pci", "vhost-user-blk", index);
+
+        argv_add(a, "-device");
+        argv_addf(a, "%s,chardev=c%zu,num-queues=%u,queue-size=%u,packed=%s", head ? head : "", index, d->n_queues,
+                  d->queue_size, d->packed ? "on" : "off");
+}
+
+static void add_net(struct argv *a, const struct machine_device *d, size_t index)
+{
+        auto_cleanup(freep) char *head = device_head(d, "virtio-net-pci", "virtio-net-device", index);
+
+        argv_add(a, "-netdev");
+        argv_addf(a, "vhost-user,id=n%zu,chardev=c%zu,queues=%u", index, index, d->n_queues);
+        argv_add(a, "-device");
+        argv_addf(a, "%s,netdev=n%zu,mac=%02x:%02x:%02x:%02x:%02x:%02x,mq=%s,packed=%s%s", head ? head : "", index,
+                  d->mac[0], d->mac[1], d->mac[2], d->mac[3], d->mac[4], d->mac[5], d->n_queues > 1 ? "on" : "off",
+                  d->packed ? "on" : "off", d->transport == TRANSPORT_PCI ? ",romfile=" : "");
+}
+
+static void add_rng(struct argv *a, const struct machine_device *d, size_t index)
+{
+        auto_cleanup(freep) char *head = device_head(d, "vhost-user-rng-pci", "vhost-user-rng", index);
+
+        argv_add(a, "-device");
+        argv_addf(a, "%s,chardev=c%zu", head ? head : "", index);
+}
+
+/* QEMU has no vhost-user console: its own virtio-console carries the bytes to the console server. */
+static void add_console(struct argv *a, const struct machine_device *d, size_t index)
+{
+        auto_cleanup(freep) char *head = device_head(d, "virtio-serial-pci", "virtio-serial-device", index);
+
+        argv_add(a, "-device");
+        argv_addf(a, "%s,id=s%zu,max_ports=1", head ? head : "", index);
+        argv_add(a, "-device");
+        argv_addf(a, "virtconsole,bus=s%zu.0,chardev=c%zu", index, index);
+}
+
+static void add_device(struct argv *a, const struct machine_device *d, size_t index, const struct qemu_build *build)
+{
+        auto_cleanup(freep) char *path = escape_commas(d->socket_path);
+
+        argv_add(a, "-chardev");
+        /* Before 9.2 the shortest time that can be said is a second. */
+        argv_addf(a, "socket,id=c%zu,path=%s,%s=%u", index, path ? path : "",
+                  build->version >= 902 ? "reconnect-ms" : "reconnect", build->version >= 902 ? RECONNECT_MS : 1);
+        switch (d->type) {
+        case DEVICE_BLK:
+                add_blk(a, d, index);
+                break;
+        case DEVICE_NET:
+                add_net(a, d, index);
+                break;
+        case DEVICE_RNG:
+                add_rng(a, d, index);
+                break;
+        case DEVICE_CONSOLE:
+                add_console(a, d, index);
+                break;
+        }
+}
+
+int qemu_args(const struct machine *m, const struct qemu_build *build, struct argv *ret)
+{
+        auto_cleanup(freep) char *name = escape_commas(m->id);
+        struct argv a = { 0 };
+        int r;
+
+        argv_add(&a, build->binary);
+        add2(&a, "-no-user-config", "-nodefaults");
+        add2(&a, "-display", "none");
+        add2(&a, "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+        argv_add(&a, "-name");
+        argv_addf(&a, "guest=%s", name ? name : "");
+        argv_add(&a, "-S");
+        argv_add(&a, "-chardev");
+        argv_addf(&a, "socket,id=qmp,fd=%d", build->qmp_fd);
+        add2(&a, "-mon", "chardev=qmp,mode=control");
+        add_board(&a, m, build);
+        add_boot(&a, m);
+        for (size_t i = 0; i < m->n_devices; i++)
+                add_device(&a, &m->devices[i], i, build);
+
+        r = argv_error(&a);
+        if (r < 0) {
+                argv_deinit(&a);
+                return r;
+        }
+        *ret = a;
+        return 0;
+}
+
+char *qemu_args_check(const struct machine *m)
+{
+        char *text = NULL;
+        size_t n_text = 0;
+        FILE *out = open_memstream(&text, &n_text);
+
+        if (!out)
+                return NULL;
+        if (m->memory_bytes % MIB != 0)
+                fprintf(out, "memory of %llu bytes is not a whole number of MiB\n", (unsigned long long) m->memory_bytes);
+        if (m->n_devices > PCI_SLOTS)
+                fprintf(out, "%zu devices: there is room for %d\n", m->n_devices, PCI_SLOTS);
+        if (m->device_tree)
+                fprintf(out, "QEMU cannot apply a device tree overlay (hwConfig.deviceTree)\n");
+        for (size_t i = 0; i < m->n_devices; i++) {
+                const struct machine_device *d = &m->devices[i];
+
+                if (d->transport == TRANSPORT_MMIO && m->arch != ARCH_AARCH64)
+                        fprintf(out, "device %s: QEMU's x86 board has no virtio-mmio; use transport pci\n", d->id);
+                if (d->type == DEVICE_CONSOLE && !d->stream)
+                        fprintf(out, "device %s: QEMU cannot attach a vhost-user console, only a stream\n", d->id);
+        }
+        (void) fclose(out);
+        if (text && n_text == 0) {
+                free(text);
+                text = NULL;
+        }
+        return text;
+}

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Life of a QEMU process: started with its vCPUs stopped and its control socket as an inherited descriptor (so
+ * there is no socket file to clean up), driven by QMP, and watched through its pidfd. How the machine ended is
+ * told by the last SHUTDOWN or GUEST_PANICKED event before the process ended.
+ *
+ * QEMU's stderr is read here: each line goes on to the log, the last one is kept to say why QEMU failed.
+ */
+#include "platform/qemu.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/macros.h"
+#include "base/process.h"
+#include "platform/kvm-probe.h"
+#include "platform/qemu-args.h"
+#include "platform/qmp.h"
+
+#define QMP_FD_IN_CHILD 3
+
+struct qemu {
+        struct platform_instance instance;
+        struct loop *loop;
+        const struct machine *machine;
+        struct platform_events events;
+        void *data;
+
+        struct process process;
+        struct qmp *qmp; /* owned */
+        enum machine_end end;
+        bool killed;
+
+        int stderr_fd; /* owned: read end */
+        struct watch stderr_watch;
+        char line[512];
+        size_t n_line;
+        char last_line[512];
+};
+
+static enum machine_arch host_arch(void)
+{
+#if defined(__aarch64__)
+        return ARCH_AARCH64;
+#else
+        return ARCH_X86_64;
+#endif
+}
+
+/* "10.0.2" → 1000; 0 if it is no version. */
+static unsigned version_number(const char *text)
+{
+        unsigned major, minor;
+
+        if (sscanf(text, "%u.%u", &major, &minor) != 2 || major > 999 || minor > 99)
+                return 0;
+        return major * 100 + minor;
+}
+
+/* The version in "QEMU emulator version 10.0.2 (Debian ...)". Return: 0, -ENOENT if the program does not run. */
+static int read_version(const char *binary, char *ret, size_t n)
+{
+        char command[128], line[256] = "";
+        const char *at;
+        FILE *out;
+
+        (void) snprintf(command, sizeof(command), "exec %s --version 2>/dev/null", binary);
+        out = popen(command, "re");
+        if (!out)
+                return -errno;
+        at = fgets(line, sizeof(line), out) ? strstr(line, "version ") : NULL;
+        if (pclose(out) != 0)
+                return -ENOENT;
+        at = at ? at + strlen("version ") : "";
+        (void) snprintf(ret, n, "%.*s", (int) strcspn(at, " \n"), at);
+        return 0;
+}
+
+static int qemu_probe(enum machine_arch arch, struct platform_probe *ret)
+{
+        const char *binary = qemu_binary(arch);
+        struct platform_probe probe = { 0 };
+
+        if (read_version(binary, probe.version, sizeof(probe.version)) < 0) {
+                (void) snprintf(probe.why, sizeof(probe.why), "%s is not installed: `apt install qemu-system-%s`", binary,
+                                arch == ARCH_AARCH64 ? "arm" : "x86");
+        } else if (version_number(probe.version) < QEMU_OLDEST) {
+                (void) snprintf(probe.why, sizeof(probe.why), "QEMU '%s' is too old: 7.2 or later is needed", probe.version);
+        } else {
+                probe.usable = true;
+                if (arch != host_arch())
+                        (void) snprintf(probe.why, sizeof(probe.why), "software emulation: the host is no %s",
+                                        machine_arch_name(arch));
+                else
+                        probe.accelerated = kvm_probe(probe.why, sizeof(probe.why));
+        }
+        *ret = probe;
+        return 0;
+}
+
+/* Tells how it ended once everything of the process is gone. */
+static void on_process_end(struct process *p, int status)
+{
+        struct qemu *q = container_of(p, struct qemu, process);
+        char text[600], how[64];
+
+        q->qmp = qmp_free(q->qmp);
+        if (q->end == END_FAILED && !q->killed)
+                (void) snprintf(text, sizeof(text), "QEMU %s%s%s", process_status_text(status, how, sizeof(how)),
+                                q->last_line[0] ? ": " : "", q->last_line);
+        else
+                text[0] = '\0';
+        q->events.ended(q->data, q->killed ? END_KILLED : q->end, text);
+}
+
+static void take_stderr_line(struct qemu *q)
+{
+        q->line[q->n_line] = '\0';
+        if (q->n_line > 0) {
+                (void) snprintf(q->last_line, sizeof(q->last_line), "%s", q->line);
+                log_info("qemu", "%s", q->line);
+        }
+        q->n_line = 0;
+}
+
+static void on_stderr(struct watch *w, uint32_t events)
+{
+        struct qemu *q = container_of(w, struct qemu, stderr_watch);
+        char buf[512];
+        ssize_t n = read(q->stderr_fd, buf, sizeof(buf));
+
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+                return;
+        for (ssize_t i = 0; i < n; i++) {
+                if (buf[i] == '\n' || q->n_line == sizeof(q->line) - 1)
+                        take_stderr_line(q);
+                if (buf[i] != '\n')
+                        q->line[q->n_line++] = buf[i];
+        }
+        if (n <= 0) {
+                take_stderr_line(q);
+                watch_stop(&q->stderr_watch);
+                fd_close(&q->stderr_fd);
+        }
+}
+
+static void on_qmp_ready(void *data)
+{
+        struct qemu *q = data;
+
+        q->events.ready(q->data);
+}
+
+static void on_qmp_event(const char *name, json_t *event, void *data)
+{
+        struct qemu *q = data;
+        const char *reason = json_string_value(json_object_get(event, "reason"));
+
+        if (strcmp(name, "RESUME") == 0)
+                q->events.running(q->data, true);
+        else if (strcmp(name, "STOP") == 0)
+                q->events.running(q->data, false);
+        else if (strcmp(name, "GUEST_PANICKED") == 0)
+                q->end = END_PANICKED;
+        else if (strcmp(name, "SHUTDOWN") == 0 && q->end != END_PANICKED) {
+                if (reason && strcmp(reason, "guest-panic") == 0)
+                        q->end = END_PANICKED;
+                else if (reason && strcmp(reason, "guest-reset") == 0)
+                        q->end = END_RESET;
+                else
+                        q->end = END_POWERED_OFF;
+        }
+}
+
+static void on_qmp_closed(const char *why, void *data)
+{
+        struct qemu *q = data;
+
+        /* The end of the process is what counts; a QEMU that lives on without its control socket is no use. */
+        log_debug(q->machine->id, "%s", why);
+        if (q->end == END_FAILED)
+                (void) process_signal(&q->process, SIGTERM);
+}
+
+static int start_process(struct qemu *q, char *const *argv, int qmp_peer)
+{
+        auto_cleanup(closep) int read_end = -1;
+        auto_cleanup(closep) int write_end = -1;
+        auto_cleanup(closep) int null_fd = -1;
+        struct process_fd fds[4];
+        int ends[2], r;
+
+        null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+        if (null_fd < 0 || pipe2(ends, O_CLOEXEC) < 0)
+                return -errno;
+        read_end = ends[0];
+        write_end = ends[1];
+        r = fd_set_nonblock(read_end, 1);
+        if (r < 0)
+                return r;
+
+        fds[0] = (struct process_fd) { null_fd, 0 };
+        fds[1] = (struct process_fd) { write_end, 1 };
+        fds[2] = (struct process_fd) { write_end, 2 };
+        fds[3] = (struct process_fd) { qmp_peer, QMP_FD_IN_CHILD };
+        r = process_start(&q->process, q->loop,
+                          &(struct process_spec) { .argv = (const char *const *) argv, .fds = fds, .n_fds = ARRAY_SIZE(fds) },
+                          on_process_end);
+        if (r < 0)
+                return r;
+        q->stderr_fd = take_fd(&read_end);
+        return watch_start(&q->stderr_watch, q->loop, q->stderr_fd, EPOLLIN, on_stderr);
+}
+
+static struct platform_instance *qemu_free(struct platform_instance *instance)
+{
+        struct qemu *q;
+
+        if (!instance)
+                return NULL;
+        q = container_of(instance, struct qemu, instance);
+        process_deinit(&q->process);
+        watch_stop(&q->stderr_watch);
+        closep(&q->stderr_fd);
+        qmp_free(q->qmp);
+        free(q);
+        return NULL;
+}
+
+static int start(struct qemu *q, const struct platform_probe *probe)
+{
+        static const struct qmp_handlers handlers = { on_qmp_ready, on_qmp_event, on_qmp_closed };
+        auto_cleanup(closep) int qmp_ours = -1;
+        auto_cleanup(closep) int qmp_theirs = -1;
+        struct qemu_build build = {
+                .binary = qemu_binary(q->machine->arch),
+                .version = version_number(probe->version),
+                .kvm = probe->accelerated,
+                .qmp_fd = QMP_FD_IN_CHILD,
+        };
+        struct argv argv = { 0 };
+        int ends[2], r;
+
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+                return -errno;
+        qmp_ours = ends[0];
+        qmp_theirs = ends[1];
+        r = qemu_args(q->machine, &build, &argv);
+        if (r < 0)
+                return r;
+        r = start_process(q, argv.items, qmp_theirs);
+        argv_deinit(&argv);
+        if (r < 0)
+                return r;
+        return qmp_new(q->loop, take_fd(&qmp_ours), &handlers, q, &q->qmp);
+}
+
+static int qemu_bring_up(struct loop *loop, const struct machine *m, const struct platform_probe *probe,
+                         const struct platform_events *events, void *data, struct platform_instance **ret,
+                         char **ret_error)
+{
+        struct qemu *q;
+        int r;
+
+        *ret_error = NULL;
+        q = calloc(1, sizeof(*q));
+        if (!q)
+                return -ENOMEM;
+        *q = (struct qemu) { .instance.ops = &qemu_platform, .loop = loop, .machine = m, .events = *events, .data = data,
+                             .end = END_FAILED, .stderr_fd = -1 };
+        r = start(q, probe);
+        if (r < 0) {
+                if (asprintf(ret_error, "QEMU does not start: %s", strerror(-r)) < 0)
+                        *ret_error = NULL;
+                qemu_free(&q->instance);
+                return r;
+        }
+        *ret = &q->instance;
+        return 0;
+}
+
+static int command(struct platform_instance *instance, const char *name)
+{
+        struct qemu *q = container_of(instance, struct qemu, instance);
+
+        return q->qmp ? qmp_command(q->qmp, name, NULL, NULL, NULL) : -ENOTCONN;
+}
+
+static int qemu_resume(struct platform_instance *instance)
+{
+        return command(instance, "cont");
+}
+
+static int qemu_pause(struct platform_instance *instance)
+{
+        return command(instance, "stop");
+}
+
+static int qemu_power_down(struct platform_instance *instance)
+{
+        return command(instance, "system_powerdown");
+}
+
+static int qemu_kill(struct platform_instance *instance)
+{
+        struct qemu *q = container_of(instance, struct qemu, instance);
+
+        q->killed = true;
+        return process_signal(&q->process, SIGKILL);
+}
+
+const struct platform_ops qemu_platform = {
+        .name = "qemu",
+        .probe = qemu_probe,
+        .check = qemu_args_check,
+        .bring_up = qemu_bring_up,
+        .resume = qemu_resume,
+        .pause = qemu_pause,
+        .power_down = qemu_power_down,
+        .kill = qemu_kill,
+        .free = qemu_free,
+};

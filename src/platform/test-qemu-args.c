@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "platform/qemu-args.h"
+
+static struct machine_device devices[] = {
+        { .id = "root", .type = DEVICE_BLK, .socket_path = "/run/a,b/root", .n_queues = 2, .queue_size = 256, .packed = true },
+        { .id = "eth0", .type = DEVICE_NET, .socket_path = "/run/eth0", .n_queues = 1, .mac = { 2, 0, 0, 0, 0, 1 } },
+        { .id = "rng", .type = DEVICE_RNG, .socket_path = "/run/rng" },
+        { .id = "tty", .type = DEVICE_CONSOLE, .socket_path = "/run/tty", .stream = true },
+};
+
+static struct machine machine = {
+        .id = "cluster",
+        .kernel = "/b/vmlinuz",
+        .parameters = "quiet a=1,2",
+        .n_vcpus = 2,
+        .memory_bytes = 256 << 20,
+        .devices = devices,
+        .n_devices = 4,
+};
+
+static bool has(const struct argv *a, const char *option, const char *value)
+{
+        for (size_t i = 0; i + 1 < a->n; i++)
+                if (strcmp(a->items[i], option) == 0 && strcmp(a->items[i + 1], value) == 0)
+                        return true;
+        return false;
+}
+
+static void every_device_is_a_front_end_at_a_fixed_slot(void **state)
+{
+        struct qemu_build build = { .binary = "q", .version = 1000, .qmp_fd = 3 };
+        struct argv a = { 0 };
+
+        assert_int_equal(qemu_args(&machine, &build, &a), 0);
+        assert_true(has(&a, "-chardev", "socket,id=c0,path=/run/a,,b/root,reconnect-ms=20"));
+        assert_true(has(&a, "-device", "vhost-user-blk-pci,bus=pcie.0,addr=0x3,chardev=c0,num-queues=2,queue-size=256,packed=on"));
+        assert_true(has(&a, "-netdev", "vhost-user,id=n1,chardev=c1,queues=1"));
+        assert_true(has(&a, "-device", "virtio-net-pci,bus=pcie.0,addr=0x4,netdev=n1,mac=02:00:00:00:00:01,mq=off,packed=off,romfile="));
+        assert_true(has(&a, "-device", "vhost-user-rng-pci,bus=pcie.0,addr=0x5,chardev=c2"));
+        assert_true(has(&a, "-device", "virtconsole,bus=s3.0,chardev=c3"));
+        assert_true(has(&a, "-append", "quiet a=1,2"));
+        assert_true(has(&a, "-no-user-config", "-nodefaults"));
+        argv_deinit(&a);
+}
+
+static void old_versions_get_the_options_they_know(void **state)
+{
+        struct qemu_build build = { .binary = "q", .version = 702, .qmp_fd = 3 };
+        struct argv a = { 0 };
+
+        assert_int_equal(qemu_args(&machine, &build, &a), 0);
+        assert_true(has(&a, "-chardev", "socket,id=c2,path=/run/rng,reconnect=1"));
+        for (size_t i = 0; i < a.n; i++)
+                assert_null(strstr(a.items[i], "i8042"));
+        argv_deinit(&a);
+}
+
+static void what_cannot_be_attached_is_said_before_the_start(void **state)
+{
+        auto_cleanup(freep) char *fine = qemu_args_check(&machine);
+        auto_cleanup(freep) char *text = NULL;
+        struct machine_device bad[] = {
+                { .id = "disk", .type = DEVICE_BLK, .transport = TRANSPORT_MMIO },
+                { .id = "tty", .type = DEVICE_CONSOLE },
+        };
+        struct machine m = { .memory_bytes = 1000, .devices = bad, .n_devices = 2 };
+
+        assert_null(fine);
+        text = qemu_args_check(&m);
+        assert_non_null(strstr(text, "MiB"));
+        assert_non_null(strstr(text, "disk"));
+        assert_non_null(strstr(text, "tty"));
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(every_device_is_a_front_end_at_a_fixed_slot),
+                cmocka_unit_test(old_versions_get_the_options_they_know),
+                cmocka_unit_test(what_cannot_be_attached_is_said_before_the_start),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
