@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,6 +43,10 @@ struct device_ops {
         int (*queue_start)(struct device *dev, struct queue *q);  /* on the queue's loop, before any pop */
         void (*queue_stop)(struct device *dev, struct queue *q);  /* on the queue's loop: complete or give up all
                                                                      that is in flight; nothing comes later */
+        /* Network devices: the guest moved here, tell the network (its driver cannot). Started; control thread. */
+        int (*announce)(struct device *dev, const uint8_t mac[6]);
+        /* Network devices: the host side's MTU; -EINVAL if it cannot be had. Control thread. */
+        int (*set_mtu)(struct device *dev, uint16_t mtu);
 };
 
 /* What a device tells its transport. Called on any thread. */
@@ -100,6 +105,17 @@ struct device *device_free(struct device *dev);
 int device_config_read(const struct device *dev, size_t offset, void *buf, size_t n);
 int device_config_write(struct device *dev, size_t offset, const void *buf, size_t n);
 size_t device_config_size(const struct device *dev);
+
+/* Return: 0; -EOPNOTSUPP for a device without a network; a negative errno. */
+static inline int device_announce(struct device *dev, const uint8_t mac[6])
+{
+        return dev->ops->announce ? dev->ops->announce(dev, mac) : -EOPNOTSUPP;
+}
+
+static inline int device_set_mtu(struct device *dev, uint16_t mtu)
+{
+        return dev->ops->set_mtu ? dev->ops->set_mtu(dev, mtu) : -EOPNOTSUPP;
+}
 
 /* For device models: the config space changed; the driver is told if a transport is attached. Any thread. */
 void device_config_changed(struct device *dev);
