@@ -4,20 +4,14 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/cleanup.h"
 #include "base/macros.h"
-#include "mem/sigbus.h"
+#include "mem/filemap.h"
 
 struct region {
         struct region_spec spec;
-        char *host;       /* of spec.start */
-        void *map;        /* owned mapping; begins at a page boundary at or below host */
-        size_t map_bytes;
-        int sigbus_handle;
+        char *host; /* of spec.start */
+        struct filemap map;
 };
 
 struct space {
@@ -25,11 +19,9 @@ struct space {
         size_t n_regions;
         atomic_bool damaged;
 
-        void *log_map; /* owned */
-        size_t log_map_bytes;
+        struct filemap log_map;
         _Atomic uint8_t *log; /* in log_map; NULL: no log */
         uint64_t n_log_pages;
-        int log_sigbus_handle;
 };
 
 int space_new(struct space **ret)
@@ -50,45 +42,6 @@ struct space *space_free(struct space *s)
         (void) space_set_log(s, -1, 0, 0);
         free(s);
         return NULL;
-}
-
-/* Maps [offset, offset + size) of fd, which need not be aligned, and guards it against a shrinking file. */
-static int map_file(int fd, uint64_t offset, uint64_t size, atomic_bool *damaged, void **ret_map, size_t *ret_map_bytes,
-                    char **ret_host, int *ret_handle)
-{
-        uint64_t page = (uint64_t) sysconf(_SC_PAGESIZE);
-        uint64_t slack = offset & (page - 1), end;
-        struct stat st;
-        void *map;
-        int handle;
-
-        if (size == 0 || add_overflows(offset, size, &end) || size > SIZE_MAX - page || end > INT64_MAX)
-                return -EINVAL;
-        if (fstat(fd, &st) < 0)
-                return -errno;
-        if (end > (uint64_t) st.st_size)
-                return -EINVAL;
-
-        map = mmap(NULL, size + slack, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, (off_t) (offset - slack));
-        if (map == MAP_FAILED)
-                return -errno;
-        (void) madvise(map, size + slack, MADV_DONTDUMP);
-        handle = sigbus_register(map, size + slack, damaged);
-        if (handle < 0) {
-                (void) munmap(map, size + slack);
-                return handle;
-        }
-        *ret_map = map;
-        *ret_map_bytes = size + slack;
-        *ret_host = (char *) map + slack;
-        *ret_handle = handle;
-        return 0;
-}
-
-static void region_unmap(struct region *region)
-{
-        sigbus_unregister(region->sigbus_handle);
-        (void) munmap(region->map, region->map_bytes);
 }
 
 static bool overlap(uint64_t a, uint64_t n_a, uint64_t b, uint64_t n_b)
@@ -118,10 +71,10 @@ int space_add(struct space *s, const struct region_spec *spec, int fd)
         if (s->n_regions == SPACE_REGIONS_MAX)
                 return -ENOSPC;
 
-        r = map_file(fd, spec->fd_offset_bytes, spec->size_bytes, &s->damaged, &region.map, &region.map_bytes, &region.host,
-                     &region.sigbus_handle);
+        r = filemap_open(fd, spec->fd_offset_bytes, spec->size_bytes, &s->damaged, &region.map);
         if (r < 0)
                 return r;
+        region.host = region.map.start;
         for (size_t i = s->n_regions; i > at; i--)
                 s->regions[i] = s->regions[i - 1];
         s->regions[at] = region;
@@ -137,7 +90,7 @@ int space_remove(struct space *s, const struct region_spec *spec)
                 if (other->start != spec->start || other->size_bytes != spec->size_bytes ||
                     other->user_address != spec->user_address)
                         continue;
-                region_unmap(&s->regions[i]);
+                filemap_close(&s->regions[i].map);
                 s->n_regions--;
                 for (size_t k = i; k < s->n_regions; k++)
                         s->regions[k] = s->regions[k + 1];
@@ -149,7 +102,7 @@ int space_remove(struct space *s, const struct region_spec *spec)
 void space_clear(struct space *s)
 {
         for (size_t i = 0; i < s->n_regions; i++)
-                region_unmap(&s->regions[i]);
+                filemap_close(&s->regions[i].map);
         s->n_regions = 0;
         atomic_store(&s->damaged, false);
 }
@@ -228,25 +181,18 @@ int space_from_pointer(const struct space *s, const void *pointer, gpa_t *ret)
 
 int space_set_log(struct space *s, int fd, uint64_t offset_bytes, uint64_t size_bytes)
 {
-        size_t map_bytes = 0;
-        void *map = NULL;
-        char *log = NULL;
-        int r, handle = -1;
+        struct filemap map = { 0 };
+        int r;
 
         if (fd >= 0) {
-                r = map_file(fd, offset_bytes, size_bytes, &s->damaged, &map, &map_bytes, &log, &handle);
+                r = filemap_open(fd, offset_bytes, size_bytes, &s->damaged, &map);
                 if (r < 0)
                         return r;
         }
-        if (s->log) {
-                sigbus_unregister(s->log_sigbus_handle);
-                (void) munmap(s->log_map, s->log_map_bytes);
-        }
+        filemap_close(&s->log_map);
         s->log_map = map;
-        s->log_map_bytes = map_bytes;
-        s->log = (_Atomic uint8_t *) log;
+        s->log = (_Atomic uint8_t *) map.start;
         s->n_log_pages = size_bytes > UINT64_MAX / 8 ? UINT64_MAX : size_bytes * 8;
-        s->log_sigbus_handle = handle;
         return 0;
 }
 
