@@ -3,16 +3,27 @@
  * Log lines on stderr: `LEVEL subject: text`, one write(2) a line, so that lines of several processes
  * that share a pipe do not mix. Libraries log at debug only; the border (CLI, event dispatch, server)
  * logs once, with the device's or machine's name as subject. What a guest can trigger is limited by a
- * struct ratelimit (ratelimit.h). The level is the only mutable global of the program.
+ * struct ratelimit (ratelimit.h). The level and the log file are the only mutable globals of the program;
+ * both are set before threads start.
  */
 #pragma once
 
 #include <stdarg.h>
+#include <stdbool.h>
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
+
+/**
+ * log_set_file() - send lines to a file besides
+ * @fd: taken; kept open until the end of the process
+ * @json: each line is an object {"level", "msg", "time"}, as container engines expect of a runtime's log
+ *
+ * Errors go to stderr as well, other lines no longer.
+ */
+void log_set_file(int fd, bool json);
 
 /**
  * log_level_from_string() - parse "error", "warning", "info" or "debug"
