@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* The device types, one a line; types.c lists them. */
+#pragma once
+
+struct server_type;
+
