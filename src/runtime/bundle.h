@@ -5,7 +5,8 @@
  * format's reference, schemas/bundle.schema.json its schema.
  *
  * Two steps, so that the text alone can be checked (and fuzzed): bundle_parse() takes the text to a struct whose
- * paths are as written; bundle_load() also finds the files.
+ * paths are as written; bundle_load() also finds the files. What was looked up is not kept open: whoever may write to
+ * the bundle can still replace a file before a server opens it, so a bundle belongs to who runs it.
  *
  * Ownership: every string is the bundle's own; bundle_free() frees all. Immutable after loading.
  */
@@ -23,7 +24,7 @@
 #define BUNDLE_ID_MAX 31
 
 struct bundle_device {
-        char *id; /* unique in the bundle; letters, digits, '-', '_', '.' */
+        char *id; /* unique in the bundle; letters, digits, '-', '_' */
         enum device_type type;
         enum device_transport transport;
         bool packed;
@@ -49,7 +50,7 @@ struct bundle {
         unsigned n_vcpus;
         uint64_t memory_bytes;
         char *kernel, *initrd, *parameters; /* NULL where absent */
-        char *firmware;                     /* NULL where absent; at least one of kernel and firmware is there */
+        char *firmware;                     /* NULL where absent; either this or a kernel is there */
         char *device_tree;                  /* NULL where absent */
         struct bundle_device *devices;      /* `vm.image` comes first, as device "image" */
         size_t n_devices;
@@ -71,7 +72,8 @@ int bundle_parse(const char *file, const char *text, size_t n, struct bundle **r
  * Every file that it names is looked up below the folder by the kernel itself (openat2(2), RESOLVE_BENEATH), must be
  * a regular file and becomes an absolute path without symlinks.
  *
- * Return: 0; -EINVAL with *ret_error set; another negative errno with *ret_error set (-ENOENT: a file is missing).
+ * Return: 0; -EINVAL if something in or named by config.json is wrong, another negative errno if the bundle cannot be read;
+ * both with *ret_error set. -ENOMEM without.
  */
 int bundle_load(const char *path, struct bundle **ret, char **ret_error);
 
