@@ -25,14 +25,14 @@ class Elf:
         return cls(data) if data[:6] == b"\x7fELF\x02\x01" and len(data) >= 64 else None
 
     def needed(self):
-        """File names of the shared objects this one is linked with, and of its loader."""
+        """File names of the shared objects this one is linked with, and the absolute path of its loader."""
         strings = self.sections.get(".dynstr", b"")
         names = []
         for tag, value in struct.iter_unpack("<QQ", self.sections.get(".dynamic", b"")):
             if tag == DT_NEEDED:
                 names.append(strings[value:strings.index(b"\0", value)].decode())
         loader = self.sections.get(".interp", b"").rstrip(b"\0").decode()
-        return names + ([loader.rsplit("/", 1)[1]] if loader else [])
+        return names + ([loader] if loader else [])
 
     def module_info(self, key):
         """Values of `key` in a kernel module's .modinfo, e.g. depends, softdep."""

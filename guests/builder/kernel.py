@@ -33,6 +33,10 @@ class Kernel:
         data = self._image.read_bytes()
         return data if arch == "amd64" else plain_arm64(data)
 
+    def unpacked_image(self, arch):
+        """amd64's vmlinux, which starts a second sooner in software emulation; None where image() is plain."""
+        return plain_amd64(self._image.read_bytes()) if arch == "amd64" else None
+
     def modules(self, names, already=()):
         """[(file name, bytes)] of modules `names` and all they depend on, in an order in which they load.
 
@@ -109,6 +113,22 @@ def plain_arm64(data):
     if data[0x38:0x3C] != ARM64_MAGIC:
         raise BuildError("the arm64 kernel package holds no arm64 Image")
     return data
+
+
+def plain_amd64(data):
+    """The ELF file inside a bzImage (its header is described in Linux' Documentation/arch/x86/boot.rst)."""
+    if data[0x202:0x206] != b"HdrS":
+        raise BuildError("the amd64 kernel package holds no bzImage")
+    offset, size = struct.unpack_from("<II", data, 0x248)
+    start = ((data[0x1F1] or 4) + 1) * 512 + offset
+    payload = data[start:start + size]
+    for magic, unpack in ((b"\x28\xb5\x2f\xfd", _zstd), (b"\xfd7zXZ", lzma.decompress), (b"\x1f\x8b", gzip.decompress)):
+        if payload.startswith(magic):
+            # All but gzip are followed by the unpacked size in four bytes.
+            plain = unpack(payload if unpack is gzip.decompress else payload[:-4])
+            if Elf.of(plain):
+                return plain
+    raise BuildError("the amd64 kernel is packed in a way that this builder cannot unpack")
 
 
 def _zstd(data):

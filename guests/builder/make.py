@@ -18,7 +18,7 @@ from .aptroot import AptRoot
 from .kernel import Kernel
 from .recipe import Recipe
 
-KERNEL, INITRD = "vmlinuz", "initrd.img"
+KERNEL, UNPACKED_KERNEL, INITRD = "vmlinuz", "vmlinux", "initrd.img"
 
 
 def build(name, arch, out, say, force=False):
@@ -55,10 +55,14 @@ def build(name, arch, out, say, force=False):
             _add_modules(recipe, boot, kernel, root)
 
         if boot:
-            _link(boot_folder / KERNEL, result / KERNEL)
-            _link(boot_folder / INITRD, result / INITRD)
+            for file in (KERNEL, UNPACKED_KERNEL, INITRD):
+                if (boot_folder / file).exists():
+                    _link(boot_folder / file, result / file)
         else:
             (result / KERNEL).write_bytes(kernel.image(arch))
+            unpacked = kernel.unpacked_image(arch)
+            if unpacked:
+                (result / UNPACKED_KERNEL).write_bytes(unpacked)
         file = {"initramfs": INITRD, "squashfs": "root.squashfs", "ext4": "root.ext4"}[recipe.kind]
         note("writing %s" % file)
         if recipe.kind == "initramfs":

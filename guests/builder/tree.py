@@ -73,7 +73,9 @@ def keep_only(source, target, patterns):
             continue
         shutil.copy(source / path, target / path)
         for name in needed(source / path):
-            if name not in libraries:
+            if name.startswith("/"):
+                libraries[name] = _merged(name.lstrip("/"))
+            if libraries.get(name) not in files:
                 raise BuildError("%s needs %s, which no package of the recipe holds (see 'without')" % (path, name))
             waiting.append(libraries[name])
 
