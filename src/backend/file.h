@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * A raw disk image: a regular file or a block device. Its contents are never looked at, so there is no format
+ * to guess; its size is the file's, rounded down to 512 bytes.
+ *
+ * How the I/O is done, and why (figures: kernel 6.18, 4 KiB requests)
+ *
+ *   in memory   tmpfs, ramfs, hugetlbfs: preadv(2) and pwritev(2) on the loop's thread. Nothing there can
+ *               block, RWF_NOWAIT is refused (EOPNOTSUPP), and io_uring would hand each request to a kernel
+ *               thread: 12 us instead of 1 us.
+ *   cached      other files: preadv2(RWF_NOWAIT) first, which copies out of the page cache; what is not there
+ *               (EAGAIN, or a short read) goes to the io_uring. Writes the same, where the file system has it.
+ *   direct      O_DIRECT, on request: the io_uring. A request whose address, length or offset is not aligned as
+ *               the file system demands (a guest may send any) takes the page cache instead.
+ *
+ * Flush, discard and write zeroes always go through the io_uring, except that a flush in memory is a plain
+ * fdatasync(2). The io_uring of a channel is made when it is first needed; a channel that never needs it costs
+ * nothing. Where the host refuses it (a sysctl, a container), everything is done by blocking calls.
+ *
+ * Registered files and buffers: not used. With reads from the page cache copied inline, what reaches the ring
+ * waits for storage, beside which the saving cannot be measured; registered buffers would also pin the guest's memory.
+ *
+ * Size: the file may be truncated or extended by someone else. It is looked at again when inotify reports a
+ * change (checked at most 4 times a second while the file is being written), at each flush, before each group
+ * of writes and after a failed transfer; who cares is told by disk_on_change(). Beyond the end a request fails with
+ * -EIO; it never extends the image (short of a truncation between that check and the write itself). Block devices
+ * have no inotify: theirs is seen at the next flush, write or failure.
+ *
+ * Lock: one open file description lock over the whole file, shared if read-only, exclusive otherwise; a block
+ * device that is written is also opened exclusively (O_EXCL), which keeps mounted ones out.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+struct disk;
+struct loop;
+
+struct file_options {
+        bool read_only;
+        bool direct;       /* O_DIRECT where the request's alignment allows it */
+        bool never_inline; /* everything through the io_uring: for tests and measurements */
+};
+
+/**
+ * disk_file_open() - open an image
+ * @loop: borrowed; the control thread's, on which changes of the file are watched
+ *
+ * Must come before the process locks itself down: afterwards, only I/O on the opened file is done.
+ *
+ * Return: 0 and *ret owned by the caller (disk_free()); -EBUSY if another process uses the image in a way that
+ * excludes this one; -ENOTBLK if it is neither a regular file nor a block device; a negative errno.
+ */
+int disk_file_open(struct loop *loop, const char *path, const struct file_options *options, struct disk **ret);
+
+/* The same for an open file. @fd is taken in any case; it must be open for writing unless read-only. */
+int disk_file_new(struct loop *loop, int fd, const struct file_options *options, struct disk **ret);
