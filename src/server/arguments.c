@@ -232,6 +232,14 @@ static int check_guest(const struct server_type *type, struct server_arguments *
                         return -EINVAL;
                 }
         }
+        for (size_t i = 0; i < index && settings_given(guest->settings, "fd"); i++) {
+                if (settings_given(a->guests[i].settings, "fd") &&
+                    settings_number(a->guests[i].settings, "fd") == settings_number(guest->settings, "fd")) {
+                        log_error(type->name, "guest %s: fd=%s: guest %s has it already", guest->id,
+                                  settings_string_at(guest->settings, "fd", 0), a->guests[i].id);
+                        return -EINVAL;
+                }
+        }
         if (settings_given(guest->settings, "fd") == settings_given(guest->settings, "socket-path")) {
                 log_error(type->name, "guest %s: expected either socket-path or fd", guest->id);
                 return -EINVAL;
