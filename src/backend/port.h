@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * A port: where a network device's frames come from and go to. Frames are whole Ethernet frames with the
- * 12-byte virtio-net header (struct virtio_net_hdr_v1, little endian) in front, in one or more pieces.
+ * A port: where the frames of a network device come from and go to.
  *
- *      net device ── port_send() ──► port implementation (tap, user, switch)
- *                 ◄── owner.deliver ──
+ *      net device ── send() ──────► port implementation (tap, user, a port of a switch)
+ *      = owner    ◄── deliver() ──
  *
- * All on one loop thread, except where an implementation says otherwise.
+ * Bursts: any number of send() calls, then one send_flush(); any number of deliver() calls, then one flush().
+ * What costs a system call or a notification waits for the flush.
+ *
+ * A port takes every frame that frame_check() lets pass, whatever is left undone in it; the owner gets only what
+ * it said it can take.
+ *
+ * Threads: all on the loop thread that the port was opened on.
  */
 #pragma once
 
@@ -15,43 +20,62 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-struct loop;
+#include "backend/frame.h"
+
 struct port;
 
-#define PORT_HEADER_BYTES 12
-
-/* Offloads that a receiver of frames can take: what may be left undone in a frame that is given to it. */
-struct port_offloads {
-        bool checksum; /* VIRTIO_NET_HDR_F_NEEDS_CSUM allowed */
-        bool tso4, tso6, ecn, uso;
-};
-
-/* The network device above a port. */
+/* What is above a port: a network device, or a switch on its uplink. Required functions first. */
 struct port_owner {
         /*
-         * Takes a frame towards the guest. Return: 0 taken (copied); -EAGAIN no buffers (port_ready() will be
-         * called on the port when there are some); -EMSGSIZE never fits.
+         * Takes a frame towards the guest. Return: 0 taken (copied); -EAGAIN no buffers now (the port's ready() is
+         * called when there are some); -EMSGSIZE never fits: drop it.
          */
-        int (*deliver)(void *data, const struct iovec *iov, size_t n_iov, size_t n_bytes);
-        /* A burst of deliveries is over: tell the guest. */
-        void (*flush)(void *data);
-        void (*link_changed)(void *data, bool up);
+        int (*deliver)(void *data, const struct frame *f);
+        void (*flush)(void *data);    /* a burst of deliveries is over */
+        void (*writable)(void *data); /* send() had returned -EAGAIN: try again */
+
+        /*
+         * Optional: memory for a frame that is about to be read from a file descriptor, straight into the guest's
+         * buffers, its header (FRAME_HEADER_BYTES, little endian) first. @n_bytes: the longest that may come.
+         * Return: entries of iov filled; -EAGAIN if the guest's buffers do not suffice: deliver() it instead.
+         * Then either commit() with the bytes that were read (header included), or the next flush(), takes place.
+         */
+        int (*reserve)(void *data, uint16_t queue, size_t n_bytes, struct iovec *iov, size_t n_max);
+        void (*commit)(void *data, uint16_t queue, size_t n_bytes);
+
+        void (*link_changed)(void *data, bool up); /* optional */
         void *data;
 };
 
 struct port_ops {
         const char *name;
         /*
-         * Takes a frame from the guest; the pieces are borrowed for the call. Return: 0 taken or dropped (counted);
-         * -EAGAIN full: try again after owner is asked to (port_set_writable callback); other negative errno.
+         * Takes a frame from the guest; all of it is borrowed for the call. Return: 0 taken or dropped (counted);
+         * -EAGAIN full: owner's writable() is called when it is not.
          */
-        int (*send)(struct port *p, const struct iovec *iov, size_t n_iov, size_t n_bytes);
-        void (*send_flush)(struct port *p);                              /* a burst of sends is over; optional */
-        void (*ready)(struct port *p);                                   /* owner can take frames again; optional */
-        void (*set_owner)(struct port *p, const struct port_owner *owner); /* NULL detaches */
-        void (*set_offloads)(struct port *p, const struct port_offloads *guest); /* what the guest can take */
-        struct port_offloads (*offloads)(struct port *p);                /* what this port can take from the guest */
-        struct port *(*free)(struct port *p);
+        int (*send)(struct port *p, const struct frame *f);
+        /* The owner's guest runs, and can take this; also when that changes. Nothing is delivered before. */
+        void (*start)(struct port *p, const struct frame_offloads *guest);
+        void (*stop)(struct port *p); /* the owner's guest is gone; nothing is delivered after. Idempotent */
+        struct port *(*free)(struct port *p); /* stopped; NULL is not passed */
+
+        /* optional */
+        void (*send_flush)(struct port *p); /* a burst of sends is over */
+        void (*ready)(struct port *p);      /* the owner can take frames again */
+        int (*set_mtu)(struct port *p, uint16_t mtu); /* frames to the owner may be that long; 0 or a negative errno */
 };
 
-struct port { const struct port_ops *ops; };
+struct port {
+        const struct port_ops *ops;
+        const struct port_owner *owner; /* borrowed; set while the port is stopped; NULL: none */
+};
+
+static inline struct port *port_free(struct port *p)
+{
+        return p ? p->ops->free(p) : NULL;
+}
+
+static inline void port_freep(struct port **p)
+{
+        *p = port_free(*p);
+}
