@@ -14,7 +14,7 @@
 #include "base/fd.h"
 #include "base/macros.h"
 
-#define PROCESS_FDS_MAX 64
+#define PROCESS_FDS_MAX 80
 
 /* Moved descriptors are parked above this before they get their numbers, so that none overwrites another. */
 #define PARKING_FD 200
