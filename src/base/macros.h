@@ -6,8 +6,12 @@
 #include <stdint.h>
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b) ({ __auto_type a_ = (a); __auto_type b_ = (b); a_ < b_ ? a_ : b_; })
-#define MAX(a, b) ({ __auto_type a_ = (a); __auto_type b_ = (b); a_ > b_ ? a_ : b_; })
+/* The locals have a name of their own in each use, so that one may be an argument of another. */
+#define MACRO_PASTE_(a, b) a##b
+#define MACRO_NAME_(a, b) MACRO_PASTE_(a, b)
+#define COMPARE_(a, op, b, x, y) ({ __auto_type x = (a); __auto_type y = (b); x op y ? x : y; })
+#define MIN(a, b) COMPARE_(a, <, b, MACRO_NAME_(min_a_, __COUNTER__), MACRO_NAME_(min_b_, __COUNTER__))
+#define MAX(a, b) COMPARE_(a, >, b, MACRO_NAME_(max_a_, __COUNTER__), MACRO_NAME_(max_b_, __COUNTER__))
 #define container_of(ptr, type, member) ((type *) (void *) ((char *) (ptr) - offsetof(type, member)))
 
 #define likely(x) __builtin_expect(!!(x), 1)
