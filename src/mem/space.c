@@ -144,6 +144,16 @@ int space_iov(const struct space *s, gpa_t start, uint64_t len_bytes, struct iov
         return (int) n;
 }
 
+bool space_window(const struct space *s, gpa_t at, struct space_window *ret)
+{
+        const struct region *region = find(s, at);
+
+        if (!region)
+                return false;
+        *ret = (struct space_window) { region->spec.start, region->spec.size_bytes, region->host };
+        return true;
+}
+
 void *space_pointer(const struct space *s, gpa_t start, uint64_t len_bytes, size_t align)
 {
         struct iovec iov;

@@ -73,6 +73,16 @@ size_t space_n_regions(const struct space *s);
  */
 int space_iov(const struct space *s, gpa_t start, uint64_t len_bytes, struct iovec *iov, size_t n_max);
 
+/* A region as seen from outside: what a caller that translates many addresses keeps of its last one. */
+struct space_window {
+        gpa_t start;
+        uint64_t size_bytes; /* 0: empty, holds no address */
+        char *host;          /* of start */
+};
+
+/* The region that holds an address. Valid as long as the region is. Return: false if there is none. */
+bool space_window(const struct space *s, gpa_t at, struct space_window *ret);
+
 /* One contiguous, align-aligned piece (a power of two), or NULL. For rings. */
 void *space_pointer(const struct space *s, gpa_t start, uint64_t len_bytes, size_t align);
 
