@@ -15,6 +15,7 @@
 #pragma once
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -66,6 +67,7 @@ struct device {
         uint16_t n_queues;
         struct queue *queues; /* owned */
         struct ratelimit log_limit; /* of lines that the guest can trigger */
+        pthread_mutex_t log_lock;   /* of log_limit */
 
         const struct transport_ops *transport; /* borrowed; NULL: none attached */
         void *transport_data;
@@ -74,6 +76,8 @@ struct device {
 /**
  * device_init() - set up the part that all devices share; called by a type's _new()
  * @loop: control thread; queues start out on it, see device_set_queue_loop()
+ *
+ * Queues are enabled; a transport that enables them one by one disables them first.
  *
  * Return: 0 or -ENOMEM.
  */
@@ -89,6 +93,8 @@ uint64_t device_features(const struct device *dev);
 
 /**
  * device_start() - the driver accepted these features
+ *
+ * Once more with the same features it does nothing; with others it is -EBUSY.
  *
  * Return: 0; -EBADMSG if they include one that is not offered, lack VERSION_1 or contradict each other; a
  * negative errno.

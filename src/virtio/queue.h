@@ -48,7 +48,7 @@ struct queue_setup {
          * bits 0-14 next available, 15 its wrap counter, 16-30 next used, 31 its wrap counter.
          */
         uint32_t base;
-        int kick_fd;           /* borrowed; -1: polled by queue_kick() */
+        int kick_fd;           /* borrowed; -1: polled by queue_kick(). Never read if it is an eventfd */
         int call_fd;           /* borrowed; -1: driver polls */
         void *inflight;        /* borrowed: this queue's in-flight region, or NULL */
         size_t inflight_bytes;
@@ -60,7 +60,7 @@ struct queue {
         uint16_t index;
         struct loop *loop;     /* borrowed: where its events are handled */
         struct queue_ring *ring; /* owned; NULL: stopped */
-        bool enabled;          /* vhost-user: SET_VRING_ENABLE; a started but disabled ring is not popped */
+        bool enabled;          /* vhost-user: SET_VRING_ENABLE; a started but disabled ring is not popped. True at first */
         bool broken;           /* sticky until queue_stop() */
         uint32_t budget;       /* chains that this wake-up may still pop */
         struct watch kick;
@@ -77,15 +77,18 @@ struct queue {
  * Validates size, alignment and addresses, recovers in-flight chains, calls the device's queue_start and
  * watches the kick fd; handles what is already available as if kicked. Caller: the queue's loop thread.
  *
- * Return: 0; -EBADMSG if the setup breaks the rules of the ring format; a negative errno.
+ * Return: 0; -EBADMSG if the setup breaks the rules of the ring format or the in-flight region contradicts
+ * itself; -EBUSY if the queue is started; a negative errno.
  */
 int queue_start(struct queue *q, const struct queue_setup *setup);
 
 /**
  * queue_stop() - stop serving; nothing touches guest memory afterwards
- * @ret_base: where a successor would begin, in the format of queue_setup.base; may be NULL
+ * @ret_base: where a successor would begin, in the format of queue_setup.base; may be NULL; untouched if the
+ *            queue was not started
  *
- * The device's queue_stop drains what it has in flight; it is completed to the guest first. Idempotent.
+ * The device's queue_stop drains what it has in flight; it is completed to the guest first. What it pops and
+ * neither pushes nor unpops is lost to the driver unless an in-flight region records it. Idempotent.
  * Caller: the queue's loop thread.
  */
 void queue_stop(struct queue *q, uint32_t *ret_base);
@@ -126,8 +129,9 @@ void queue_unpop(struct queue *q, unsigned n_chains);
  * queue_push() - complete a request
  * @n_written: bytes written to the writable part, from its start without holes
  *
- * Staged: visible to the driver at the next queue_notify(), all at once. Marks the written pages in the
- * dirty log. On a queue that is broken or stopped this does nothing.
+ * Staged: visible to the driver at the next queue_notify(), all at once. Marks the pages of the writable
+ * part in the dirty log, all of them, as a device may have written beyond what it reports. Does nothing on a
+ * queue that is broken or stopped, or for a chain that was pushed before.
  */
 void queue_push(struct queue *q, const struct chain *c, uint32_t n_written);
 
