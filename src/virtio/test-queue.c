@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/macros.h"
-#include "test-rig.h"
+#include "virtio/test-rig.h"
 
 /* Takes all completions. Checks that each is an echo of its cookie. Return: how many there were. */
 static unsigned collect(struct rig *rig, uint32_t n_bytes)

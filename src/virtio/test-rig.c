@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-#include "test-rig.h"
+#include "virtio/test-rig.h"
 
 #include <errno.h>
 #include <stdio.h>
