@@ -54,6 +54,8 @@ struct frontend_ring {
 };
 /* SET_VRING_NUM, BASE, ADDR, CALL, ERR, KICK in an order that back ends accept. Not yet enabled. */
 int frontend_start_ring(struct frontend *f, const struct frontend_ring *ring);
+/* SET_VRING_ADDR alone: of a running ring it switches marking of the used ring in the dirty log. */
+int frontend_set_ring_address(struct frontend *f, const struct frontend_ring *ring);
 int frontend_enable_ring(struct frontend *f, uint16_t index, bool on);
 /* GET_VRING_BASE: the ring stops. */
 int frontend_stop_ring(struct frontend *f, uint16_t index, uint32_t *ret_base);
