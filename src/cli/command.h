@@ -92,3 +92,4 @@ int usage_error(const char *subject, const char *format, ...) __attribute__((for
 extern const struct command command_complete;
 extern const struct command command_device;
 extern const struct command command_help;
+extern const struct command command_spec;

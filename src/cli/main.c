@@ -22,6 +22,7 @@
 
 const struct command *const commands[] = {
         &command_device,
+        &command_spec,
         &command_help,
         &command_complete,
         NULL,

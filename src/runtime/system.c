@@ -205,6 +205,8 @@ static int parse_machine(const struct json_node *entry, const struct system *s, 
         m->name = strdup(entry->key);
         if (!m->name)
                 return -ENOMEM;
+        if (strcmp(m->name, "network") == 0)
+                return node_fail(entry, "no machine can have this name: shared servers have it");
         r = node_only_members(entry, members);
         if (r < 0)
                 return r;
