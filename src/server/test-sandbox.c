@@ -70,7 +70,7 @@ static int run_child(void (*prepare)(struct sandbox *s), int (*attempt)(void))
 static void skip_without_filter(void)
 {
         if (sandbox_sanitizer_build()) {
-                print_message("sanitizer build: system calls are not restricted\n");
+                print_message("# sanitizer build: system calls are not restricted\n");
                 skip();
         }
 }
@@ -204,7 +204,7 @@ static void files_are_reachable_where_asked_for_only(void **state)
 {
         skip_without_filter();
         if (!have_landlock()) {
-                print_message("this kernel has no Landlock\n");
+                print_message("# this kernel has no Landlock\n");
                 skip();
         }
         assert_non_null(mkdtemp(folder));

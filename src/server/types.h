@@ -4,3 +4,4 @@
 
 struct server_type;
 
+extern const struct server_type server_type_rng;
