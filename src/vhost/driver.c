@@ -217,13 +217,47 @@ int vhost_driver_reconnect(struct vhost_driver *d, const char *socket_path)
         return bring_up(d, false);
 }
 
-void vhost_driver_stop(struct vhost_driver *d)
+static int stop_rings(struct vhost_driver *d)
 {
         uint32_t base;
+        int r = 0;
 
-        for (uint16_t i = 0; d->frontend && i < d->n_queues; i++)
-                if (frontend_stop_ring(d->frontend, i, &base) < 0)
-                        break;
+        for (uint16_t i = 0; r == 0 && i < d->n_queues; i++)
+                r = frontend_stop_ring(d->frontend, i, &base);
+        return r;
+}
+
+static int empty_queue(struct vhost_driver *d, struct driver_queue *dq)
+{
+        int kick_fd = dq->kick_fd, call_fd = dq->call_fd, r;
+        gpa_t at = dq->descriptors;
+
+        driver_queue_deinit(dq);
+        r = driver_queue_init(dq, d->space, at, d->features, d->options.queue_size, d->options.indirect_max);
+        dq->kick_fd = kick_fd;
+        dq->call_fd = call_fd;
+        return r;
+}
+
+int vhost_driver_reset(struct vhost_driver *d)
+{
+        int r;
+
+        r = stop_rings(d);
+        if (r == 0 && has_protocol(d, VHOST_PROTOCOL_STATUS))
+                r = frontend_set_status(d->frontend, 0);
+        else if (r == 0 && has_protocol(d, VHOST_PROTOCOL_RESET_DEVICE))
+                r = frontend_reset_device(d->frontend);
+        for (uint16_t i = 0; r == 0 && i < d->n_queues; i++)
+                r = empty_queue(d, &d->queues[i]);
+        fd_close(&d->inflight.fd);
+        return r < 0 ? r : bring_up(d, true);
+}
+
+void vhost_driver_stop(struct vhost_driver *d)
+{
+        if (d->frontend)
+                (void) stop_rings(d);
         d->frontend = frontend_free(d->frontend);
         for (uint16_t i = 0; i < d->n_queues; i++) {
                 fd_close(&d->queues[i].kick_fd);

@@ -43,6 +43,11 @@ int vhost_driver_start(struct vhost_driver *d, const char *socket_path, const st
    driver stands (base from the used ring, as a front end without GET_VRING_BASE must). */
 int vhost_driver_reconnect(struct vhost_driver *d, const char *socket_path);
 
+/* What a guest does that reboots or saw DEVICE_NEEDS_RESET: stops the rings, resets the device (by STATUS, else by
+   RESET_DEVICE, else by a new start alone), and brings it up again with empty rings and a new in-flight region. What was
+   in flight is forgotten. Return: 0 or a negative errno. */
+int vhost_driver_reset(struct vhost_driver *d);
+
 /* Stops rings, disconnects, frees. Idempotent. */
 void vhost_driver_stop(struct vhost_driver *d);
 
