@@ -62,21 +62,21 @@ def cache_folder():
 
 
 class AptRoot:
-    """One architecture of this machine's Debian; `without` names suites to ignore."""
+    """One architecture of this machine's Debian, or of the release `codename`, then without backports."""
 
-    def __init__(self, arch, say, without=()):
+    def __init__(self, arch, say, codename=None):
         self.arch = arch
         self.say = say
-        self.codename = sources.release()[1]
+        self.codename = codename or sources.release()[1]
         self.debs = cache_folder() / "debs"
-        self.root = cache_folder() / ("apt-%s-%s%s" % (self.codename, arch, "-no-" + "-".join(without) if without else ""))
+        self.root = cache_folder() / ("apt-%s%s-%s" % (self.codename, "-alone" if codename else "", arch))
         for folder in ("state/lists/partial", "cache/archives/partial", "sources", "log"):
             (self.root / folder).mkdir(parents=True, exist_ok=True)
         self.debs.mkdir(parents=True, exist_ok=True)
         (self.root / "state/status").touch()
         (self.root / "apt.conf").write_text(CONFIG.format(root=self.root, arch=arch))
 
-        wanted = sources.private_sources(self.codename, without)
+        wanted = sources.private_sources(self.codename, wants_backports=codename is None)
         file = self.root / "sources/machine.sources"
         if not file.exists() or file.read_text() != wanted:
             file.write_text(wanted)

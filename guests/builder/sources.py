@@ -28,29 +28,24 @@ def kernel_suite():
     return "bookworm-backports" if version == "12" else codename
 
 
-def stanzas(codename):
-    """Yields {field: value} for every enabled source of `codename` and its companion suites."""
-    for entry in _entries():
-        suites = [s for s in entry["suites"].split() if s.split("/")[0].split("-")[0] == codename]
-        if suites:
-            entry["suites"] = " ".join(suites)
-            yield entry
+def private_sources(codename, wants_backports=True):
+    """Text of a deb822 file with this machine's Debian sources, for the release `codename`.
 
-
-def private_sources(codename, without=()):
-    """Text of a deb822 file with this machine's sources of `codename`, less the suites in `without`."""
+    If that is another release than the machine's, it is looked for on the same mirrors.
+    """
+    own = release()[1]
     text = []
-    for entry in stanzas(codename):
-        suites = [s for s in entry["suites"].split() if s not in without]
+    for entry in _entries():
+        suites = [s for s in entry["suites"].split() if s.split("-")[0] == own and (wants_backports or "backports" not in s)]
         if not suites:
             continue
         text.append("Types: deb\nURIs: %s\nSuites: %s\nComponents: %s\n" %
-                    (entry["uris"], " ".join(suites), entry["components"]))
+                    (entry["uris"], " ".join(codename + s[len(own):] for s in suites), entry["components"]))
         if entry.get("signed-by"):
             text.append("Signed-By: %s\n" % entry["signed-by"])
         text.append("\n")
     if not text:
-        raise BuildError("no apt source of this machine carries Debian '%s': see /etc/apt/sources.list.d" % codename)
+        raise BuildError("no apt source of this machine carries Debian '%s': see /etc/apt/sources.list.d" % own)
     return "".join(text)
 
 
