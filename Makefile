@@ -7,7 +7,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 TESTARGS ?=
 JSON ?=
-FUZZ_SECONDS ?= 60
+SECONDS ?= 900
 MESON_SETUP ?=
 
 export DESTDIR
@@ -45,7 +45,7 @@ bench:
 fuzz:
 	@CC=clang $(MAKE) --no-print-directory all BUILD=build-fuzz \
 		MESON_SETUP="-Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false"
-	@tools/run-fuzz build-fuzz $(FUZZ_SECONDS)
+	@tools/run-fuzz build-fuzz $(SECONDS)
 
 install: all
 	@meson install -C $(BUILD) --no-rebuild
@@ -59,7 +59,7 @@ help:
 	@echo "make demo       two guests that share devices, end to end: installs, builds, runs"
 	@echo "make test       unit, fuzz corpora, driver and guest rungs; TESTARGS='--suite unit' for a part"
 	@echo "make bench      ratios against peers; JSON=FILE writes them to a file as well"
-	@echo "make fuzz       every fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS) seconds"
+	@echo "make fuzz       every fuzzer for SECONDS=$(SECONDS) seconds"
 	@echo "make install    to PREFIX=$(PREFIX) below DESTDIR=$(DESTDIR)"
 	@echo "make clean      remove all build folders"
 	@echo "Variables: BUILD=$(BUILD), MESON_SETUP=arguments of the first 'meson setup', CC"
