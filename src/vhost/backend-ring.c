@@ -124,7 +124,7 @@ static int take_ring_fd(struct vhost_backend *b, struct vhost_message *m, struct
 int backend_set_vring_kick(struct vhost_backend *b, struct vhost_message *m)
 {
         auto_cleanup(closep) int fd = -1;
-        struct backend_ring *ring;
+        struct backend_ring *ring = NULL;
         int r;
 
         r = take_ring_fd(b, m, &ring, &fd);
@@ -141,7 +141,7 @@ int backend_set_vring_kick(struct vhost_backend *b, struct vhost_message *m)
 int backend_set_vring_call(struct vhost_backend *b, struct vhost_message *m)
 {
         auto_cleanup(closep) int fd = -1;
-        struct backend_ring *ring;
+        struct backend_ring *ring = NULL;
         int r;
 
         r = take_ring_fd(b, m, &ring, &fd);
@@ -153,8 +153,8 @@ int backend_set_vring_call(struct vhost_backend *b, struct vhost_message *m)
 
 int backend_set_vring_err(struct vhost_backend *b, struct vhost_message *m)
 {
-        struct backend_ring *ring;
-        int fd, r;
+        struct backend_ring *ring = NULL;
+        int fd = -1, r;
 
         r = take_ring_fd(b, m, &ring, &fd);
         if (r < 0)
