@@ -143,6 +143,7 @@ static void clean_up(const struct janitor_options *options, const struct end *en
         auto_cleanup(closep) int lock = run_root_lock(options->dir->root);
         bool remove = options->mode == JANITOR_REMOVE;
 
+        (void) lock;
         if (!remove) {
                 run_dir_strip(options->dir->path, options->keep);
                 log_end(options->dir->path, end);
