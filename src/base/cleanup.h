@@ -9,7 +9,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define auto_cleanup(fn) __attribute__((cleanup(fn)))
+/* "unused": clang would warn of a local that is only held, a lock say; gcc does not. */
+#define auto_cleanup(fn) __attribute__((cleanup(fn), unused))
 
 #define take_ptr(pp)                    \
         ({                              \
