@@ -6,6 +6,7 @@
 #include "server/types.h"
 
 const struct server_type *const server_types[] = {
+        &server_type_blk,
         &server_type_rng,
         NULL,
 };

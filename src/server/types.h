@@ -4,4 +4,5 @@
 
 struct server_type;
 
+extern const struct server_type server_type_blk;
 extern const struct server_type server_type_rng;
