@@ -9,6 +9,7 @@
 #include <linux/memfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <seccomp.h>
@@ -33,6 +34,7 @@ static const struct sandbox_call common_calls[] = {
         FCNTL(F_GETFL),
         FCNTL(F_SETFD),
         FCNTL(F_SETFL),
+        SANDBOX_CALL_IF("getsockopt", 1, UINT64_MAX, SOL_SOCKET),
         SANDBOX_CALL("poll"),
         SANDBOX_CALL("ppoll"),
         SANDBOX_CALL("read"),
