@@ -21,8 +21,21 @@
 #define OCI_SPEC_VERSION "1.3.0"
 
 const struct command *const commands[] = {
-        &command_device,
+        &command_run,
+        &command_create,
+        &command_start,
+        &command_state,
+        &command_kill,
+        &command_delete,
+        &command_list,
+        &command_pause,
+        &command_resume,
+        &command_logs,
+        &command_console,
+        &command_doctor,
+        &command_features,
         &command_spec,
+        &command_device,
         &command_help,
         &command_complete,
         NULL,

@@ -13,7 +13,7 @@
 
 static void fail_status(struct control_client *c, const struct supervisor *s, const char *expected)
 {
-        control_fail(c, "%s is %s, not %s", s->machine->id, machine_status_name(s->state.status), expected);
+        control_fail(c, "it is %s, not %s", s->is_ending ? "ending" : machine_status_name(s->state.status), expected);
 }
 
 static void on_state(struct supervisor *s, struct control_client *c, const json_t *request)
@@ -33,7 +33,7 @@ static void on_start(struct supervisor *s, struct control_client *c, const json_
         }
         r = supervisor_resume(s);
         if (r < 0)
-                control_fail(c, "%s: %s", s->machine->id, strerror(-r));
+                control_fail(c, "%s", strerror(-r));
         else
                 c->waits_for = WAITS_RUNNING;
 }
@@ -54,8 +54,7 @@ static void on_kill(struct supervisor *s, struct control_client *c, const json_t
         int r = 0;
 
         if (s->is_ending || s->state.status == MACHINE_CREATING) {
-                control_fail(c, "%s is %s", s->machine->id,
-                             s->is_ending ? "ending" : machine_status_name(s->state.status));
+                control_fail(c, "it is %s", s->is_ending ? "ending" : machine_status_name(s->state.status));
                 return;
         }
         if (strcmp(name, "KILL") == 0 || (is_power_down_signal(name) && s->state.status == MACHINE_CREATED))
@@ -70,7 +69,7 @@ static void on_kill(struct supervisor *s, struct control_client *c, const json_t
                 return;
         }
         if (r < 0)
-                control_fail(c, "%s: %s", s->machine->id, strerror(-r));
+                control_fail(c, "%s", strerror(-r));
         else
                 control_answer(c, NULL);
 }
@@ -99,7 +98,7 @@ static void on_pause(struct supervisor *s, struct control_client *c, const json_
         s->is_pausing = true;
         r = s->platform->pause(s->instance);
         if (r < 0)
-                control_fail(c, "%s: %s", s->machine->id, strerror(-r));
+                control_fail(c, "%s", strerror(-r));
         else
                 c->waits_for = WAITS_PAUSED;
 }
@@ -114,7 +113,7 @@ static void on_resume(struct supervisor *s, struct control_client *c, const json
         }
         r = supervisor_resume(s);
         if (r < 0)
-                control_fail(c, "%s: %s", s->machine->id, strerror(-r));
+                control_fail(c, "%s", strerror(-r));
         else
                 c->waits_for = WAITS_RUNNING;
 }

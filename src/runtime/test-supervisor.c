@@ -287,12 +287,12 @@ static void life_cycle_follows_oci(void **unused)
         assert_true(s.devices[0].server_pid > 0);
         assert_string_equal(s.platform, "fake");
         machine_state_deinit(&s);
-        refuses("pause", NULL, "alpha is created, not running");
-        refuses("resume", NULL, "alpha is created, not paused");
+        refuses("pause", NULL, "it is created, not running");
+        refuses("resume", NULL, "it is created, not paused");
         refuses("kill", "HUP", "HUP");
         refuses("dance", NULL, "unknown op");
         tell("start", NULL);
-        refuses("start", NULL, "alpha is running, not created");
+        refuses("start", NULL, "it is running, not created");
         tell("pause", NULL);
         look(&s);
         assert_int_equal(s.status, MACHINE_PAUSED);
