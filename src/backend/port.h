@@ -38,7 +38,8 @@ struct port_owner {
          * Optional: memory for a frame that is about to be read from a file descriptor, straight into the guest's
          * buffers, its header (FRAME_HEADER_BYTES, little endian) first. @n_bytes: the longest that may come.
          * Return: entries of iov filled; -EAGAIN if the guest's buffers do not suffice: deliver() it instead.
-         * Then either commit() with the bytes that were read (header included), or the next flush(), takes place.
+         * commit() says how many bytes were read (header included); what is not committed is given back by the
+         * next flush().
          */
         int (*reserve)(void *data, uint16_t queue, size_t n_bytes, struct iovec *iov, size_t n_max);
         void (*commit)(void *data, uint16_t queue, size_t n_bytes);
@@ -62,7 +63,6 @@ struct port_ops {
         /* optional */
         void (*send_flush)(struct port *p); /* a burst of sends is over */
         void (*ready)(struct port *p);      /* the owner can take frames again */
-        int (*set_mtu)(struct port *p, uint16_t mtu); /* frames to the owner may be that long; 0 or a negative errno */
 };
 
 struct port {

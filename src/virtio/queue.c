@@ -18,7 +18,7 @@
 #include "virtio/features.h"
 #include "virtio/ring.h"
 
-#define N_IDS 65536 /* a packed ring's buffer ids may be any */
+#define PACKED_IDS 65536 /* a packed ring's buffer ids may be any; a split ring's are heads */
 
 static struct queue_ring *ring_free(struct queue_ring *r)
 {
@@ -65,7 +65,7 @@ static int ring_new(const struct queue_setup *setup, struct queue_ring **ret)
         };
         r->iov = calloc(r->n_iov_max, sizeof(*r->iov));
         r->taken = calloc(n_history, sizeof(*r->taken));
-        r->id_bits = calloc(N_IDS / 64, sizeof(*r->id_bits));
+        r->id_bits = calloc(packed ? PACKED_IDS / 64 : (setup->size + 63) / 64, sizeof(*r->id_bits));
         if (r->in_order)
                 r->held = calloc(n_history, sizeof(*r->held));
         if (setup->inflight)

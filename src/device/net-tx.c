@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * From the guest. The header and the beginning of the frame are copied once, then looked at; what follows is passed
+ * on where it lies.
+ *
+ * A wake-up ends when the ring is empty, the chains of QUEUE_BUDGET are used up, or the work in them is: bytes, and
+ * segments that somebody may have to cut. So a guest that sends the most expensive frames there are holds up others
+ * no longer than one that sends many.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "device/net-private.h"
+
+#define BURST_COST_MAX (1 << 20) /* bytes, or what takes as long */
+#define SEGMENT_COST 256
+#define FIRST_MAX (FRAME_HEADER_BYTES + FRAME_HEAD_MAX)
+
+/* Leaves out the first n bytes of the readable part, which are there. Return: the pieces that follow. */
+static const struct iovec *skip(struct chain *c, size_t n, uint32_t *ret_n)
+{
+        struct iovec *iov = c->iov;
+        uint32_t n_iov = c->n_read;
+
+        while (n_iov > 0 && n >= iov->iov_len) {
+                n -= iov->iov_len;
+                iov++;
+                n_iov--;
+        }
+        if (n_iov > 0 && n > 0) {
+                iov->iov_base = (uint8_t *) iov->iov_base + n;
+                iov->iov_len -= n;
+        }
+        *ret_n = n_iov;
+        return iov;
+}
+
+static uint32_t cost_of(const struct frame *f)
+{
+        uint32_t n_segments = f->header.gso_size > 0 ? f->n_bytes / f->header.gso_size : 0;
+
+        return f->n_bytes + n_segments * SEGMENT_COST;
+}
+
+/* Return: 0 done with the chain; -EAGAIN the port is full. */
+static int transmit(struct net *net, uint16_t pair, struct chain *c, uint32_t *cost)
+{
+        uint8_t first[FIRST_MAX];
+        uint32_t n_first = MIN(c->n_read_bytes, (uint32_t) FIRST_MAX);
+        struct frame f;
+        int r;
+
+        if (unlikely(n_first < FRAME_HEADER_BYTES + FRAME_MIN_BYTES || c->n_write > 0)) {
+                net->counters.n_tx_bad++;
+                device_log_guest(&net->dev, "frame of %u bytes with its header: dropped", c->n_read_bytes);
+                return 0;
+        }
+        if (likely(c->iov[0].iov_len >= n_first))
+                memcpy(first, c->iov[0].iov_base, n_first);
+        else
+                (void) chain_read(c, 0, first, n_first);
+
+        f = (struct frame) { .head = first + FRAME_HEADER_BYTES, .n_head = n_first - FRAME_HEADER_BYTES,
+                             .n_bytes = c->n_read_bytes - FRAME_HEADER_BYTES, .queue = pair };
+        memcpy(&f.header, first, sizeof(f.header));
+        f.header = frame_header_swap(f.header);
+        if (unlikely(frame_check(&f, &net->sends) < 0)) {
+                net->counters.n_tx_bad++;
+                device_log_guest(&net->dev, "frame whose header does not fit it, or asks for what was not agreed: dropped");
+                return 0;
+        }
+        if (f.n_bytes > f.n_head)
+                f.rest = skip(c, n_first, &f.n_rest);
+        if (net->n_active > 1)
+                net_flow_learn(net, &f, pair);
+
+        *cost += cost_of(&f);
+        r = net->link_up ? net->port->ops->send(net->port, &f) : -ENETDOWN;
+        if (likely(r == 0)) {
+                net->counters.n_tx_frames++;
+                net->counters.n_tx_bytes += f.n_bytes;
+        } else if (r != -EAGAIN) {
+                net->counters.n_tx_dropped++;
+                r = 0;
+        }
+        return r;
+}
+
+int net_handle_tx(struct net *net, struct queue *q)
+{
+        uint16_t pair = q->index / 2;
+        uint32_t cost = 0;
+        struct chain c;
+        int r;
+
+        while ((r = queue_pop(q, &c)) > 0) {
+                r = transmit(net, pair, &c, &cost);
+                if (unlikely(r == -EAGAIN)) {
+                        queue_unpop(q, 1);
+                        net->pairs[pair].tx_blocked = true;
+                        r = 0;
+                        break;
+                }
+                queue_push(q, &c, 0);
+                if (unlikely(cost >= BURST_COST_MAX))
+                        q->budget = 0; /* the next pop schedules the rest */
+        }
+        if (net->port->ops->send_flush)
+                net->port->ops->send_flush(net->port);
+        (void) queue_notify(q);
+        return r;
+}
