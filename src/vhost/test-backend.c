@@ -19,12 +19,9 @@
 #include "vhost/driver.h"
 #include "vhost/protocol.h"
 #include "vhost/test-fds.h"
+#include "vhost/test-guest.h"
 #include "vhost/test-server.h"
 #include "virtio/features.h"
-
-#define PATIENCE_MS 20000
-#define SPLIT_FEATURES (RING_FEATURES & ~FEATURE(VIRTIO_FEATURE_RING_PACKED) & ~FEATURE(VIRTIO_FEATURE_IN_ORDER))
-#define PACKED_FEATURES (RING_FEATURES & ~FEATURE(VIRTIO_FEATURE_IN_ORDER))
 
 struct guest {
         int n_fds;
@@ -55,53 +52,11 @@ static int teardown(void **state)
         return 0;
 }
 
-static struct vhost_driver_options options(uint64_t features)
-{
-        return (struct vhost_driver_options) {
-                .features_wanted = features | FEATURE(ECHO_FEATURE), .memory_bytes = 4 << 20, .n_queues = 1,
-                .queue_size = 64, .indirect_max = 4,
-        };
-}
-
 static void start(struct guest *g, uint64_t features)
 {
-        struct vhost_driver_options o = options(features);
+        struct vhost_driver_options o = guest_options(features);
 
         assert_int_equal(vhost_driver_start(&g->d, g->server.path, &o), 0);
-}
-
-/* One request: text at `at`, room for the answer 2048 bytes further. */
-static void add(struct vhost_driver *d, uint16_t queue, gpa_t at, const char *text)
-{
-        struct driver_buffer b[] = {
-                { at, 1, false },
-                { at + 1, (uint32_t) strlen(text), false },
-                { at + 2048, 2048, true },
-        };
-
-        memset(vhost_driver_pointer(d, at), 0, 4096);
-        strcpy(vhost_driver_pointer(d, at), text);
-        assert_int_equal(driver_queue_add(&d->queues[queue], b, ARRAY_SIZE(b), (void *) (uintptr_t) at), 0);
-        (void) driver_queue_kick(&d->queues[queue]);
-}
-
-static void expect_answer(struct vhost_driver *d, uint16_t queue, const char *text)
-{
-        void *cookie;
-        uint32_t len;
-
-        assert_int_equal(vhost_driver_wait(d, queue, PATIENCE_MS, &cookie, &len), 1);
-        assert_int_equal(len, strlen(text) + 1);
-        assert_string_equal(vhost_driver_pointer(d, (uintptr_t) cookie + 2048), text);
-}
-
-static void echo(struct vhost_driver *d, uint16_t queue, const char *text)
-{
-        gpa_t at = vhost_driver_alloc(d, 4096, 4096);
-
-        assert_int_not_equal(at, 0);
-        add(d, queue, at, text);
-        expect_answer(d, queue, text);
 }
 
 static void wait_readable(int fd)
@@ -129,7 +84,7 @@ static void every_kind_of_ring_is_served(void **state)
                 start(g, kinds[i]);
                 assert_int_equal(g->d.features & RING_FEATURES, kinds[i] | FEATURE(VIRTIO_FEATURE_VERSION_1));
                 for (int k = 0; k < 200; k++)
-                        echo(&g->d, 0, "hello");
+                        guest_echo(&g->d, 0, "hello");
                 vhost_driver_stop(&g->d);
                 assert_int_equal(sem_wait(&g->server.closed), 0);
                 assert_int_equal(g->server.reason, 0);
@@ -139,7 +94,7 @@ static void every_kind_of_ring_is_served(void **state)
 static void queues_run_on_threads_of_their_own(void **state)
 {
         struct guest *g = *state;
-        struct vhost_driver_options o = options(SPLIT_FEATURES);
+        struct vhost_driver_options o = guest_options(SPLIT_FEATURES);
         struct worker *workers[2];
         gpa_t at;
 
@@ -153,11 +108,11 @@ static void queues_run_on_threads_of_their_own(void **state)
         at = vhost_driver_alloc(&g->d, 4096 * 32, 4096);
         for (int round = 0; round < 200; round++) {
                 for (uint16_t i = 0; i < 32; i++)
-                        add(&g->d, i % 4, at + i * UINT64_C(4096), i % 8 == 7 ? "Change" : "hello");
+                        guest_ask(&g->d, i % 4, at + i * UINT64_C(4096), i % 8 == 7 ? "Change" : "hello");
                 if (round % 50 == 17)
                         assert_int_equal(frontend_set_call(g->d.frontend, 1, g->d.queues[1].call_fd), 0);
                 for (uint16_t i = 0; i < 32; i++)
-                        expect_answer(&g->d, i % 4, i % 8 == 7 ? "Change" : "hello");
+                        guest_expect(&g->d, i % 4, i % 8 == 7 ? "Change" : "hello");
         }
         vhost_driver_stop(&g->d);
         test_server_disconnect(&g->server);
@@ -180,18 +135,12 @@ static void ring_goes_on_where_it_was_stopped(void **state)
                 start(g, kinds[i]);
                 dq = &g->d.queues[0];
                 for (int k = 0; k < 50; k++) {
-                        echo(&g->d, 0, "before");
+                        guest_echo(&g->d, 0, "before");
                         assert_int_equal(frontend_stop_ring(g->d.frontend, 0, &base), 0);
                         assert_int_equal(base, driver_queue_base(dq));
-                        ring = (struct frontend_ring) {
-                                .size = dq->size, .base = base, .kick_fd = dq->kick_fd, .call_fd = dq->call_fd,
-                                .err_fd = -1,
-                                .descriptors = (uintptr_t) vhost_driver_pointer(&g->d, dq->descriptors),
-                                .driver = (uintptr_t) vhost_driver_pointer(&g->d, dq->driver),
-                                .device = (uintptr_t) vhost_driver_pointer(&g->d, dq->device),
-                        };
+                        ring = guest_ring(&g->d, 0, base);
                         assert_int_equal(frontend_start_ring(g->d.frontend, &ring), 0);
-                        echo(&g->d, 0, "after");
+                        guest_echo(&g->d, 0, "after");
                 }
                 vhost_driver_stop(&g->d);
                 assert_int_equal(sem_wait(&g->server.closed), 0);
@@ -204,11 +153,11 @@ static void stopping_a_ring_answers_what_is_in_flight(void **state)
         uint32_t base;
 
         start(g, SPLIT_FEATURES);
-        add(&g->d, 0, vhost_driver_alloc(&g->d, 4096, 4096), "Held");
-        add(&g->d, 0, vhost_driver_alloc(&g->d, 4096, 4096), "not held");
-        expect_answer(&g->d, 0, "not held");
+        guest_ask(&g->d, 0, vhost_driver_alloc(&g->d, 4096, 4096), "Held");
+        guest_ask(&g->d, 0, vhost_driver_alloc(&g->d, 4096, 4096), "not held");
+        guest_expect(&g->d, 0, "not held");
         assert_int_equal(frontend_stop_ring(g->d.frontend, 0, &base), 0);
-        expect_answer(&g->d, 0, "Held");
+        guest_expect(&g->d, 0, "Held");
         assert_int_equal(base, 2);
 }
 
@@ -220,12 +169,12 @@ static void disabled_ring_is_served_once_enabled(void **state)
 
         start(g, SPLIT_FEATURES);
         assert_int_equal(frontend_enable_ring(g->d.frontend, 0, false), 0);
-        add(&g->d, 0, vhost_driver_alloc(&g->d, 4096, 4096), "later");
+        guest_ask(&g->d, 0, vhost_driver_alloc(&g->d, 4096, 4096), "later");
         /* A request and its reply go through the loop that would have served the ring. */
         assert_int_equal(frontend_set_features(g->d.frontend, g->d.features), 0);
         assert_int_equal(driver_queue_get(&g->d.queues[0], &cookie, &len), 0);
         assert_int_equal(frontend_enable_ring(g->d.frontend, 0, true), 0);
-        expect_answer(&g->d, 0, "later");
+        guest_expect(&g->d, 0, "later");
 }
 
 static void ring_without_kick_fd_is_polled(void **state)
@@ -236,7 +185,7 @@ static void ring_without_kick_fd_is_polled(void **state)
         start(g, SPLIT_FEATURES);
         assert_int_equal(frontend_send_raw(g->d.frontend, raw, sizeof(raw), NULL, 0), 0);
         for (int i = 0; i < 20; i++)
-                echo(&g->d, 0, "polled");
+                guest_echo(&g->d, 0, "polled");
 }
 
 static void config_space_is_read_and_written(void **state)
@@ -291,7 +240,7 @@ static void config_change_reaches_the_front_end(void **state)
         start(g, SPLIT_FEATURES);
         assert_int_equal(frontend_watch(g->d.frontend, loop, &watcher_events, &w), 0);
         for (int i = 1; i <= 20; i++) {
-                echo(&g->d, 0, "Change");
+                guest_echo(&g->d, 0, "Change");
                 while (w.n_changed < i)
                         assert_int_equal(loop_step(loop, PATIENCE_MS), 0);
         }
@@ -317,7 +266,7 @@ static void end_of_the_server_reaches_the_front_end(void **state)
         assert_int_equal(w.n_disconnected, 1);
 
         assert_int_equal(vhost_driver_reconnect(&g->d, g->server.path), 0);
-        echo(&g->d, 0, "again");
+        guest_echo(&g->d, 0, "again");
         vhost_driver_stop(&g->d);
 }
 
@@ -344,7 +293,7 @@ static void memory_comes_and_goes_while_rings_run(void **state)
         for (int i = 0; i < 20; i++) {
                 memset(map, 0, 1 << 20);
                 strcpy(map + 4096, "other");
-                echo(&g->d, 0, "one");
+                guest_echo(&g->d, 0, "one");
                 if (i % 2)
                         assert_int_equal(frontend_add_mem_region(g->d.frontend, &more), 0);
                 else
@@ -371,7 +320,7 @@ static void dirty_log_is_switched_while_rings_run(void **state)
         struct guest *g = *state;
         uint8_t *map = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         uint8_t *log = map + 4096;
-        struct frontend_ring ring = { 0 };
+        struct frontend_ring ring;
         struct driver_queue *dq;
         gpa_t at;
 
@@ -379,33 +328,30 @@ static void dirty_log_is_switched_while_rings_run(void **state)
         start(g, SPLIT_FEATURES);
         dq = &g->d.queues[0];
         at = vhost_driver_alloc(&g->d, 4096 * 2, 4096);
-        ring.descriptors = (uintptr_t) vhost_driver_pointer(&g->d, dq->descriptors);
-        ring.driver = (uintptr_t) vhost_driver_pointer(&g->d, dq->driver);
-        ring.device = (uintptr_t) vhost_driver_pointer(&g->d, dq->device);
-        ring.log_address = dq->device;
+        ring = guest_ring(&g->d, 0, 0);
 
         assert_int_equal(frontend_set_log(g->d.frontend, fd, 4096, 4096), 0);
-        add(&g->d, 0, at, "unlogged");
-        expect_answer(&g->d, 0, "unlogged");
+        guest_ask(&g->d, 0, at, "unlogged");
+        guest_expect(&g->d, 0, "unlogged");
         assert_false(dirty(log, at));
 
         assert_int_equal(frontend_set_features(g->d.frontend, g->d.features | FEATURE(26)), 0);
-        add(&g->d, 0, at, "logged");
-        expect_answer(&g->d, 0, "logged");
+        guest_ask(&g->d, 0, at, "logged");
+        guest_expect(&g->d, 0, "logged");
         assert_true(dirty(log, at));
         assert_false(dirty(log, dq->device));
 
         ring.log = true;
         assert_int_equal(frontend_set_ring_address(g->d.frontend, &ring), 0);
-        add(&g->d, 0, at + 4096, "logged");
-        expect_answer(&g->d, 0, "logged");
+        guest_ask(&g->d, 0, at + 4096, "logged");
+        guest_expect(&g->d, 0, "logged");
         assert_true(dirty(log, at + 4096));
         assert_true(dirty(log, dq->device));
 
         assert_int_equal(frontend_set_features(g->d.frontend, g->d.features), 0);
         memset(map, 0, 8192);
-        add(&g->d, 0, at, "unlogged");
-        expect_answer(&g->d, 0, "unlogged");
+        guest_ask(&g->d, 0, at, "unlogged");
+        guest_expect(&g->d, 0, "unlogged");
         for (int i = 0; i < 8192; i++)
                 assert_int_equal(map[i], 0);
         assert_int_equal(atomic_load(&g->server.echo->n_starts), 1);
@@ -415,7 +361,7 @@ static void dirty_log_is_switched_while_rings_run(void **state)
 static void broken_queue_is_revived_by(struct guest *g, uint64_t without_protocol)
 {
         auto_cleanup(loop_freep) struct loop *loop = NULL;
-        struct vhost_driver_options o = options(SPLIT_FEATURES);
+        struct vhost_driver_options o = guest_options(SPLIT_FEATURES);
         struct watcher w = { .n_changed = -1 };
         uint8_t status;
 
@@ -424,8 +370,8 @@ static void broken_queue_is_revived_by(struct guest *g, uint64_t without_protoco
         assert_int_equal(vhost_driver_start(&g->d, g->server.path, &o), 0);
         assert_int_equal(frontend_watch(g->d.frontend, loop, &watcher_events, &w), 0);
         for (int i = 0; i < 3; i++) {
-                echo(&g->d, 0, "fine");
-                add(&g->d, 0, vhost_driver_alloc(&g->d, 4096, 4096), "Break");
+                guest_echo(&g->d, 0, "fine");
+                guest_ask(&g->d, 0, vhost_driver_alloc(&g->d, 4096, 4096), "Break");
                 /* VIRTIO 1.4, 2.1.2: a configuration change tells of DEVICE_NEEDS_RESET. */
                 for (w.n_changed = -1; w.n_changed < 0;)
                         assert_int_equal(loop_step(loop, PATIENCE_MS), 0);
@@ -434,7 +380,7 @@ static void broken_queue_is_revived_by(struct guest *g, uint64_t without_protoco
                 assert_int_equal(vhost_driver_reset(&g->d), 0);
                 if (frontend_get_status(g->d.frontend, &status) == 0)
                         assert_false(status & VIRTIO_STATUS_NEEDS_RESET);
-                echo(&g->d, 0, "fine again");
+                guest_echo(&g->d, 0, "fine again");
                 assert_int_equal(atomic_load(&g->server.echo->n_starts), i + 2);
         }
         vhost_driver_stop(&g->d);
@@ -460,20 +406,14 @@ static void error_fd_tells_of_a_broken_queue(void **state)
         auto_cleanup(closep) int fd = fd_event();
         struct guest *g = *state;
         struct frontend_ring ring;
-        struct driver_queue *dq;
         uint32_t base;
 
         start(g, SPLIT_FEATURES);
-        dq = &g->d.queues[0];
         assert_int_equal(frontend_stop_ring(g->d.frontend, 0, &base), 0);
-        ring = (struct frontend_ring) {
-                .size = dq->size, .base = base, .kick_fd = dq->kick_fd, .call_fd = dq->call_fd, .err_fd = fd,
-                .descriptors = (uintptr_t) vhost_driver_pointer(&g->d, dq->descriptors),
-                .driver = (uintptr_t) vhost_driver_pointer(&g->d, dq->driver),
-                .device = (uintptr_t) vhost_driver_pointer(&g->d, dq->device),
-        };
+        ring = guest_ring(&g->d, 0, base);
+        ring.err_fd = fd;
         assert_int_equal(frontend_start_ring(g->d.frontend, &ring), 0);
-        add(&g->d, 0, vhost_driver_alloc(&g->d, 4096, 4096), "Break");
+        guest_ask(&g->d, 0, vhost_driver_alloc(&g->d, 4096, 4096), "Break");
         wait_readable(fd);
 }
 
@@ -487,19 +427,19 @@ static void broken_queue_stays_broken_when_memory_changes(void **state)
         uint8_t status = 0;
 
         start(g, SPLIT_FEATURES);
-        add(&g->d, 0, vhost_driver_alloc(&g->d, 4096, 4096), "Break");
+        guest_ask(&g->d, 0, vhost_driver_alloc(&g->d, 4096, 4096), "Break");
         while (!(status & VIRTIO_STATUS_NEEDS_RESET))
                 assert_int_equal(frontend_get_status(g->d.frontend, &status), 0);
         assert_int_equal(frontend_add_mem_region(g->d.frontend, &more), 0);
         assert_int_equal(atomic_load(&g->server.echo->n_queue_starts), 1);
         assert_int_equal(vhost_driver_reset(&g->d), 0);
-        echo(&g->d, 0, "fine again");
+        guest_echo(&g->d, 0, "fine again");
 }
 
 static void rings_start_enabled_without_protocol_features(void **state)
 {
         struct guest *g = *state;
-        struct vhost_driver_options o = options(SPLIT_FEATURES);
+        struct vhost_driver_options o = guest_options(SPLIT_FEATURES);
 
         o.without_protocol = FEATURE(VHOST_PROTOCOL_STATUS);
         assert_int_equal(vhost_driver_start(&g->d, g->server.path, &o), 0);
@@ -507,22 +447,22 @@ static void rings_start_enabled_without_protocol_features(void **state)
         g->d.features &= ~FEATURE(VHOST_FEATURE_PROTOCOL_FEATURES);
         /* Without the feature the driver enables nothing. */
         assert_int_equal(vhost_driver_reset(&g->d), 0);
-        echo(&g->d, 0, "enabled");
+        guest_echo(&g->d, 0, "enabled");
 }
 
 static void reset_device_disables_rings(void **state)
 {
         struct guest *g = *state;
-        struct vhost_driver_options o = options(SPLIT_FEATURES);
+        struct vhost_driver_options o = guest_options(SPLIT_FEATURES);
 
         o.without_protocol = FEATURE(VHOST_PROTOCOL_STATUS);
         assert_int_equal(vhost_driver_start(&g->d, g->server.path, &o), 0);
-        echo(&g->d, 0, "hello");
+        guest_echo(&g->d, 0, "hello");
         assert_int_equal(frontend_reset_device(g->d.frontend), 0);
         assert_false(g->server.echo->dev.started);
         assert_false(queue_started(&g->server.echo->dev.queues[0]));
         assert_int_equal(vhost_driver_reset(&g->d), 0);
-        echo(&g->d, 0, "hello again");
+        guest_echo(&g->d, 0, "hello again");
 }
 
 static void driver_ok_starts_the_device(void **state)
