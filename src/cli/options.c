@@ -177,8 +177,10 @@ void options_print(const struct command_option *table, FILE *out)
 
 void command_print_help(const struct command *command, FILE *out)
 {
-        fprintf(out, "usage: busbar %s [OPTION]...%s%s\n\n%s.\n", command->name, command->usage ? " " : "",
-                command->usage ? command->usage : "", command->summary);
+        bool operands = command->usage && command->usage[0];
+
+        fprintf(out, "usage: busbar %s [OPTION]...%s%s\n\n%s.\n", command->name, operands ? " " : "",
+                operands ? command->usage : "", command->summary);
         if (command->description)
                 fprintf(out, "\n%s\n", command->description);
         fputs("\nOptions:\n", out);

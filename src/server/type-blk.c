@@ -144,7 +144,7 @@ static int blk_guest_new(struct server *server, const struct settings *guest, co
 
 const struct server_type server_type_blk = {
         .name = "blk",
-        .summary = "disks from raw images",
+        .summary = "Disks from raw images",
         .vhost_type = "block",
         .settings = blk_settings,
         .system_calls = blk_calls,
