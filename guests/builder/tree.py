@@ -101,8 +101,10 @@ def link_applets(root, names):
 
 def applets(binary):
     """Applet names out of busybox's own table: sorted words, each ended by a zero byte."""
-    table = re.search(rb"\0(\[\0\[\[\0(?:[a-z0-9_\-]+\0)+)", binary)
-    return [word.decode() for word in table.group(1).split(b"\0") if word] if table else []
+    table = re.search(rb"\[\0\[\[\0(?:[a-z0-9_.\-]+\0)+", binary)
+    if not table:
+        raise BuildError("busybox-static holds no table of applets that this builder knows")
+    return [word.decode() for word in table.group().split(b"\0") if word]
 
 
 def install_modules(root, modules):
