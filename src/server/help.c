@@ -66,7 +66,10 @@ static void print_scope(const struct setting_spec *const *tables, enum setting_s
                         (void) snprintf(left, sizeof(left), "--%s%s%s", spec->name,
                                         spec->kind == SETTING_BOOL ? "" : "=",
                                         spec->kind == SETTING_BOOL ? "" : argument_word(spec));
-                        printf("  %-*s %s", HELP_COLUMN, left, spec->help);
+                        if (strlen(left) > HELP_COLUMN)
+                                printf("  %s\n  %*s %s", left, HELP_COLUMN, "", spec->help);
+                        else
+                                printf("  %-*s %s", HELP_COLUMN, left, spec->help);
                         print_details(spec);
                 }
         }

@@ -404,7 +404,7 @@ static const char *const net_capabilities[] = { NULL };
 
 const struct server_type server_type_net = {
         .name = "net",
-        .summary = "network cards on a switch, on taps or on user-mode networks",
+        .summary = "Network cards on a switch, on taps or on user-mode networks",
         .vhost_type = "net",
         .settings = net_settings,
         .guest_new = net_guest_new,
