@@ -186,7 +186,7 @@ static int packed_retake(struct queue_ring *r, uint16_t slot, struct chain *c)
                 if (more != (i + 1 < n))
                         return -EBADMSG;
         }
-        return 1;
+        return ring_id_taken(r, c->id) ? -EBADMSG : 1;
 }
 
 static void packed_untake(struct queue_ring *r, const struct ring_taken *t)

@@ -31,14 +31,21 @@ int ring_table_open(struct queue_ring *r, uint64_t at, uint32_t len_bytes, struc
 {
         uint32_t n = len_bytes / sizeof(struct vring_desc);
         uint64_t offset = at - r->window.start;
+        struct iovec iov[SPACE_REGIONS_MAX];
+        int n_pieces;
 
         if (n == 0 || n > r->size || len_bytes % sizeof(struct vring_desc) != 0)
                 return -EBADMSG;
         *ret = (struct ring_table) { .start = at, .n = n };
-        if (offset < r->window.size_bytes && len_bytes <= r->window.size_bytes - offset)
+        if (likely(offset < r->window.size_bytes && len_bytes <= r->window.size_bytes - offset)) {
                 ret->p = r->window.host + offset;
-        else
-                ret->p = space_pointer(r->space, at, len_bytes, 1);
+                return 0;
+        }
+        n_pieces = space_iov(r->space, at, len_bytes, iov, ARRAY_SIZE(iov));
+        if (n_pieces < 0)
+                return -EBADMSG;
+        if (n_pieces == 1)
+                ret->p = iov[0].iov_base;
         return 0;
 }
 

@@ -27,9 +27,6 @@
 #define N_REQUESTS_MAX 64
 #define N_REGION_BYTES 4096
 
-/* The layouts of the text, apart from the code's own. */
-enum { SPLIT_USED_IDX = 14, SPLIT_HEADER = 16, SPLIT_ENTRY = 16, PACKED_HEADER = 32, PACKED_ENTRY = 32 };
-
 struct world {
         struct rig *rig;
         char *region;
