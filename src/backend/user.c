@@ -24,6 +24,7 @@
 #include "backend/backlog.h"
 #include "backend/gso.h"
 #include "backend/port.h"
+#include "backend/slirp-lazy.h"
 #include "backend/user-forward.h"
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -400,7 +401,11 @@ static int slirp_open(struct user *u, const struct user_options *options)
                 .vprefix_len = 64,
                 .disable_host_loopback = options->no_host_loopback,
         };
+        int r;
 
+        r = slirp_load();
+        if (r < 0)
+                return r;
         (void) inet_pton(AF_INET6, "fec0::", &config.vprefix_addr6);
         (void) inet_pton(AF_INET6, "fec0::2", &config.vhost6);
         (void) inet_pton(AF_INET6, "fec0::3", &config.vnameserver6);
