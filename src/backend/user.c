@@ -257,11 +257,22 @@ static void input(void *data, const struct frame *f)
         }
 }
 
+/*
+ * libslirp looks at IP addresses only, and answers for any: connections to other guests of a switch would be reset by
+ * it. Its own Ethernet addresses begin with 52:55 (IPv4) and 52:56 (IPv6).
+ */
+static bool is_for_us(const struct frame *f)
+{
+        return f->head[0] & 1 || (f->head[0] == 0x52 && (f->head[1] == 0x55 || f->head[1] == 0x56));
+}
+
 static int user_send(struct port *p, const struct frame *f)
 {
         static const struct frame_offloads none;
         struct user *u = of_port(p);
 
+        if (!is_for_us(f))
+                return 0;
         if (frame_suits(f, &none))
                 input(u, f);
         else {
