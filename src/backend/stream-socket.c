@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "backend/history.h"
 #include "backend/stream.h"
@@ -39,6 +40,7 @@ struct socket_stream {
         struct stream stream;
         struct loop *loop; /* borrowed */
         int listen_fd;     /* owned */
+        char *path;        /* owned; NULL: not ours to remove */
         struct watch accept_watch;
         struct timer pause; /* after a failure of accept(): not again at once */
         struct history history;
@@ -275,6 +277,9 @@ static struct stream *socket_free(struct stream *stream)
                 client_close(&s->clients[i]);
         watch_stop(&s->accept_watch);
         timer_stop(&s->pause);
+        if (s->path && s->listen_fd >= 0)
+                (void) unlink(s->path);
+        free(s->path);
         fd_close(&s->listen_fd);
         history_deinit(&s->history);
         free(s);
@@ -289,7 +294,8 @@ static const struct stream_ops socket_ops = {
         .want = socket_want,
 };
 
-int stream_socket_new(struct loop *loop, int listen_fd, size_t scrollback_bytes, struct stream **ret)
+int stream_socket_new(struct loop *loop, int listen_fd, const char *path, size_t scrollback_bytes,
+                      struct stream **ret)
 {
         auto_cleanup(stream_freep) struct stream *stream = NULL;
         struct socket_stream *s;
@@ -305,6 +311,9 @@ int stream_socket_new(struct loop *loop, int listen_fd, size_t scrollback_bytes,
         for (size_t i = 0; i < ARRAY_SIZE(s->clients); i++)
                 s->clients[i] = (struct client) { .owner = s, .fd = -1 };
         stream = &s->stream;
+        s->path = path ? strdup(path) : NULL;
+        if (path && !s->path)
+                return -ENOMEM;
         r = history_init(&s->history, STREAM_SOCKET_BUFFER);
         if (r < 0)
                 return r;

@@ -19,8 +19,10 @@ struct stream;
 /**
  * stream_socket_new() - serve a console on a listening socket
  * @listen_fd: taken on success
+ * @path:      removed at the end, where that is allowed; NULL: the socket is somebody else's
  * @scrollback_bytes: what a new client gets first, at most STREAM_SOCKET_BUFFER
  *
  * Return: 0 or a negative errno.
  */
-int stream_socket_new(struct loop *loop, int listen_fd, size_t scrollback_bytes, struct stream **ret);
+int stream_socket_new(struct loop *loop, int listen_fd, const char *path, size_t scrollback_bytes,
+                      struct stream **ret);

@@ -114,7 +114,7 @@ static void make_socket(struct fixture *f, size_t scrollback)
         int fd = fd_unix_listen(f->path, 64);
 
         assert_true(fd >= 0);
-        assert_int_equal(stream_socket_new(f->loop, fd, scrollback, &f->stream), 0);
+        assert_int_equal(stream_socket_new(f->loop, fd, f->path, scrollback, &f->stream), 0);
         own(f);
 }
 
@@ -186,6 +186,9 @@ static void every_reader_gets_output(void **state)
         stream_write(f->stream, "hello", 5);
         assert_receives(a, "hello");
         assert_receives(b, "hello");
+        f->stream = stream_free(f->stream);
+        assert_closed(a);
+        assert_int_equal(access(f->path, F_OK), -1);
 }
 
 static void a_new_reader_gets_the_scrollback(void **state)
@@ -471,7 +474,7 @@ static void a_tee_joins_socket_and_pty(void **state)
         int fd = fd_unix_listen(f->path, 4);
 
         (void) snprintf(link, sizeof(link), "%s.1", f->path);
-        assert_int_equal(stream_socket_new(f->loop, fd, 0, &parts[0]), 0);
+        assert_int_equal(stream_socket_new(f->loop, fd, NULL, 0, &parts[0]), 0);
         assert_int_equal(pty_open(f->loop, link, &parts[1]), 0);
         assert_int_equal(stream_tee_new(parts, 2, &f->stream), 0);
         own(f);

@@ -343,11 +343,11 @@ static int console_handle_queue(struct device *dev, struct queue *q)
         return handle_output(&c->ports[q->index == 1 ? 0 : q->index / 2 - 1], q);
 }
 
+/* SIZE also while the size is unknown (0 by 0): what is offered must not change under a driver. */
 static uint64_t console_features(const struct device *dev)
 {
-        uint64_t size = to_console(dev)->ports[0].columns > 0 ? FEATURE(CONSOLE_FEATURE_SIZE) : 0;
-
-        return size | FEATURE(CONSOLE_FEATURE_MULTIPORT) | FEATURE(CONSOLE_FEATURE_EMERG_WRITE);
+        return FEATURE(CONSOLE_FEATURE_SIZE) | FEATURE(CONSOLE_FEATURE_MULTIPORT) |
+               FEATURE(CONSOLE_FEATURE_EMERG_WRITE);
 }
 
 static void forget_driver(struct console *c)

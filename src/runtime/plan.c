@@ -141,12 +141,15 @@ static void put_blk(struct guest_words *w, const struct bundle_device *d)
         if (d->serial)
                 guest_words_put(w, "serial", "%s", d->serial);
         guest_words_put(w, "queues", "%u", d->n_queues);
+        /* A request with its header and status has to fit into the queue; the server's own limit is 126. */
+        if (d->queue_size - 2 < 126)
+                guest_words_put(w, "seg-max", "%u", d->queue_size - 2);
 }
 
 static void put_rng(struct guest_words *w, const struct bundle_device *d)
 {
         if (d->bytes_per_second > 0)
-                guest_words_put(w, "bytes-per-second", "%" PRIu64, d->bytes_per_second);
+                guest_words_put(w, "rate", "%" PRIu64, d->bytes_per_second);
 }
 
 static void put_net(struct guest_words *w, const struct bundle_device *d, const struct network *net,
@@ -185,7 +188,7 @@ static int put_console(const struct planner *p, struct planned_server *s, const 
         if (copy_text(&to->device, d->id) < 0 || copy_text(&to->socket_path, path) < 0)
                 return -ENOMEM;
         if (!c->no_log) {
-                r = c->log ? copy_text(&to->log_path, c->log) : format_text(&to->log_path, "%s/%s.log", dir, d->id);
+                r = c->log ? copy_text(&to->log_path, c->log) : format_text(&to->log_path, "%s/console/%s.log", dir, d->id);
                 if (r < 0)
                         return r;
                 guest_words_put(w, "log", "%s", to->log_path);
@@ -193,7 +196,7 @@ static int put_console(const struct planner *p, struct planned_server *s, const 
                 guest_words_put(w, "log-files", "%u", c->n_logs);
         }
         if (c->pty) {
-                r = format_text(&to->pty_path, "%s/%s.pty", dir, d->id);
+                r = format_text(&to->pty_path, "%s/console/%s.pty", dir, d->id);
                 if (r < 0)
                         return r;
                 guest_words_put(w, "pty", "%s", to->pty_path);
@@ -299,7 +302,9 @@ static int put_device(struct planner *p, const struct part *part, size_t index, 
         guest_name(part->id, d->id, name);
         guest_words_put(w, "id", "%s", name);
         /* No hypervisor here attaches a vhost-user console: its own one reaches the server by a byte stream. */
-        guest_words_put(w, d->type == DEVICE_CONSOLE ? "stream-fd" : "fd", "%u", fd);
+        guest_words_put(w, "fd", "%u", fd);
+        if (d->type == DEVICE_CONSOLE)
+                guest_words_put(w, "stream", "on");
         if (d->type == DEVICE_BLK) {
                 put_blk(w, d);
         } else if (d->type == DEVICE_RNG) {

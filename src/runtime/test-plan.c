@@ -104,7 +104,7 @@ static void a_single_bundle_gets_servers_of_its_own(void **state)
                         mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
         assert_words(s, expected);
 
-        assert_words(find(p, "m1.rng0"), "device rng --guest id=m1.rng0,fd=3,bytes-per-second=4096");
+        assert_words(find(p, "m1.rng0"), "device rng --guest id=m1.rng0,fd=3,rate=4096");
         assert_ptr_equal(plan_find_server(p, m->devices[3].socket_path), find(p, "m1.rng0"));
         assert_null(plan_find_server(p, "/run/bb/m1/9.blk"));
 }
@@ -119,7 +119,7 @@ static void a_console_is_a_stream_with_socket_and_log(void **state)
 
         assert_int_equal(plan_new_single(b, &options, &p, &error), 0);
         s = find(p, "pc.console");
-        assert_words(s, "device console --guest id=pc.console,stream-fd=3,socket-fd=4,log=/run/bb/pc/console.log,"
+        assert_words(s, "device console --guest id=pc.console,fd=3,stream=on,socket-fd=4,log=/run/bb/pc/console/console.log,"
                         "log-bytes=1048576,log-files=4");
         assert_int_equal(s->n_sockets, 2);
         assert_true(p->machines[0].machine.devices[4].stream);
@@ -127,7 +127,7 @@ static void a_console_is_a_stream_with_socket_and_log(void **state)
         assert_int_equal(p->machines[0].n_consoles, 1);
         assert_string_equal(p->machines[0].consoles[0].device, "console");
         assert_string_equal(p->machines[0].consoles[0].socket_path, s->sockets[1].path);
-        assert_string_equal(p->machines[0].consoles[0].log_path, "/run/bb/pc/console.log");
+        assert_string_equal(p->machines[0].consoles[0].log_path, "/run/bb/pc/console/console.log");
         assert_null(p->machines[0].consoles[0].pty_path);
 }
 
@@ -157,7 +157,7 @@ static void machines_of_a_system_share_a_switch_and_start_in_order(void **state)
         assert_string_equal(p->machines[0].machine.parameters, "p");
         assert_int_equal(p->machines[1].restart, RESTART_ON_FAILURE);
         assert_null(p->machines[1].consoles[0].log_path);
-        assert_string_equal(p->machines[1].consoles[0].pty_path, "/r/b/con.pty");
+        assert_string_equal(p->machines[1].consoles[0].pty_path, "/r/b/console/con.pty");
 
         assert_int_equal(p->n_servers, 4);
         lan = find(p, "network.lan");

@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "server/server.h"
 #include "server/settings.h"
 #include "vhost/backend.h"
 #include "virtio/device.h"
@@ -71,11 +72,19 @@ int guest_open_socket(struct guest *g, const struct settings *settings, char *er
         return 0;
 }
 
-static void on_closed(struct vhost_backend *b, int reason, void *data)
+static void disconnect(struct guest *g)
+{
+        g->backend = vhost_backend_free(g->backend);
+        if (g->connection)
+                g->connection_ops->close(g->connection);
+        g->connection = NULL;
+}
+
+static void on_connection_closed(int reason, void *data)
 {
         struct guest *g = data;
 
-        g->backend = vhost_backend_free(b);
+        disconnect(g);
         if (reason == 0 || reason == -ECONNRESET)
                 log_info(g->id, "front end disconnected");
         else
@@ -86,12 +95,20 @@ static void on_closed(struct vhost_backend *b, int reason, void *data)
         }
 }
 
+static void on_closed(struct vhost_backend *b, int reason, void *data)
+{
+        on_connection_closed(reason, data);
+}
+
 /* Takes fd. */
 static int serve(struct guest *g, int fd)
 {
         int r;
 
-        r = vhost_backend_new(g->loop, fd, g->device, on_closed, g, &g->backend);
+        if (g->connection_ops)
+                r = g->connection_ops->open(g->loop, fd, g->device, on_connection_closed, g, &g->connection);
+        else
+                r = vhost_backend_new(g->loop, fd, g->device, on_closed, g, &g->backend);
         if (r < 0)
                 log_error(g->id, "connection cannot be served: %s", strerror(-r));
         else
@@ -126,7 +143,7 @@ static void on_connection(struct watch *w, uint32_t events)
                 timer_start(&g->pause, g->loop, clock_now_ns() + ACCEPT_PAUSE_NS, on_pause_over);
                 return;
         }
-        if (g->backend) {
+        if (g->backend || g->connection) {
                 device_log_guest(g->device, "a second connection was refused");
                 (void) close(fd);
                 return;
@@ -152,6 +169,6 @@ void guest_close(struct guest *g)
         g->bound = false;
         fd_close(&g->listen_fd);
         fd_close(&g->given_fd);
-        g->backend = vhost_backend_free(g->backend);
+        disconnect(g);
         g->device = device_free(g->device);
 }

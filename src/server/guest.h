@@ -15,6 +15,7 @@
 
 #include "base/loop.h"
 
+struct connection_ops;
 struct device;
 struct guest;
 struct settings;
@@ -32,6 +33,8 @@ struct guest {
         struct watch accept_watch;
         struct timer pause;        /* after a failure of accept(): not again at once */
         struct vhost_backend *backend; /* owned; NULL: not connected */
+        const struct connection_ops *connection_ops; /* borrowed: serve instead of vhost-user; NULL: none */
+        void *connection;          /* owned; NULL: not connected */
         bool bound;                /* socket_path exists because of this guest */
         bool finished;
         guest_finished_fn finished_fn;

@@ -111,6 +111,8 @@ static int open_guest(struct server *server, const struct guest_arguments *argum
                 return report(server, r, "device");
         if (off && features_from_string(server->type, off, &masked, error, sizeof(error)) == 0)
                 g->device->masked = masked;
+        if (server->type->connection)
+                g->connection_ops = server->type->connection(arguments->settings);
         r = guest_open_socket(g, arguments->settings, error, sizeof(error));
         if (r < 0)
                 return server_error(server, r, "%s", error);

@@ -34,6 +34,17 @@ struct feature_name {
         uint8_t bit;
 };
 
+/*
+ * What serves the connection of a guest instead of vhost-user, where a type offers that. Accepting, refusing a second
+ * connection and waiting for the next one are the same for both.
+ */
+struct connection_ops {
+        /* Takes @fd in any case. @closed is called once when the peer has gone; the connection may be closed there. */
+        int (*open)(struct loop *loop, int fd, struct device *device, void (*closed)(int reason, void *data), void *data,
+                    void **ret);
+        void (*close)(void *connection); /* NULL ok */
+};
+
 struct server_type {
         const char *name;    /* "rng": the TYPE of `busbar device TYPE` */
         const char *summary; /* one line */
@@ -51,6 +62,7 @@ struct server_type {
         bool queue_threads; /* offers --queue-threads */
         int (*open)(struct server *server, const struct settings *settings); /* before the guests; 0 or negative errno */
         int (*sandbox)(struct server *server, struct sandbox *sandbox);      /* what must stay reachable */
+        const struct connection_ops *(*connection)(const struct settings *guest); /* NULL returned: vhost-user */
         void (*close)(struct server *server); /* after all devices are freed; also if open() failed */
 };
 

@@ -7,6 +7,7 @@
 
 const struct server_type *const server_types[] = {
         &server_type_blk,
+        &server_type_console,
         &server_type_net,
         &server_type_rng,
         NULL,
