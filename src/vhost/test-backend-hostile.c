@@ -467,7 +467,7 @@ static void nothing_starts_before_all_is_known(void **state)
         assert_int_equal(ask(f, VHOST_REQUEST_SET_VRING_KICK, &kick, 8, s->bystander.queues[0].kick_fd, 1), OBEYED);
         assert_int_equal(frontend_enable_ring(f, 0, true), 0);
         assert_int_equal(frontend_set_features(f, FEATURE(VIRTIO_FEATURE_VERSION_1)), 0);
-        assert_false(s->server.echo->dev.started);
+        assert_false(test_server_device_started(&s->server));
         frontend_free(f);
 }
 

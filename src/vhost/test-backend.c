@@ -459,8 +459,8 @@ static void reset_device_disables_rings(void **state)
         assert_int_equal(vhost_driver_start(&g->d, g->server.path, &o), 0);
         guest_echo(&g->d, 0, "hello");
         assert_int_equal(frontend_reset_device(g->d.frontend), 0);
-        assert_false(g->server.echo->dev.started);
-        assert_false(queue_started(&g->server.echo->dev.queues[0]));
+        assert_false(test_server_device_started(&g->server));
+        assert_false(test_server_queue_started(&g->server));
         assert_int_equal(vhost_driver_reset(&g->d), 0);
         guest_echo(&g->d, 0, "hello again");
 }
@@ -477,7 +477,7 @@ static void driver_ok_starts_the_device(void **state)
         assert_true(g->server.echo->dev.negotiated & FEATURE(ECHO_FEATURE));
         assert_false(g->server.echo->dev.negotiated & FEATURE(VHOST_FEATURE_PROTOCOL_FEATURES));
         assert_int_equal(frontend_set_status(g->d.frontend, 0), 0);
-        assert_false(g->server.echo->dev.started);
+        assert_false(test_server_device_started(&g->server));
 }
 
 static void network_messages_reach_the_device(void **state)

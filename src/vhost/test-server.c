@@ -84,6 +84,35 @@ void test_server_disconnect(struct test_server *s)
         loop_call(s->loop, disconnect_call, s);
 }
 
+struct question {
+        struct test_server *server;
+        bool device_started, queue_started;
+};
+
+static void ask_call(void *data)
+{
+        struct question *q = data;
+
+        q->device_started = q->server->echo->dev.started;
+        q->queue_started = queue_started(&q->server->echo->dev.queues[0]);
+}
+
+bool test_server_device_started(struct test_server *s)
+{
+        struct question q = { .server = s };
+
+        loop_call(s->loop, ask_call, &q);
+        return q.device_started;
+}
+
+bool test_server_queue_started(struct test_server *s)
+{
+        struct question q = { .server = s };
+
+        loop_call(s->loop, ask_call, &q);
+        return q.queue_started;
+}
+
 static void stop_call(void *data)
 {
         struct test_server *s = data;

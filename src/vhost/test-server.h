@@ -26,6 +26,10 @@ void test_server_start(struct test_server *s, struct loop *loop, const char *nam
 void test_server_disconnect(struct test_server *s);
 void test_server_stop(struct test_server *s);
 
+/* Was the device started, is its first queue? Asked on the server's loop. */
+bool test_server_device_started(struct test_server *s);
+bool test_server_queue_started(struct test_server *s);
+
 /* The same in a child process, which dies with SIGKILL. Return: its pid; it listens. */
 pid_t test_server_fork(struct test_server *s, const char *name, uint16_t n_queues);
 void test_server_kill(pid_t pid);
