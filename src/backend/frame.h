@@ -70,7 +70,7 @@ struct frame {
         uint32_t n_bytes;    /* head and rest */
         const struct iovec *rest; /* borrowed; may hold more bytes than the frame, never fewer */
         uint32_t n_rest;     /* entries */
-        uint16_t queue;      /* pair that it came from, for steering; FRAME_QUEUE_ANY: not known */
+        uint16_t queue;      /* pair of the device or port that it came from; FRAME_QUEUE_ANY: not known */
 };
 
 static inline struct frame_header frame_header_swap(struct frame_header h)

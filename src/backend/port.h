@@ -50,6 +50,7 @@ struct port_owner {
 
 struct port_ops {
         const char *name;
+        bool steers; /* frame.queue of what it delivers is the pair that it belongs to */
         /*
          * Takes a frame from the guest; all of it is borrowed for the call. Return: 0 taken or dropped (counted);
          * -EAGAIN full: owner's writable() is called when it is not.

@@ -270,6 +270,7 @@ static struct port *tap_port_free(struct port *p)
 
 static const struct port_ops tap_port_ops = {
         .name = "tap",
+        .steers = true,
         .send = tap_send,
         .start = tap_start,
         .stop = tap_stop,

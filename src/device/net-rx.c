@@ -208,7 +208,7 @@ static struct net_pair *pair_for(struct net *net, const struct frame *f)
 
         if (likely(net->n_active == 1))
                 return &net->pairs[0];
-        i = f->queue == FRAME_QUEUE_ANY ? net_flow_pair(net, f) : f->queue;
+        i = net->port->ops->steers ? f->queue : net_flow_pair(net, f);
         for (uint16_t n = 0; n < net->n_active; n++) {
                 struct net_pair *p = &net->pairs[(i + n) % net->n_active];
 

@@ -72,7 +72,7 @@ static int net_handle_queue(struct device *dev, struct queue *q)
         if (q->index == net->control)
                 return net_handle_control(net, q);
         if (q->index >= 2 * net->n_pairs)
-                return -EBADMSG;
+                return 0; /* where a control queue would be, had it been negotiated */
         if (q->index % 2 == 1)
                 return net_handle_tx(net, q);
 
