@@ -192,15 +192,37 @@ static int run_server_link(const char *type, int argc, char **argv)
         return run_command(&command_device, &globals, argv, (size_t) argc);
 }
 
+/* A descriptor that is missing here would be taken by the next file or socket, and log lines would go into that. */
+static int open_standard_fds(void)
+{
+        int fd;
+
+        do
+                fd = open("/dev/null", O_RDWR | O_NOCTTY);
+        while (fd >= 0 && fd <= STDERR_FILENO);
+        if (fd < 0)
+                return -errno;
+        return close(fd) < 0 ? -errno : 0;
+}
+
+/* What was printed is only done when it has been written. */
+static int finish_output(int status)
+{
+        if (fflush(stdout) == 0 && !ferror(stdout))
+                return status;
+        log_error("busbar", "standard output: %s", strerror(errno));
+        return status == STATUS_OK ? STATUS_FAILED : status;
+}
+
 int main(int argc, char **argv)
 {
         const char *name;
 
-        if (argc < 1)
-                return STATUS_USAGE;
+        if (argc < 1 || open_standard_fds() < 0)
+                return STATUS_FAILED;
         name = strrchr(argv[0], '/');
         name = name ? name + 1 : argv[0];
         if (strncmp(name, SERVER_LINK_PREFIX, strlen(SERVER_LINK_PREFIX)) == 0)
-                return run_server_link(name + strlen(SERVER_LINK_PREFIX), argc, argv);
-        return run_program(argv + 1, (size_t) argc - 1);
+                return finish_output(run_server_link(name + strlen(SERVER_LINK_PREFIX), argc, argv));
+        return finish_output(run_program(argv + 1, (size_t) argc - 1));
 }

@@ -23,6 +23,10 @@
 #include "server/notify.h"
 #include "virtio/device.h"
 
+/* Descriptors: a guest's connection has up to 64 memory regions and three eventfds for each of its queues. */
+#define FILES_BASE 1024
+#define FILES_PER_GUEST 512
+
 struct server {
         const struct server_type *type;          /* borrowed */
         const struct server_arguments *arguments; /* borrowed */
@@ -213,6 +217,7 @@ static int lock_down(struct server *server)
         int r = 0;
 
         sandbox_init(&sandbox, server->type->name);
+        sandbox.n_files_max = FILES_BASE + FILES_PER_GUEST * server->n_guests;
         if (locked) {
                 r = fill_sandbox(server, &sandbox);
                 if (r == 0)

@@ -27,8 +27,10 @@
 
 #include <cap-ng.h>
 #include <cmocka.h>
+#include <seccomp.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "base/loop.h"
 #include "base/worker.h"
 #include "server/sandbox.h"
@@ -216,6 +218,31 @@ static void files_are_reachable_where_asked_for_only(void **state)
         assert_int_equal(rmdir(folder), 0);
 }
 
+/* The kernel seems to be one without Landlock. */
+static void hide_landlock(struct sandbox *s)
+{
+        scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+
+        if (!filter || seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SYS_landlock_create_ruleset, 0) < 0 ||
+            seccomp_load(filter) < 0)
+                _exit(CHILD_SETUP_FAILED);
+        seccomp_release(filter);
+        log_set_level(LOG_LEVEL_DEBUG);
+}
+
+static void kernel_without_landlock_leaves_the_other_stages(void **state)
+{
+        int status;
+
+        if (unfiltered())
+                return;
+        assert_int_equal(run_child(hide_landlock, ordinary_work), CHILD_OK);
+        assert_non_null(strstr(log_text, "no Landlock here"));
+        status = run_child(hide_landlock, open_file);
+        assert_non_null(strstr(log_text, "error rng: system call 'openat'"));
+        assert_true(WIFSIGNALED(status));
+}
+
 static int look_at_itself(void)
 {
         struct rlimit core;
@@ -293,6 +320,7 @@ int main(void)
                 cmocka_unit_test(ordinary_work_goes_on),
                 cmocka_unit_test(abort_is_seen_as_abort),
                 cmocka_unit_test(files_are_reachable_where_asked_for_only),
+                cmocka_unit_test(kernel_without_landlock_leaves_the_other_stages),
                 cmocka_unit_test(privileges_and_limits_are_gone),
                 cmocka_unit_test(filter_holds_for_worker_threads),
                 cmocka_unit_test(worker_threads_work_and_end),
