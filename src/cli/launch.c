@@ -61,7 +61,7 @@ static int start(const struct invocation *inv, const struct run_dir *dir, const 
         return l->janitor < 0 ? l->janitor : 0;
 }
 
-static int open_log(const char *folder)
+int launch_open_log(const char *folder)
 {
         auto_cleanup(freep) char *path = path_join(folder, "log");
 
@@ -81,7 +81,7 @@ static int launch_planned(const struct invocation *inv, const char *root, const 
                 log_error(l->id, "its folder below %s cannot be made: %s", root, strerror(-r));
         if (r < 0)
                 return STATUS_FAILED;
-        l->log_fd = open_log(dir.path);
+        l->log_fd = launch_open_log(dir.path);
         r = start(inv, &dir, options, begin_ns, l);
         if (r == 0)
                 return STATUS_OK;

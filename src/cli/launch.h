@@ -48,6 +48,9 @@ void launched_deinit(struct launched *l);
 /* The janitor's exit status, once it has ended; STATUS_FAILED if it was killed. */
 int launch_wait_end(struct launched *l);
 
+/* The log of a run folder, which can be shown even when the folder is gone. Return: an fd, or -1. */
+int launch_open_log(const char *folder);
+
 /* Shows the last lines of a log on stderr, at most LAUNCH_LOG_TAIL_BYTES. */
 void launch_show_log(int log_fd);
 

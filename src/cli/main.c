@@ -28,6 +28,8 @@ const struct command *const commands[] = {
         &command_kill,
         &command_delete,
         &command_list,
+        &command_up,
+        &command_down,
         &command_pause,
         &command_resume,
         &command_logs,

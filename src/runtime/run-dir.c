@@ -66,14 +66,20 @@ int run_root_prepare(const char *root)
         return st.st_uid == geteuid() ? 0 : -EPERM;
 }
 
-static int lock_file(const char *path, int flags)
+static int open_folder(const char *path)
 {
-        auto_cleanup(closep) int fd = -1;
+        int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-        fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
+        return fd < 0 ? -errno : fd;
+}
+
+static int lock_folder(const char *path)
+{
+        auto_cleanup(closep) int fd = open_folder(path);
+
         if (fd < 0)
-                return -errno;
-        while (flock(fd, flags) < 0)
+                return fd;
+        while (flock(fd, LOCK_EX) < 0)
                 if (errno != EINTR)
                         return -errno;
         return take_fd(&fd);
@@ -81,9 +87,7 @@ static int lock_file(const char *path, int flags)
 
 int run_root_lock(const char *root)
 {
-        auto_cleanup(freep) char *path = path_join(root, ".lock");
-
-        return path ? lock_file(path, LOCK_EX) : -ENOMEM;
+        return lock_folder(root);
 }
 
 bool run_name_valid(const char *name)
@@ -101,17 +105,15 @@ bool run_name_valid(const char *name)
 int run_dir_create(const char *root, const char *name, struct run_dir *ret)
 {
         auto_cleanup(run_dir_deinitp) struct run_dir d = RUN_DIR_NONE;
-        auto_cleanup(freep) char *lock = NULL;
         int r;
 
         d.root = strdup(root);
         d.path = path_join(root, name);
-        lock = d.path ? path_join(d.path, "lock") : NULL;
-        if (!d.root || !lock)
+        if (!d.root || !d.path)
                 return -ENOMEM;
         if (mkdir(d.path, 0700) < 0)
                 return -errno;
-        d.lock_fd = lock_file(lock, LOCK_EX);
+        d.lock_fd = lock_folder(d.path);
         if (d.lock_fd < 0) {
                 r = d.lock_fd;
                 (void) run_dir_remove(d.path);
@@ -130,20 +132,9 @@ void run_dir_deinit(struct run_dir *d)
         d->root = d->path = NULL;
 }
 
-static int open_lock(const char *path)
-{
-        auto_cleanup(freep) char *lock = path_join(path, "lock");
-        int fd;
-
-        if (!lock)
-                return -ENOMEM;
-        fd = open(lock, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
-        return fd < 0 ? -errno : fd;
-}
-
 bool run_dir_in_use(const char *path)
 {
-        auto_cleanup(closep) int fd = open_lock(path);
+        auto_cleanup(closep) int fd = open_folder(path);
 
         return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }
@@ -158,7 +149,7 @@ int run_dir_wait(const char *path, unsigned timeout_ms)
                 .it_interval = { .tv_usec = 50000 },
                 .it_value = { .tv_sec = timeout_ms / 1000, .tv_usec = (timeout_ms % 1000) * 1000 + 1 },
         };
-        auto_cleanup(closep) int fd = open_lock(path);
+        auto_cleanup(closep) int fd = open_folder(path);
         int r = 0;
 
         if (fd == -ENOENT)

@@ -2,11 +2,11 @@
 /*
  * Run folders: where a machine's (or a system's) state, sockets and logs live while it exists.
  *
- *      ROOT/.lock       held (flock) for the moment in which a folder is made, found stale, or removed
- *      ROOT/ID/         a machine, mode 0700
- *      ROOT/@NAME/      a system; '@' cannot begin a machine's id
- *      ROOT/ID/lock     held (flock) as long as a process is there that looks after the folder
+ *      ROOT/            locked (flock) for the moment in which a folder is made, found stale, or removed
+ *      ROOT/ID/         a machine, mode 0700; locked as long as a process is there that looks after it
+ *      ROOT/@NAME/      a system, likewise; '@' cannot begin a machine's id
  *
+ * The locks are on the folders themselves, so no lock files are left.
  * A process that looks after a folder inherits the lock's descriptor by fork; the kernel releases the lock when the
  * last of them is gone, whatever ended it. So "is somebody there" needs no process id, which could be another's by now.
  */

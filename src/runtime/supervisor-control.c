@@ -9,8 +9,6 @@
 #include "base/fd.h"
 #include "base/macros.h"
 
-#define GRACE_MS_MAX 3600000
-
 static void fail_status(struct control_client *c, const struct supervisor *s, const char *expected)
 {
         control_fail(c, "it is %s, not %s", s->is_ending ? "ending" : machine_status_name(s->state.status), expected);
@@ -72,13 +70,6 @@ static void on_kill(struct supervisor *s, struct control_client *c, const json_t
                 control_fail(c, "%s", strerror(-r));
         else
                 control_answer(c, NULL);
-}
-
-static unsigned grace_of(const json_t *message)
-{
-        json_int_t ms = json_integer_value(json_object_get(message, "graceMs"));
-
-        return (unsigned) MAX(MIN(ms, GRACE_MS_MAX), 0);
 }
 
 static void on_stop(struct supervisor *s, struct control_client *c, const json_t *request)
@@ -143,11 +134,12 @@ int supervisor_control_open(struct supervisor *s)
 {
         auto_cleanup(freep) char *path = path_join(s->options->dir->path, CONTROL_SOCKET);
 
-        return path ? control_open(&s->control, s->loop, path, on_request) : -ENOMEM;
+        return path ? control_open(&s->control, s->keeper.loop, path, on_request) : -ENOMEM;
 }
 
-static void follow_order(struct supervisor *s, const json_t *message)
+void supervisor_follow_order(struct keeper *k, const json_t *message)
 {
+        struct supervisor *s = container_of(k, struct supervisor, keeper);
         const char *order = report_text(message, "order");
 
         if (strcmp(order, "stop") == 0)
@@ -158,30 +150,4 @@ static void follow_order(struct supervisor *s, const json_t *message)
                 supervisor_set_server(s, report_text(message, "name"),
                                       (pid_t) json_integer_value(json_object_get(message, "pid")),
                                       (unsigned) json_integer_value(json_object_get(message, "restarts")));
-}
-
-static void on_orders(struct watch *w, uint32_t events)
-{
-        struct supervisor *s = container_of(w, struct supervisor, orders_watch);
-        json_t *message;
-        int r;
-
-        while ((r = report_receive(&s->orders, s->options->orders_fd, &message)) > 0) {
-                follow_order(s, message);
-                json_decref(message);
-        }
-        if (r == -EAGAIN)
-                return;
-        watch_stop(&s->orders_watch);
-        supervisor_end(s, END_KILLED, "the process that started it is gone");
-}
-
-int supervisor_orders_open(struct supervisor *s)
-{
-        int r;
-
-        if (s->options->orders_fd < 0)
-                return 0;
-        r = fd_set_nonblock(s->options->orders_fd, 1);
-        return r < 0 ? r : watch_start(&s->orders_watch, s->loop, s->options->orders_fd, EPOLLIN, on_orders);
 }

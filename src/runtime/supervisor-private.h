@@ -4,9 +4,8 @@
 
 #include "platform/platform.h"
 #include "runtime/control.h"
-#include "runtime/log-collector.h"
-#include "runtime/report.h"
-#include "runtime/server-process.h"
+#include "runtime/keeper.h"
+#include "runtime/server-set.h"
 #include "runtime/state.h"
 #include "runtime/supervisor.h"
 
@@ -18,19 +17,12 @@ enum waits_for { WAITS_NOTHING, WAITS_RUNNING, WAITS_PAUSED };
 struct supervisor {
         const struct supervisor_options *options;
         const struct machine *machine;
-        struct loop *loop;
-        struct log_collector log;
-        struct log_source stderr_source; /* our own stderr: what the platform logs */
+        struct keeper keeper;
         struct control control;
         struct machine_state state;
         bool state_is_behind; /* state.json could not be written */
 
-        struct report_reader orders;
-        struct watch orders_watch, janitor_watch, signal_watch;
-        int signal_fd;
-
-        struct server_process *servers; /* the machine's own */
-        size_t n_servers, n_ready;
+        struct server_set servers; /* the machine's own */
 
         const struct platform_ops *platform;
         struct platform_probe probe;
@@ -74,5 +66,4 @@ void supervisor_save(struct supervisor *s);
 /* supervisor-control.c */
 
 int supervisor_control_open(struct supervisor *s);
-/* Follows orders_fd. Return: 0 or a negative errno. */
-int supervisor_orders_open(struct supervisor *s);
+void supervisor_follow_order(struct keeper *k, const json_t *message);

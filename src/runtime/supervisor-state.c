@@ -76,7 +76,7 @@ void supervisor_save(struct supervisor *s)
         int r = machine_state_save(&s->state, s->options->dir->path);
 
         if (r < 0 && !s->state_is_behind)
-                log_collector_line(&s->log, SUBJECT, "cannot write the state: %s", strerror(-r));
+                log_collector_line(&s->keeper.log, SUBJECT, "cannot write the state: %s", strerror(-r));
         s->state_is_behind = r < 0;
 }
 
@@ -92,7 +92,7 @@ void supervisor_set_status(struct supervisor *s, enum machine_status status)
                 state->created_ms = supervisor_ms(s);
         if (status == MACHINE_RUNNING && is_first)
                 state->running_ms = supervisor_ms(s);
-        log_collector_line(&s->log, SUBJECT, "%s after %lld ms", machine_status_name(status),
+        log_collector_line(&s->keeper.log, SUBJECT, "%s after %lld ms", machine_status_name(status),
                            (long long) supervisor_ms(s));
         supervisor_save(s);
         supervisor_report(s, machine_status_name(status));

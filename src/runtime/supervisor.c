@@ -3,12 +3,10 @@
 #include "runtime/supervisor-private.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -27,14 +25,6 @@ void supervisor_report(struct supervisor *s, const char *event)
         report_send(s->options->report_fd, json_pack("{ss, sI}", "event", event, "ms", (json_int_t) supervisor_ms(s)));
 }
 
-static bool all_stopped(const struct supervisor *s)
-{
-        for (size_t i = 0; i < s->n_servers; i++)
-                if (s->servers[i].status != SERVER_ENDED)
-                        return false;
-        return true;
-}
-
 /* Outside of every callback of platform and servers, so that both may be freed. */
 static void end_now(struct task *t)
 {
@@ -44,11 +34,9 @@ static void end_now(struct task *t)
                 s->instance = s->platform->free(s->instance);
         control_answer_waiting(&s->control, WAITS_RUNNING, "the machine ended");
         control_answer_waiting(&s->control, WAITS_PAUSED, "the machine ended");
-        for (size_t i = 0; i < s->n_servers; i++)
-                if (s->servers[i].status != SERVER_ENDED)
-                        server_process_stop(&s->servers[i]);
-        if (all_stopped(s))
-                loop_quit(s->loop, 0);
+        server_set_stop(&s->servers);
+        if (server_set_ended(&s->servers))
+                loop_quit(s->keeper.loop, 0);
 }
 
 void supervisor_end(struct supervisor *s, enum machine_end how, const char *format, ...)
@@ -63,7 +51,7 @@ void supervisor_end(struct supervisor *s, enum machine_end how, const char *form
         (void) vsnprintf(s->end.text, sizeof(s->end.text), format, ap);
         va_end(ap);
         timer_stop(&s->grace);
-        task_schedule(&s->end_task, s->loop, end_now);
+        task_schedule(&s->end_task, s->keeper.loop, end_now);
 }
 
 static void on_platform_ready(void *data)
@@ -122,7 +110,7 @@ void supervisor_stop(struct supervisor *s, unsigned grace_ms)
         if (s->state.status == MACHINE_PAUSED)
                 (void) supervisor_resume(s);
         (void) s->platform->power_down(s->instance);
-        timer_start(&s->grace, s->loop, clock_now_ns() + grace_ms * NSEC_PER_MSEC, on_grace_over);
+        timer_start(&s->grace, s->keeper.loop, clock_now_ns() + grace_ms * NSEC_PER_MSEC, on_grace_over);
 }
 
 static void bring_up(struct supervisor *s)
@@ -133,7 +121,7 @@ static void bring_up(struct supervisor *s)
         s->state.servers_ready_ms = supervisor_ms(s);
         supervisor_save(s);
         supervisor_report(s, "servers-ready");
-        r = s->platform->bring_up(s->loop, s->machine, &s->probe, &platform_events, s, &s->instance, &error);
+        r = s->platform->bring_up(s->keeper.loop, s->machine, &s->probe, &platform_events, s, &s->instance, &error);
         if (r < 0)
                 supervisor_end(s, END_FAILED, "%s", error ?: strerror(-r));
 }
@@ -144,13 +132,13 @@ static void on_server_ready(struct server_process *server)
 
         supervisor_set_server(s, server->plan->name, server->process.pid, server->n_starts - 1);
         if (server->n_starts > 1) {
-                log_collector_line(&s->log, SUBJECT, "%s serves again", server->plan->name);
+                log_collector_line(&s->keeper.log, SUBJECT, "%s serves again", server->plan->name);
                 report_send(s->options->report_fd,
                             json_pack("{ss, sI, ss}", "event", "server-restarted", "ms", (json_int_t) supervisor_ms(s),
                                       "server", server->plan->name));
                 return;
         }
-        if (++s->n_ready == s->n_servers && !s->is_ending)
+        if (server_set_was_ready(&s->servers) && !s->is_ending)
                 bring_up(s);
 }
 
@@ -171,8 +159,8 @@ static void on_server_stopped(struct server_process *server)
 {
         struct supervisor *s = server->data;
 
-        if (all_stopped(s))
-                loop_quit(s->loop, 0);
+        if (server_set_ended(&s->servers))
+                loop_quit(s->keeper.loop, 0);
 }
 
 static const struct server_events server_events = {
@@ -181,30 +169,6 @@ static const struct server_events server_events = {
         .failed = on_server_failed,
         .stopped = on_server_stopped,
 };
-
-static int start_servers(struct supervisor *s, char **ret_error)
-{
-        const struct plan *plan = s->options->plan;
-
-        s->servers = calloc(plan->n_servers + 1, sizeof(*s->servers));
-        if (!s->servers)
-                return -ENOMEM;
-        for (size_t i = 0; i < plan->n_servers; i++) {
-                const char *owner = plan->servers[i].machine;
-                int r;
-
-                if (!owner || strcmp(owner, s->machine->id) != 0)
-                        continue;
-                r = server_process_init(&s->servers[s->n_servers], s->loop, &plan->servers[i], s->options->program,
-                                        &s->log, &server_events, s, ret_error);
-                if (r < 0)
-                        return r;
-                s->n_servers++;
-        }
-        for (size_t i = 0; i < s->n_servers; i++)
-                server_process_start(&s->servers[i]);
-        return 0;
-}
 
 /* The servers start meanwhile, so a probe that takes its time costs none. */
 static int select_platform(struct supervisor *s, char **ret_error)
@@ -227,74 +191,38 @@ static int select_platform(struct supervisor *s, char **ret_error)
         return -ENOTSUP;
 }
 
-static void on_janitor_gone(struct watch *w, uint32_t events)
+static void on_orphaned(struct keeper *k, const char *why)
 {
-        struct supervisor *s = container_of(w, struct supervisor, janitor_watch);
-
-        watch_stop(w);
-        supervisor_end(s, END_KILLED, "its janitor was killed");
+        supervisor_end(container_of(k, struct supervisor, keeper), END_KILLED, "%s", why);
 }
 
-static void on_signal(struct watch *w, uint32_t events)
+/* Nobody but root and the same user can send a signal; it means the same as the request "stop". */
+static void on_terminate(struct keeper *k)
 {
-        struct supervisor *s = container_of(w, struct supervisor, signal_watch);
-        struct signalfd_siginfo info;
-
-        if (read(s->signal_fd, &info, sizeof(info)) == sizeof(info))
-                supervisor_stop(s, STOP_GRACE_MS);
+        supervisor_stop(container_of(k, struct supervisor, keeper), STOP_GRACE_MS);
 }
 
-/* Nobody but root and the same user can send these; they mean the same as the request "stop". */
-static int watch_signals(struct supervisor *s)
-{
-        sigset_t set;
-
-        sigemptyset(&set);
-        sigaddset(&set, SIGTERM);
-        sigaddset(&set, SIGINT);
-        (void) sigprocmask(SIG_BLOCK, &set, NULL);
-        s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-        if (s->signal_fd < 0)
-                return -errno;
-        return watch_start(&s->signal_watch, s->loop, s->signal_fd, EPOLLIN, on_signal);
-}
-
-/* Our stderr becomes a source of the log. Its end does not block, as we are its reader as well. */
-static int capture_stderr(struct supervisor *s)
-{
-        auto_cleanup(closep) int fd = -1;
-        int r;
-
-        r = log_source_open(&s->stderr_source, s->loop, &s->log, "platform", &fd);
-        if (r == 0)
-                r = fd_set_nonblock(fd, 1);
-        return r == 0 && dup2(fd, STDERR_FILENO) < 0 ? -errno : r;
-}
+static const struct keeper_events keeper_events = {
+        .order = supervisor_follow_order,
+        .terminate = on_terminate,
+        .orphaned = on_orphaned,
+};
 
 static int set_up(struct supervisor *s, const struct janitor_link *link, char **ret_error)
 {
         int r;
 
-        r = loop_new(&s->loop);
-        if (r < 0)
-                return r;
-        (void) log_collector_open(&s->log, s->options->dir->path);
-        r = supervisor_state_init(s);
+        r = keeper_open(&s->keeper, s->options->dir->path, link, s->options->orders_fd, &keeper_events);
         if (r == 0)
-                r = capture_stderr(s);
-        if (r == 0)
-                r = watch_signals(s);
-        if (r == 0)
-                r = watch_start(&s->janitor_watch, s->loop, link->janitor_pidfd, EPOLLIN, on_janitor_gone);
+                r = supervisor_state_init(s);
         if (r == 0)
                 r = supervisor_control_open(s);
         if (r == 0)
-                r = supervisor_orders_open(s);
-        if (r == 0)
-                r = start_servers(s, ret_error);
+                r = server_set_start(&s->servers, s->keeper.loop, s->options->plan, s->machine->id, s->options->program,
+                                     &s->keeper.log, &server_events, s, ret_error);
         if (r == 0)
                 r = select_platform(s, ret_error);
-        if (r == 0 && s->n_servers == 0)
+        if (r == 0 && s->servers.n_servers == 0)
                 bring_up(s);
         return r;
 }
@@ -303,11 +231,9 @@ static void tear_down(struct supervisor *s)
 {
         if (s->instance)
                 s->instance = s->platform->free(s->instance);
-        for (size_t i = 0; i < s->n_servers; i++)
-                server_process_deinit(&s->servers[i]);
+        server_set_deinit(&s->servers);
         control_close(&s->control);
-        log_source_close(&s->stderr_source);
-        log_collector_close(&s->log);
+        keeper_close(&s->keeper);
 }
 
 /* Sockets of shared servers lie in the machine's folder, but are the system's: they outlive a restart of the machine. */
@@ -341,10 +267,10 @@ static void supervise(struct janitor_link *link, void *data)
 
         machine_state_init(&s.state);
         r = set_up(&s, link, &error);
-        if (r < 0 && s.loop)
+        if (r < 0 && s.keeper.loop)
                 supervisor_end(&s, END_FAILED, "%s", error ?: strerror(-r));
-        if (s.loop)
-                (void) loop_run(s.loop);
+        if (s.keeper.loop)
+                (void) loop_run(s.keeper.loop);
         else
                 s.end = (struct end){ .how = END_FAILED };
         tear_down(&s);

@@ -26,10 +26,10 @@
 #include <stdint.h>
 
 #include "runtime/janitor.h"
+#include "runtime/keeper.h"
 #include "runtime/plan.h"
 
 #define CONTROL_SOCKET "control"
-#define STOP_GRACE_MS 20000
 
 struct supervisor_options {
         const struct run_dir *dir; /* borrowed until supervisor_start() returns, like all that follows */
