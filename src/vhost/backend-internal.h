@@ -37,8 +37,10 @@
 #define BACKEND_LEGACY_FEATURES (FEATURE(24) | FEATURE(27))
 
 /*
- * A ring is described (size, addresses, base), gets a kick fd, and starts when the features, the memory and,
- * with STATUS, DRIVER_OK are there too. It stops by GET_VRING_BASE, a reset or the end of the connection.
+ * A ring is described (size, addresses, base), gets a kick fd, and starts when the features and the memory
+ * are there too; the device starts with its first ring. DRIVER_OK is not waited for: QEMU's generic front ends
+ * (rng, gpio, i2c, sound ...) negotiate STATUS and never set it. A ring stops by GET_VRING_BASE, a reset or the
+ * end of the connection.
  */
 struct backend_ring {
         struct queue *queue; /* borrowed: the device's */
@@ -139,12 +141,11 @@ void backend_rings_deinit(struct vhost_backend *b);
 
 /**
  * backend_rings_start() - start every ring of which all is known
- * @which: the ring, or BACKEND_RINGS_ALL, whose memory must be there by now; NULL: others wait for theirs
+ * @which: the ring whose memory must be there by now (NULL: none); others wait for theirs
  *
  * Return: 0, or BACKEND_FAILED if one could not be started: the driver has to reset the device.
  */
 int backend_rings_start(struct vhost_backend *b, struct backend_ring *which);
-#define BACKEND_RINGS_ALL ((struct backend_ring *) 1)
 
 /* Around a change of what the rings use: they stand still in between and go on where they were. */
 void backend_rings_pause(struct vhost_backend *b);
@@ -160,6 +161,8 @@ void backend_ring_set_call(struct backend_ring *ring, int fd); /* takes @fd */
 void backend_ring_set_enabled(struct backend_ring *ring, bool enabled);
 void backend_ring_set_log(struct backend_ring *ring, bool log);
 
+/* No ring runs: the device begins anew. */
+void backend_reset_device(struct vhost_backend *b);
 /* Stops the rings and the device and forgets what has to be negotiated anew. */
 void backend_reset(struct vhost_backend *b);
 

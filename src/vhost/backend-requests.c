@@ -28,8 +28,8 @@ static int get_features(struct vhost_backend *b, struct vhost_message *m)
 
 /*
  * Front ends set the features once before each start of the rings, once more for each further queue pair, and
- * to switch the dirty log while rings run. Without STATUS a new start is the only sign that the driver began
- * anew, so the device does too.
+ * to switch the dirty log while rings run. From one that does not keep the status a new start is the only sign
+ * that the driver began anew, so the device does too.
  */
 static int set_features(struct vhost_backend *b, struct vhost_message *m)
 {
@@ -40,8 +40,8 @@ static int set_features(struct vhost_backend *b, struct vhost_message *m)
 
         if (unknown)
                 return backend_refuse(b, -EINVAL, "features 0x%" PRIx64 " were not offered", unknown);
-        if (b->device->started && !backend_rings_running(b) && !backend_has_protocol(b, VHOST_PROTOCOL_STATUS))
-                device_reset(b->device);
+        if (b->device->started && !backend_rings_running(b) && !(b->status & VIRTIO_STATUS_DRIVER_OK))
+                backend_reset_device(b);
         if (b->device->started && differ)
                 return backend_refuse(b, -EBUSY, "the device is in use with other features");
 
@@ -162,7 +162,6 @@ static int reset_device(struct vhost_backend *b, struct vhost_message *m)
 static int set_status(struct vhost_backend *b, struct vhost_message *m)
 {
         uint64_t status = m->payload.u64;
-        uint8_t started = b->status & VIRTIO_STATUS_DRIVER_OK;
 
         if (status > UINT8_MAX)
                 return backend_refuse(b, -EINVAL, "status 0x%" PRIx64, status);
@@ -171,9 +170,7 @@ static int set_status(struct vhost_backend *b, struct vhost_message *m)
                 return 0;
         }
         b->status = (uint8_t) status | (b->status & VIRTIO_STATUS_NEEDS_RESET);
-        if (started || !(b->status & VIRTIO_STATUS_DRIVER_OK))
-                return 0;
-        return backend_rings_start(b, BACKEND_RINGS_ALL);
+        return 0;
 }
 
 static int get_status(struct vhost_backend *b, struct vhost_message *m)

@@ -95,10 +95,8 @@ static void log_call(void *data)
 
 static bool ring_ready(const struct vhost_backend *b, const struct backend_ring *ring)
 {
-        bool driver_ok = !backend_has_protocol(b, VHOST_PROTOCOL_STATUS) || (b->status & VIRTIO_STATUS_DRIVER_OK);
-
         return !ring->running && ring->has_size && ring->has_address && ring->has_kick && b->features_set &&
-               driver_ok && space_n_regions(b->space) > 0;
+               space_n_regions(b->space) > 0;
 }
 
 static int translate(const struct vhost_backend *b, const struct backend_ring *ring, struct queue_setup *setup)
@@ -182,7 +180,7 @@ int backend_rings_start(struct vhost_backend *b, struct backend_ring *which)
                 if (!ring_ready(b, ring))
                         continue;
                 /* Memory may come piece by piece: only a ring that was just kicked off must have its own by now. */
-                if (ring != which && which != BACKEND_RINGS_ALL && translate(b, ring, &setup) < 0)
+                if (ring != which && translate(b, ring, &setup) < 0)
                         continue;
                 if (ring_start(b, ring) < 0) {
                         ring_fail(b, ring);
@@ -278,6 +276,13 @@ bool backend_rings_running(const struct vhost_backend *b)
         return false;
 }
 
+void backend_reset_device(struct vhost_backend *b)
+{
+        device_reset(b->device);
+        backend_events_clear(b);
+        b->status &= (uint8_t) ~VIRTIO_STATUS_NEEDS_RESET;
+}
+
 void backend_reset(struct vhost_backend *b)
 {
         for (uint16_t i = 0; i < b->n_rings; i++) {
@@ -287,10 +292,9 @@ void backend_reset(struct vhost_backend *b)
                 ring->has_size = ring->has_address = false;
                 ring->base = 0;
         }
-        device_reset(b->device);
+        backend_reset_device(b);
         /* The region told of requests of before the reset; the front end gives one for those to come. */
         backend_inflight_deinit(b);
-        backend_events_clear(b);
         b->features = 0;
         b->features_set = false;
         b->status = 0;

@@ -175,7 +175,7 @@ static int bring_up(struct vhost_driver *d, bool fresh)
                 r = set_inflight(d);
         if (r == 0)
                 r = start_rings(d, fresh);
-        if (r == 0)
+        if (r == 0 && !d->options.no_driver_ok)
                 r = add_status(d, VIRTIO_STATUS_DRIVER_OK);
         return r;
 }
@@ -239,15 +239,24 @@ static int empty_queue(struct vhost_driver *d, struct driver_queue *dq)
         return r;
 }
 
+static int reset_device(struct vhost_driver *d)
+{
+        if (d->options.no_driver_ok)
+                return 0;
+        if (has_protocol(d, VHOST_PROTOCOL_STATUS))
+                return frontend_set_status(d->frontend, 0);
+        if (has_protocol(d, VHOST_PROTOCOL_RESET_DEVICE))
+                return frontend_reset_device(d->frontend);
+        return 0;
+}
+
 int vhost_driver_reset(struct vhost_driver *d)
 {
         int r;
 
         r = stop_rings(d);
-        if (r == 0 && has_protocol(d, VHOST_PROTOCOL_STATUS))
-                r = frontend_set_status(d->frontend, 0);
-        else if (r == 0 && has_protocol(d, VHOST_PROTOCOL_RESET_DEVICE))
-                r = frontend_reset_device(d->frontend);
+        if (r == 0)
+                r = reset_device(d);
         for (uint16_t i = 0; r == 0 && i < d->n_queues; i++)
                 r = empty_queue(d, &d->queues[i]);
         fd_close(&d->inflight.fd);

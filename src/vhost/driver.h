@@ -20,6 +20,7 @@ struct vhost_driver_options {
         uint16_t n_queues, queue_size;
         uint16_t indirect_max;
         bool inflight;              /* ask for in-flight tracking */
+        bool no_driver_ok;          /* sets no status beyond FEATURES_OK and does not reset by status */
 };
 
 struct vhost_driver {

@@ -465,7 +465,7 @@ static void reset_device_disables_rings(void **state)
         guest_echo(&g->d, 0, "hello again");
 }
 
-static void driver_ok_starts_the_device(void **state)
+static void status_is_kept_and_zero_resets(void **state)
 {
         struct guest *g = *state;
         uint8_t status;
@@ -478,6 +478,23 @@ static void driver_ok_starts_the_device(void **state)
         assert_false(g->server.echo->dev.negotiated & FEATURE(VHOST_FEATURE_PROTOCOL_FEATURES));
         assert_int_equal(frontend_set_status(g->d.frontend, 0), 0);
         assert_false(test_server_device_started(&g->server));
+}
+
+/* As QEMU's generic front ends do, which set no more than FEATURES_OK and reset by nothing but a new start. */
+static void device_starts_and_starts_anew_without_driver_ok(void **state)
+{
+        struct guest *g = *state;
+        struct vhost_driver_options o = guest_options(SPLIT_FEATURES);
+
+        o.no_driver_ok = true;
+        assert_int_equal(vhost_driver_start(&g->d, g->server.path, &o), 0);
+        for (unsigned i = 1; i < 5; i++) {
+                guest_echo(&g->d, 0, "hello");
+                assert_int_equal(atomic_load(&g->server.echo->n_starts), i);
+                guest_ask(&g->d, 0, vhost_driver_alloc(&g->d, 4096, 4096), i % 2 ? "Break" : "Hold");
+                assert_int_equal(vhost_driver_reset(&g->d), 0);
+        }
+        guest_echo(&g->d, 0, "hello");
 }
 
 static void network_messages_reach_the_device(void **state)
@@ -541,7 +558,8 @@ int main(void)
                 CASE(error_fd_tells_of_a_broken_queue),
                 CASE(rings_start_enabled_without_protocol_features),
                 CASE(reset_device_disables_rings),
-                CASE(driver_ok_starts_the_device),
+                CASE(status_is_kept_and_zero_resets),
+                CASE(device_starts_and_starts_anew_without_driver_ok),
                 CASE(network_messages_reach_the_device),
                 CASE(queue_number_is_that_of_the_device),
                 cmocka_unit_test(front_end_gives_up_a_silent_server),
