@@ -159,17 +159,12 @@ static bool takes_input(const struct port *p)
         return p->open || !multiport(p->console) || !p->console->driver_ready;
 }
 
-/* Moves input to the guest until either side has no more. Return: 0, or an error of the queue. */
-static int pump_input(struct port *p)
+/* Moves input to the guest. Return: 1 no more input; 0 no more buffers; or an error of the queue. */
+static int move_input(struct port *p, struct queue *q)
 {
-        struct queue *q = &p->console->dev.queues[input_queue(port_index(p))];
         struct chain chain;
-        int r = 0;
+        int r;
 
-        if (!takes_input(p)) {
-                stream_want(p->stream, false);
-                return 0;
-        }
         while ((r = queue_pop(q, &chain)) > 0) {
                 uint8_t buf[INPUT_PART];
                 size_t n;
@@ -179,16 +174,22 @@ static int pump_input(struct port *p)
                 n = stream_read(p->stream, buf, MIN((size_t) chain.n_write_bytes, sizeof(buf)));
                 if (n == 0) {
                         queue_unpop(q, 1);
-                        break;
+                        return 1;
                 }
                 (void) chain_write(&chain, 0, buf, n);
                 queue_push(q, &chain, (uint32_t) n);
         }
-        if (r < 0)
-                return r;
-        /* Without buffers, input waits at its sender; a kick of the queue asks for it again. */
+        return r;
+}
+
+/* Without buffers, input waits at its sender; a kick of the queue asks for it again. */
+static int pump_input(struct port *p)
+{
+        struct queue *q = &p->console->dev.queues[input_queue(port_index(p))];
+        int r = takes_input(p) ? move_input(p, q) : 0;
+
         stream_want(p->stream, r > 0);
-        return queue_notify(q);
+        return r < 0 ? r : queue_notify(q);
 }
 
 static void on_readable(void *data)
