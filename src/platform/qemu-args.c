@@ -160,6 +160,7 @@ int qemu_args(const struct machine *m, const struct qemu_build *build, struct ar
         argv_add(&a, "-name");
         argv_addf(&a, "guest=%s", name ? name : "");
         argv_add(&a, "-S");
+        argv_add(&a, "-preconfig"); /* until the device servers are connected: qemu.c */
         argv_add(&a, "-chardev");
         argv_addf(&a, "socket,id=qmp,fd=%d", build->qmp_fd);
         add2(&a, "-mon", "chardev=qmp,mode=control");

@@ -4,6 +4,10 @@
  * there is no socket file to clean up), driven by QMP, and watched through its pidfd. How the machine ended is
  * told by the last SHUTDOWN or GUEST_PANICKED event before the process ended.
  *
+ * A connection that is made again after a loss is made in the background, the first time too, and some devices of
+ * QEMU's (vhost-user-rng) do not wait for it. So QEMU holds before it makes its devices (-preconfig) until it says that
+ * every connection is there.
+ *
  * QEMU's stderr is read here: each line goes on to the log, the last one is kept to say why QEMU failed.
  */
 #include "platform/qemu.h"
@@ -27,6 +31,9 @@
 #include "platform/qmp.h"
 
 #define QMP_FD_IN_CHILD 3
+/* The sockets are listened on before QEMU starts, so a round or two are enough. */
+#define CONNECT_WAIT_NS (2 * NSEC_PER_MSEC)
+#define CONNECT_TRIES_MAX 5000
 
 struct qemu {
         struct platform_instance instance;
@@ -37,6 +44,8 @@ struct qemu {
 
         struct process process;
         struct qmp *qmp; /* owned */
+        struct timer connect_timer;
+        unsigned n_connect_tries;
         enum machine_end end;
         bool killed;
 
@@ -113,6 +122,7 @@ static void on_process_end(struct process *p, int status)
         struct qemu *q = container_of(p, struct qemu, process);
         char text[600], how[64];
 
+        timer_stop(&q->connect_timer);
         q->qmp = qmp_free(q->qmp);
         if (q->end == END_FAILED && !q->killed)
                 (void) snprintf(text, sizeof(text), "QEMU %s%s%s", process_status_text(status, how, sizeof(how)),
@@ -153,11 +163,59 @@ static void on_stderr(struct watch *w, uint32_t events)
         }
 }
 
-static void on_qmp_ready(void *data)
+/* QEMU's end follows, and tells the rest. */
+static void give_up(struct qemu *q, const char *why)
+{
+        (void) snprintf(q->last_line, sizeof(q->last_line), "%s", why);
+        (void) process_signal(&q->process, SIGKILL);
+}
+
+static void on_configured(json_t *result, const char *error, void *data)
 {
         struct qemu *q = data;
 
-        q->events.ready(q->data);
+        if (error)
+                give_up(q, error);
+        else
+                q->events.ready(q->data);
+}
+
+static void ask_connections(struct qemu *q);
+
+static void on_connect_timer(struct timer *t)
+{
+        ask_connections(container_of(t, struct qemu, connect_timer));
+}
+
+static void on_connections(json_t *result, const char *error, void *data)
+{
+        struct qemu *q = data;
+        bool all = true;
+
+        for (size_t i = 0; i < json_array_size(result); i++) {
+                const char *name = json_string_value(json_object_get(json_array_get(result, i), "filename"));
+
+                all &= !name || strncmp(name, "disconnected:", strlen("disconnected:")) != 0;
+        }
+        if (error)
+                give_up(q, error);
+        else if (all && qmp_command(q->qmp, "x-exit-preconfig", NULL, on_configured, q) < 0)
+                give_up(q, "QEMU does not take commands");
+        else if (!all && ++q->n_connect_tries == CONNECT_TRIES_MAX)
+                give_up(q, "it did not connect to its device servers");
+        else if (!all)
+                timer_start(&q->connect_timer, q->loop, clock_now_ns() + CONNECT_WAIT_NS, on_connect_timer);
+}
+
+static void ask_connections(struct qemu *q)
+{
+        if (qmp_command(q->qmp, "query-chardev", NULL, on_connections, q) < 0)
+                give_up(q, "QEMU does not take commands");
+}
+
+static void on_qmp_ready(void *data)
+{
+        ask_connections(data);
 }
 
 static void on_qmp_event(const char *name, json_t *event, void *data)
@@ -229,6 +287,7 @@ static struct platform_instance *qemu_free(struct platform_instance *instance)
                 return NULL;
         q = container_of(instance, struct qemu, instance);
         process_deinit(&q->process);
+        timer_stop(&q->connect_timer);
         watch_stop(&q->stderr_watch);
         closep(&q->stderr_fd);
         qmp_free(q->qmp);
