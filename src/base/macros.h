@@ -31,3 +31,13 @@ static inline int range_fits(uint64_t offset, uint64_t n, uint64_t limit)
 {
         return offset <= limit && n <= limit - offset;
 }
+
+/* In a loop that waits for another CPU: saves power, and the sibling's time. */
+static inline void cpu_relax(void)
+{
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#elif defined(__aarch64__)
+        __asm__ volatile("isb" ::: "memory");
+#endif
+}

@@ -64,7 +64,10 @@ struct blk_queue {
         struct blk_request *free;
         union blk_spare *spares;
         bool handling;                /* blk_handle_queue() is on the stack and will notify */
-        struct task notify;
+        struct task notify;           /* otherwise this does */
+        unsigned n_left;              /* requests of this batch that are not completed */
+        unsigned tell_at;             /* n_left at which the driver is told */
+        uint32_t n_untold_bytes;
 } __attribute__((aligned(64)));
 
 struct blk {
@@ -88,10 +91,11 @@ int blk_handle_queue(struct device *dev, struct queue *q);
 struct blk_request *blk_request_get(struct blk_queue *bq);
 void blk_request_put(struct blk_request *rq);
 union blk_spare *blk_spare_get(struct blk_queue *bq); /* NULL: no memory */
+void blk_queue_completed(struct blk_queue *bq, const struct chain *c); /* it was pushed */
 
 /**
  * blk_request_start() - check a popped chain, and either complete it or hand it to the disk
  *
- * Return: bytes that will be moved, at least 0; -EBADMSG if the chain is no request at all.
+ * Return: 0; -EBADMSG if the chain is no request at all.
  */
-int64_t blk_request_start(struct blk_queue *bq, const struct chain *c);
+int blk_request_start(struct blk_queue *bq, const struct chain *c);

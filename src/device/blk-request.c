@@ -18,20 +18,14 @@
 
 #define HEADER_BYTES sizeof(struct virtio_blk_outhdr)
 
-static void on_notify(struct task *t)
-{
-        (void) queue_notify(container_of(t, struct blk_queue, notify)->queue);
-}
-
 static void complete(struct blk_request *rq, uint8_t status)
 {
         struct blk_queue *bq = rq->queue;
 
         *(volatile uint8_t *) rq->status = status;
         queue_push(bq->queue, &rq->chain, rq->chain.n_write_bytes);
+        blk_queue_completed(bq, &rq->chain);
         blk_request_put(rq);
-        if (!bq->handling)
-                task_schedule(&bq->notify, bq->queue->loop, on_notify);
 }
 
 /* Hands the next segment of a discard or write of zeroes to the disk. */
@@ -220,9 +214,10 @@ static void refuse(struct blk_queue *bq, const struct chain *c)
 
         (void) chain_write(c, c->n_write_bytes - 1, &status, 1);
         queue_push(bq->queue, c, c->n_write_bytes);
+        blk_queue_completed(bq, c);
 }
 
-int64_t blk_request_start(struct blk_queue *bq, const struct chain *c)
+int blk_request_start(struct blk_queue *bq, const struct chain *c)
 {
         struct virtio_blk_outhdr header;
         const struct iovec *last;
@@ -248,5 +243,5 @@ int64_t blk_request_start(struct blk_queue *bq, const struct chain *c)
         status = start(rq, &header);
         if (status != VIRTIO_BLK_S_OK)
                 complete(rq, status);
-        return (int64_t) c->n_read_bytes + c->n_write_bytes;
+        return 0;
 }

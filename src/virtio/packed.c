@@ -247,6 +247,11 @@ static bool packed_publish(struct queue_ring *r, bool check_call)
         return wants_call(r);
 }
 
+static bool packed_available(const struct queue_ring *r)
+{
+        return is_available(shared_load(&r->packed.ring[r->avail].flags), r->avail_wrap);
+}
+
 static bool packed_arm(struct queue_ring *r)
 {
         struct vring_packed_desc_event *event = r->packed.device;
@@ -258,7 +263,7 @@ static bool packed_arm(struct queue_ring *r)
                 shared_store(&event->flags, VRING_PACKED_EVENT_FLAG_ENABLE);
         }
         shared_fence(); /* our wish before the driver's flags; it does the opposite */
-        return is_available(shared_load(&r->packed.ring[r->avail].flags), r->avail_wrap);
+        return packed_available(r);
 }
 
 static void packed_disarm(struct queue_ring *r)
@@ -278,6 +283,7 @@ const struct ring_ops packed_ops = {
         .untake = packed_untake,
         .put = packed_put,
         .publish = packed_publish,
+        .available = packed_available,
         .arm = packed_arm,
         .disarm = packed_disarm,
         .base = packed_base,

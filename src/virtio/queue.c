@@ -82,7 +82,7 @@ static int ring_new(const struct queue_setup *setup, struct queue_ring **ret)
 
 /* ---- wake-ups ---- */
 
-static void wake(struct queue *q)
+void queue_wake(struct queue *q)
 {
         if (!q->ring || q->broken || !q->enabled)
                 return;
@@ -91,12 +91,15 @@ static void wake(struct queue *q)
                 return;
         }
         q->budget = QUEUE_BUDGET;
+        q->poll.active = q->poll.window_ns > 0;
         device_handle_queue(q);
+        if (q->poll.active)
+                queue_poll_continue(q);
 }
 
 static void on_again(struct task *t)
 {
-        wake(container_of(t, struct queue, again));
+        queue_wake(container_of(t, struct queue, again));
 }
 
 static void on_kick(struct watch *w, uint32_t events)
@@ -104,7 +107,9 @@ static void on_kick(struct watch *w, uint32_t events)
         struct queue *q = container_of(w, struct queue, kick);
 
         q->n_kicks++;
-        wake(q);
+        if (q->poll.max_ns > 0)
+                queue_poll_slept(q);
+        queue_wake(q);
 }
 
 /* A peer without eventfds sends a pipe, which would fill up if nobody read it. */
@@ -133,7 +138,7 @@ static int watch_kick(struct queue *q, int kick_fd)
 
 void queue_kick(struct queue *q)
 {
-        wake(q);
+        queue_wake(q);
 }
 
 /* ---- life ---- */
@@ -165,6 +170,7 @@ int queue_start(struct queue *q, const struct queue_setup *setup)
                 if (result < 0) {
                         watch_stop(&q->kick);
                         task_cancel(&q->again);
+                        queue_poll_cancel(q);
                         q->ring = ring_free(q->ring);
                         return result;
                 }
@@ -186,6 +192,7 @@ void queue_stop(struct queue *q, uint32_t *ret_base)
                 q->device->ops->queue_stop(q->device, q);
         (void) queue_notify(q);
         task_cancel(&q->again);
+        queue_poll_cancel(q);
         if (ret_base)
                 *ret_base = r->ops->base(r);
         q->ring = ring_free(r);
@@ -249,6 +256,7 @@ void queue_break(struct queue *q, int error)
                 return;
         q->broken = true;
         task_cancel(&q->again);
+        queue_poll_cancel(q);
         if (error == -EBADMSG)
                 device_log_guest(dev, "queue %u: the driver broke the rules of the ring or the device; stopped until reset",
                                  q->index);
@@ -288,10 +296,12 @@ int queue_pop(struct queue *q, struct chain *ret)
                 return -EBADMSG;
 
         n = take(r, &c, &recovered);
-        if (n == 0 && !r->armed) {
+        if (n == 0 && !r->armed && !q->poll.active) {
                 r->armed = true;
                 if (r->ops->arm(r))
                         n = r->ops->take(r, &c);
+                if (n == 0 && q->poll.max_ns > 0 && q->poll.idle_since_ns == 0)
+                        q->poll.idle_since_ns = clock_now_ns();
         }
         if (unlikely(n <= 0)) {
                 r->bad = n < 0;

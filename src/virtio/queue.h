@@ -55,6 +55,17 @@ struct queue_setup {
         bool log_used_ring;    /* mark writes to the used ring in the space's dirty log */
 };
 
+/* Busy waiting of one queue, see queue_set_poll(). */
+struct queue_poll {
+        uint64_t max_ns;    /* 0: never */
+        uint64_t window_ns; /* how long the next wait may be; 0: not worth it now */
+        uint64_t deadline_ns;
+        uint64_t idle_since_ns; /* when the ring was found empty; 0: it was not */
+        bool active;        /* an empty ring is looked at again instead of asking for kicks */
+        struct task task;
+        uint64_t n_hits, n_misses; /* waits that saw a request, or did not */
+};
+
 struct queue {
         struct device *device; /* borrowed */
         uint16_t index;
@@ -65,6 +76,7 @@ struct queue {
         uint32_t budget;       /* chains that this wake-up may still pop */
         struct watch kick;
         struct task again;     /* continues when the budget of a wake-up was spent */
+        struct queue_poll poll;
         uint64_t n_kicks, n_popped, n_pushed, n_calls; /* counters for statistics and tests */
 };
 
@@ -108,6 +120,16 @@ void queue_set_log(struct queue *q, bool log_used_ring);
 
 /* Handles the queue as if the driver had kicked it. */
 void queue_kick(struct queue *q);
+
+/**
+ * queue_set_poll() - wait busily for a while before asking for kicks
+ * @max_ns: longest wait; 0: none
+ *
+ * For devices whose handler always empties the ring; called by their queue_start. An empty ring is then looked
+ * at again between rounds of the loop, whose other events are served meanwhile. The wait adapts: it is done
+ * only while the driver comes back within @max_ns, so that an idle or slow one costs nothing.
+ */
+void queue_set_poll(struct queue *q, uint64_t max_ns);
 
 /**
  * queue_pop() - take the next request

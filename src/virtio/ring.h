@@ -102,6 +102,8 @@ struct ring_ops {
         void (*put)(struct queue_ring *r, const struct ring_used *u);
         /* At least one chain was put. Return: true if the driver wants to be told. */
         bool (*publish)(struct queue_ring *r, bool check_call);
+        /* Is there anything to take? */
+        bool (*available)(const struct queue_ring *r);
         /* Asks for kicks. Return: true if something is available already. */
         bool (*arm)(struct queue_ring *r);
         void (*disarm)(struct queue_ring *r);
@@ -216,3 +218,11 @@ struct ring_table {
 /* Checks and locates a table. Return: 0 or -EBADMSG. */
 int ring_table_open(struct queue_ring *r, uint64_t at, uint32_t len_bytes, struct ring_table *ret);
 int ring_table_read(struct queue_ring *r, const struct ring_table *t, uint32_t index, struct raw_descriptor *ret);
+
+/* queue.c: one wake-up: refills the budget and calls the device. */
+void queue_wake(struct queue *q);
+
+/* queue-poll.c, for queue.c. */
+void queue_poll_slept(struct queue *q);    /* a kick came */
+void queue_poll_continue(struct queue *q); /* the device has been called */
+void queue_poll_cancel(struct queue *q);

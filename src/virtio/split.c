@@ -195,6 +195,11 @@ static bool split_publish(struct queue_ring *r, bool check_call)
         return !(shared_load(&r->split.avail->flags) & VRING_AVAIL_F_NO_INTERRUPT);
 }
 
+static bool split_available(const struct queue_ring *r)
+{
+        return r->avail != r->avail_seen || shared_load(&r->split.avail->idx) != r->avail;
+}
+
 static bool split_arm(struct queue_ring *r)
 {
         if (r->event_idx) {
@@ -229,6 +234,7 @@ const struct ring_ops split_ops = {
         .untake = split_untake,
         .put = split_put,
         .publish = split_publish,
+        .available = split_available,
         .arm = split_arm,
         .disarm = split_disarm,
         .base = split_base,
