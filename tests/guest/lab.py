@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: MPL-2.0
+"""What the guest rung shares: bundles made of the test guest, machines with a shell on their console, TAP points.
+
+A test is a program that makes one Lab (a root folder of its own, below a short path because socket names are
+limited), checks things with lab.point(), and ends with lab.finish(), which also checks that nothing was left behind:
+no process, no socket, no folder. Exit status 77: skipped; the last line says what was missing.
+"""
+
+import json
+import os
+import pathlib
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+BUILD = pathlib.Path(os.environ.get("BUSBAR_BUILD", "build")).resolve()
+BUSBAR = BUILD / "src/cli/busbar"
+GUESTS = pathlib.Path(os.environ.get("BUSBAR_GUESTS", BUILD / "guests"))
+PLATFORM = os.environ.get("PLATFORM", "qemu")
+MIB = 1 << 20
+PROMPT = "busbar# "
+
+# Software emulation on a loaded machine: what takes seconds may take a minute.
+BOOT_DEADLINE = 180
+SHELL_DEADLINE = 180
+
+
+def skip(why):
+    print("1..0 # SKIP " + why)
+    sys.exit(77)
+
+
+def need(*paths):
+    for path in paths:
+        if not pathlib.Path(path).exists():
+            skip(f"{path} is missing")
+
+
+def until(what, deadline_s, probe):
+    """The first true value of probe(), asked again and again; fails after the deadline."""
+    end = time.monotonic() + deadline_s
+    while True:
+        value = probe()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise TimeoutError(f"{what}: not within {deadline_s} s")
+        select.select([], [], [], 0.01)
+
+
+class Console:
+    """The shell of the test guest at the other end of a console socket."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(str(path))
+        self.text = ""
+
+    def read_until(self, marker, deadline_s):
+        end = time.monotonic() + deadline_s
+        while marker not in self.text:
+            left = end - time.monotonic()
+            ready, _, _ = select.select([self.socket], [], [], max(left, 0))
+            if not ready:
+                raise TimeoutError(f"console: no {marker!r} within {deadline_s} s; last: {self.text[-2000:]!r}")
+            data = self.socket.recv(65536)
+            if not data:
+                raise ConnectionError(f"console: closed before {marker!r}; last: {self.text[-2000:]!r}")
+            self.text += data.decode(errors="replace").replace("\r", "")
+        before, self.text = self.text.split(marker, 1)
+        return before
+
+    def send(self, line):
+        self.socket.sendall(line.encode() + b"\n")
+
+    def run(self, command, deadline_s=SHELL_DEADLINE):
+        """(status, output) of a shell command in the guest."""
+        self.send("{ " + command + "\n} 2>&1; echo \"@@ended $? @@\"")
+        output = self.read_until("@@ended ", deadline_s)
+        status = self.read_until(" @@", deadline_s)
+        self.read_until(PROMPT, deadline_s)
+        return int(status), output
+
+    def close(self):
+        self.socket.close()
+
+
+class Machine:
+    def __init__(self, lab, name):
+        self.lab, self.name, self.shell = lab, name, None
+
+    def state(self):
+        result = self.lab.busbar("state", self.name, check=False)
+        return json.loads(result.stdout) if result.returncode == 0 else None
+
+    def status(self):
+        state = self.state()
+        return state["status"] if state else None
+
+    def devices(self):
+        return {device["id"]: device for device in self.state()["busbar"]["devices"]}
+
+    def connect(self, deadline_s=BOOT_DEADLINE):
+        """Waits for the shell's prompt on the first console."""
+        path = self.state()["busbar"]["consoles"][0]["socket"]
+        self.shell = Console(path)
+        self.shell.read_until(PROMPT, deadline_s)
+        return self
+
+    def run(self, command, deadline_s=SHELL_DEADLINE):
+        return self.shell.run(command, deadline_s)
+
+    def must(self, command, deadline_s=SHELL_DEADLINE):
+        status, output = self.run(command, deadline_s)
+        if status != 0:
+            raise AssertionError(f"{self.name}: {command!r} ended with {status}: {output[-2000:]}")
+        return output
+
+    def kill_server(self, device_id, deadline_s=30):
+        """kill -9 of the server behind a device; returns when its successor runs."""
+        old = self.devices()[device_id]["serverPid"]
+        os.kill(old, signal.SIGKILL)
+
+        def successor():
+            pid = self.devices()[device_id].get("serverPid")
+            return pid if pid and pid != old else None
+
+        return until(f"{self.name}: successor of the server of {device_id}", deadline_s, successor)
+
+    def wait_stopped(self, deadline_s=60):
+        until(f"{self.name} stopped", deadline_s, lambda: self.status() in ("stopped", None))
+
+
+class Lab:
+    def __init__(self, name, arch="amd64"):
+        self.name, self.arch = name, arch
+        need(BUSBAR)
+        base, test = GUESTS / f"base-{arch}", GUESTS / f"test-{arch}"
+        need(base / "vmlinuz", base / "initrd.img", test / "root.squashfs")
+        self.base, self.test = base, test
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="bb-", dir="/tmp"))
+        self.root = self.folder / "run"
+        self.environment = dict(os.environ)
+        self.n_points = self.n_failed = 0
+        self.started = []
+
+    def busbar(self, *words, check=True, **options):
+        result = subprocess.run([str(BUSBAR), "--root", str(self.root), *map(str, words)], text=True, capture_output=True,
+                                env=self.environment, timeout=120, check=False, stdin=subprocess.DEVNULL, **options)
+        if check and result.returncode != 0:
+            raise AssertionError(f"busbar {' '.join(map(str, words))}: status {result.returncode}: {result.stderr.strip()}")
+        return result
+
+    def image(self, name, size_bytes):
+        """A sparse image, in a folder of its own so that the bundle can hold it."""
+        path = self.folder / name
+        with open(path, "wb") as out:
+            out.truncate(size_bytes)
+        return path
+
+    def bundle(self, name, devices, vcpus=1, memory_mib=256, parameters=""):
+        """A bundle of the test guest: its root disk first, a console last, `devices` between. Images are hard links or
+        copies, since a bundle may not point outside itself."""
+        folder = self.folder / name
+        folder.mkdir()
+        place(self.base / "vmlinuz", folder / "vmlinuz")
+        place(self.base / "initrd.img", folder / "initrd.img")
+        place(self.test / "root.squashfs", folder / "root.squashfs")
+        every = [{"id": "root", "type": "blk", "image": "root.squashfs", "readOnly": True}]
+        for device in devices:
+            device = dict(device)
+            if device["type"] == "blk":
+                source = pathlib.Path(device["image"])
+                place(source, folder / source.name)
+                device["image"] = source.name
+            every.append(device)
+        every.append({"id": "tty", "type": "console"})
+        config = {
+            "ociVersion": "1.3.0",
+            "hostname": name,
+            "vm": {
+                "kernel": {"path": "vmlinuz", "initrd": "initrd.img",
+                           "parameters": f"console=hvc0 quiet root=/dev/vda ro panic=-1 {parameters}".strip()},
+                "hwConfig": {"vcpus": vcpus, "memory": memory_mib * MIB},
+                "arch": self.arch,
+                "devices": every,
+            },
+        }
+        (folder / "config.json").write_text(json.dumps(config, indent=8))
+        return folder
+
+    def edit(self, bundle, change):
+        """change(vm) on a bundle's vm object; members set to None go."""
+        path = bundle / "config.json"
+        config = json.loads(path.read_text())
+        change(config["vm"])
+        config["vm"] = {key: value for key, value in config["vm"].items() if value is not None}
+        path.write_text(json.dumps(config, indent=8))
+
+    def start(self, bundle, name=None):
+        """create and start; returns at once, Machine.connect() waits for the guest."""
+        name = name or bundle.name
+        self.started.append(name)
+        self.busbar("create", "--bundle", bundle, name)
+        self.busbar("start", name)
+        return Machine(self, name)
+
+    def up(self, machines, networks):
+        """Brings up a system of bundles, detached; returns its machines in order."""
+        path = self.folder / "system.json"
+        path.write_text(json.dumps({"networks": networks,
+                                    "machines": {m: {"bundle": m, "platform": PLATFORM} for m in machines}}, indent=8))
+        self.busbar("up", "--detach", path)
+        self.started.append(path)
+        return [Machine(self, m) for m in machines]
+
+    def point(self, ok, what):
+        self.n_points += 1
+        self.n_failed += not ok
+        print(f"{'ok' if ok else 'not ok'} {self.n_points} - {what}", flush=True)
+        return ok
+
+    def note(self, text):
+        print("# " + text, flush=True)
+
+    def processes(self):
+        """Processes that name this lab's folder on their command line."""
+        found = []
+        for entry in pathlib.Path("/proc").iterdir():
+            if entry.name.isdigit() and int(entry.name) != os.getpid():
+                try:
+                    words = (entry / "cmdline").read_bytes()
+                except OSError:
+                    continue
+                if str(self.folder).encode() in words:
+                    found.append((int(entry.name), words.replace(b"\0", b" ").decode(errors="replace")))
+        return found
+
+    def stop_all(self):
+        for thing in self.started:
+            if isinstance(thing, pathlib.Path):
+                self.busbar("down", thing, check=False)
+            else:
+                self.busbar("delete", "--force", thing, check=False)
+        self.started = []
+
+    def finish(self):
+        self.stop_all()
+        try:
+            until("processes gone", 20, lambda: not self.processes())
+        except TimeoutError:
+            pass
+        left = self.processes()
+        self.point(not left, "no process is left behind" + (f": {left}" if left else ""))
+        files = [str(p.relative_to(self.root)) for p in self.root.rglob("*")] if self.root.exists() else []
+        files = [f for f in files if f != ".lock"]
+        self.point(not files, "no file is left behind" + (f": {files}" if files else ""))
+        print(f"1..{self.n_points}", flush=True)
+        self.remove()
+        sys.exit(1 if self.n_failed else 0)
+
+    def remove(self):
+        for pid, _ in self.processes():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def place(source, target):
+    """Hard link where the file system allows it, otherwise a copy that keeps holes."""
+    try:
+        os.link(source, target)
+    except OSError:
+        subprocess.run(["cp", "--sparse=always", "--", str(source), str(target)], check=True)
+
+
+def run_test(name, body, arch="amd64"):
+    """body(lab); an exception is a failed point with its text and the machines' logs."""
+    lab = Lab(name, arch)
+    try:
+        body(lab)
+    except (AssertionError, ConnectionError, TimeoutError, subprocess.SubprocessError, OSError) as error:
+        lab.point(False, f"{name}: {error}".replace("\n", " | "))
+        for path in sorted(lab.root.rglob("*log*")) if lab.root.exists() else []:
+            if path.is_file():
+                for line in path.read_text(errors="replace").splitlines()[-40:]:
+                    lab.note(f"{path.name}: {line}")
+    lab.finish()

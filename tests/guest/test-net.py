@@ -1,0 +1,73 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MPL-2.0
+"""Two guests on one switch: throughput with split and packed rings, VLAN, and 20 kills of the switch under load."""
+
+import json
+import re
+
+import lab as guest_lab
+
+N_KILLS = 20
+
+
+def iperf(client, more):
+    text = client.must(f"iperf3 -c 192.168.77.1 -J {more}")
+    return json.loads(text[text.index("{"):])["end"]
+
+
+def throughput(lab, server, client):
+    server.must("iperf3 -s -D --logfile /tmp/iperf.log")
+    client.must("until iperf3 -c 192.168.77.1 -t 1 >/dev/null 2>&1; do :; done")
+    for way, more in (("beta to alpha", ""), ("alpha to beta", "-R")):
+        end = iperf(client, "-t 3 " + more)
+        rate = end["sum_received"]["bits_per_second"]
+        lab.point(rate > 1e6, f"TCP {way} passes the switch")
+        lab.note(f"{way}: {rate / 1e6:.0f} Mbit/s in software emulation, {end['sum_sent']['retransmits']} retransmits")
+
+
+def killed_switch(lab, server, client):
+    """A stream with checked contents goes on across the kills; pings show the longest gap."""
+    client.must("ping -i 0.05 192.168.77.1 >/tmp/ping.log 2>&1 & echo $! >/tmp/ping.pid")
+    server.must("(nc -l -p 7000 | md5sum >/tmp/received.md5; touch /tmp/received) >/dev/null 2>&1 &")
+    client.must("dd if=/dev/urandom of=/tmp/piece bs=64k count=16 2>/dev/null")
+    client.must("(while [ ! -e /tmp/enough ]; do cat /tmp/piece; echo x >>/tmp/sent; done | nc 192.168.77.1 7000) >/dev/null 2>&1 &")
+    for _ in range(N_KILLS):
+        before = int(server.must("cat /sys/class/net/eth0/statistics/rx_packets"))
+        guest_lab.until("traffic goes on", 60, lambda: int(server.must("cat /sys/class/net/eth0/statistics/rx_packets")) > before + 50)
+        server.kill_server("eth0")
+    before = int(server.must("cat /sys/class/net/eth0/statistics/rx_packets"))
+    guest_lab.until("traffic goes on after the last kill", 60,
+                    lambda: int(server.must("cat /sys/class/net/eth0/statistics/rx_packets")) > before + 50)
+    client.must("touch /tmp/enough; kill -INT $(cat /tmp/ping.pid)")
+    server.must("until [ -e /tmp/received ]; do usleep 20000; done")
+    n_pieces = int(client.must("wc -l </tmp/sent"))
+    expected = client.must(f"i=0; while [ $i -lt {n_pieces} ]; do cat /tmp/piece; i=$((i+1)); done | md5sum").split()[0]
+    received = server.must("cat /tmp/received.md5").split()[0]
+    lab.point(received == expected, f"{N_KILLS} kills of the switch under load: a TCP stream of {n_pieces} MiB arrives whole")
+    replies = [int(n) for n in re.findall(r"seq=(\d+)", client.must("cat /tmp/ping.log"))]
+    gap = max((b - a for a, b in zip(replies, replies[1:])), default=0)
+    lab.note(f"longest gap between answered pings {gap * 50} ms")
+    for machine in (server, client):
+        errors = machine.must("dmesg | grep -ciE 'virtio.*(error|fail)|NETDEV WATCHDOG' || true").strip()
+        lab.point(errors == "0", f"{machine.name}: the kernel saw no device error ({errors})")
+
+
+def body(lab):
+    for name, packed in (("alpha", False), ("beta", True)):
+        lab.bundle(name, [{"id": "eth0", "type": "net", "network": "backbone", "packed": packed}])
+    alpha, beta = lab.up(["alpha", "beta"], {"backbone": {"uplink": "none"}})
+    alpha.connect()
+    beta.connect()
+    alpha.must("ip addr add 192.168.77.1/24 dev eth0 && ip link set eth0 up")
+    beta.must("ip addr add 192.168.77.2/24 dev eth0 && ip link set eth0 up")
+    beta.must("ping -c 3 192.168.77.1")
+    lab.point(True, "a guest with a split ring and one with a packed ring ping each other")
+    beta.must("ip link add link eth0 name eth0.5 type vlan id 5 && ip addr add 192.168.78.2/24 dev eth0.5 && ip link set eth0.5 up")
+    alpha.must("ip link add link eth0 name eth0.5 type vlan id 5 && ip addr add 192.168.78.1/24 dev eth0.5 && ip link set eth0.5 up")
+    beta.must("ping -c 3 192.168.78.1")
+    lab.point(True, "tagged frames pass between trunk ports")
+    throughput(lab, alpha, beta)
+    killed_switch(lab, alpha, beta)
+
+
+guest_lab.run_test("net", body)
