@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- *      hypervisor ── fd ──► stream_write()        at most a budget a wake-up; never waits
- *                 ◄──────── stream_read()         one buffer; while the hypervisor does not take it, none is read
+ *      hypervisor ── output ──► stream_write()    at most a budget a wake-up; never waits
+ *                 ◄── input ─── stream_read()     one buffer; while the hypervisor does not take it, none is read
  */
 #include "device/console-pipe.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/socket.h>
+#include <unistd.h>
 
 #include "backend/stream.h"
 #include "base/cleanup.h"
@@ -22,19 +22,19 @@
 struct console_pipe {
         struct loop *loop;     /* borrowed */
         struct stream *stream; /* borrowed: the device's */
-        int fd;                /* owned */
-        struct watch watch;
+        int output_fd, input_fd; /* owned */
+        struct watch output_watch, input_watch; /* the second only while a buffer waits to be taken */
         char input[4096]; /* on its way to the hypervisor */
         size_t n_input, n_sent;
         console_pipe_closed_fn closed;
         void *data;
 };
 
-/* Sends what was read. Return: 1 all; 0 the socket is full; a negative errno. */
+/* Sends what was read. Return: 1 all; 0 there is no room; a negative errno. */
 static int flush_input(struct console_pipe *p)
 {
         while (p->n_sent < p->n_input) {
-                ssize_t r = send(p->fd, p->input + p->n_sent, p->n_input - p->n_sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+                ssize_t r = write(p->input_fd, p->input + p->n_sent, p->n_input - p->n_sent);
 
                 if (r >= 0)
                         p->n_sent += (size_t) r;
@@ -49,10 +49,13 @@ static int flush_input(struct console_pipe *p)
 
 static void end(struct console_pipe *p, int reason)
 {
-        watch_stop(&p->watch);
+        watch_stop(&p->output_watch);
+        watch_stop(&p->input_watch);
         stream_want(p->stream, false);
         p->closed(p, reason, p->data);
 }
+
+static void on_room(struct watch *w, uint32_t events);
 
 /* Moves input on until either side has no more. Return: 0 or a negative errno. */
 static int pump_input(struct console_pipe *p)
@@ -67,7 +70,11 @@ static int pump_input(struct console_pipe *p)
         if (r < 0)
                 return r;
         stream_want(p->stream, r > 0);
-        return watch_set_events(&p->watch, r > 0 ? EPOLLIN : EPOLLIN | EPOLLOUT);
+        if (r > 0)
+                watch_stop(&p->input_watch);
+        else if (!p->input_watch.loop)
+                return watch_start(&p->input_watch, p->loop, p->input_fd, EPOLLOUT, on_room);
+        return 0;
 }
 
 static void on_readable(void *data)
@@ -85,7 +92,7 @@ static int pump_output(struct console_pipe *p, unsigned n_parts)
         char buf[PART_BYTES];
 
         for (unsigned i = 0; i < n_parts; i++) {
-                ssize_t r = recv(p->fd, buf, sizeof(buf), MSG_DONTWAIT);
+                ssize_t r = read(p->output_fd, buf, sizeof(buf));
 
                 if (r > 0)
                         stream_write(p->stream, buf, (size_t) r);
@@ -99,23 +106,25 @@ static int pump_output(struct console_pipe *p, unsigned n_parts)
         return 1;
 }
 
-static void on_event(struct watch *w, uint32_t events)
+static void on_room(struct watch *w, uint32_t events)
 {
-        struct console_pipe *p = container_of(w, struct console_pipe, watch);
-        int r = 0;
+        on_readable(container_of(w, struct console_pipe, input_watch));
+}
 
-        if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-                r = pump_output(p, PARTS_BUDGET);
-        if (r >= 0 && events & EPOLLOUT)
-                r = pump_input(p);
+static void on_output(struct watch *w, uint32_t events)
+{
+        struct console_pipe *p = container_of(w, struct console_pipe, output_watch);
+        int r = pump_output(p, PARTS_BUDGET);
+
         if (r < 0)
                 end(p, r == -ECONNRESET ? 0 : r);
 }
 
-int console_pipe_new(struct loop *loop, int fd, struct device *dev, console_pipe_closed_fn closed, void *data,
-                     struct console_pipe **ret)
+int console_pipe_new(struct loop *loop, int output_fd, int input_fd, struct device *dev, console_pipe_closed_fn closed,
+                     void *data, struct console_pipe **ret)
 {
-        auto_cleanup(closep) int owned_fd = fd;
+        auto_cleanup(closep) int owned_output = output_fd;
+        auto_cleanup(closep) int owned_input = input_fd;
         struct stream_owner owner = { .readable = on_readable };
         auto_cleanup(freep) struct console_pipe *p = calloc(1, sizeof(*p));
         int r;
@@ -123,12 +132,18 @@ int console_pipe_new(struct loop *loop, int fd, struct device *dev, console_pipe
         if (!p)
                 return -ENOMEM;
         *p = (struct console_pipe) {
-                .loop = loop, .stream = console_stream(dev, 0), .fd = fd, .closed = closed, .data = data,
+                .loop = loop, .stream = console_stream(dev, 0), .output_fd = output_fd, .input_fd = input_fd,
+                .closed = closed, .data = data,
         };
-        r = watch_start(&p->watch, loop, fd, EPOLLIN, on_event);
+        r = fd_set_nonblock(output_fd, 1);
+        if (r == 0)
+                r = fd_set_nonblock(input_fd, 1);
+        if (r == 0)
+                r = watch_start(&p->output_watch, loop, output_fd, EPOLLIN, on_output);
         if (r < 0)
                 return r;
-        (void) take_fd(&owned_fd);
+        (void) take_fd(&owned_output);
+        (void) take_fd(&owned_input);
         owner.data = p;
         stream_set_owner(p->stream, &owner);
         stream_want(p->stream, true);
@@ -142,10 +157,12 @@ struct console_pipe *console_pipe_free(struct console_pipe *p)
                 return NULL;
         /* The last words of a monitor that ended meanwhile; bounded, should it go on talking. */
         (void) pump_output(p, 64 * PARTS_BUDGET);
-        watch_stop(&p->watch);
+        watch_stop(&p->output_watch);
+        watch_stop(&p->input_watch);
         stream_want(p->stream, false);
         stream_set_owner(p->stream, NULL);
-        fd_close(&p->fd);
+        fd_close(&p->output_fd);
+        fd_close(&p->input_fd);
         free(p);
         return NULL;
 }

@@ -8,6 +8,7 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -405,7 +406,7 @@ static void a_pipe_carries_a_plain_stream_and_its_last_words(void **state)
 
         device_reset(g->dev);
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
-        assert_int_equal(console_pipe_new(g->loop, fds[0], g->dev, on_closed, &end, &pipe), 0);
+        assert_int_equal(console_pipe_new(g->loop, fds[0], dup(fds[0]), g->dev, on_closed, &end, &pipe), 0);
         input(g, 0, "typed");
         assert_int_equal(read(fds[1], buf, sizeof(buf)), 5);
         assert_int_equal(write(fds[1], "last words", 10), 10);
@@ -416,6 +417,29 @@ static void a_pipe_carries_a_plain_stream_and_its_last_words(void **state)
         assert_int_equal(end.reason, 0);
         assert_null(console_pipe_free(pipe));
         assert_false(g->spies[0]->wanted);
+}
+
+static void two_fifos_carry_each_direction(void **state)
+{
+        struct console_guest *g = *state;
+        struct console_pipe *pipe = NULL;
+        struct end end = { 0 };
+        int from_guest[2], to_guest[2];
+        char buf[16];
+
+        device_reset(g->dev);
+        assert_int_equal(pipe2(from_guest, O_CLOEXEC), 0);
+        assert_int_equal(pipe2(to_guest, O_CLOEXEC), 0);
+        assert_int_equal(console_pipe_new(g->loop, from_guest[0], to_guest[1], g->dev, on_closed, &end, &pipe), 0);
+        input(g, 0, "typed");
+        assert_int_equal(read(to_guest[0], buf, sizeof(buf)), 5);
+        assert_int_equal(write(from_guest[1], "said", 4), 4);
+        console_guest_settle(g);
+        assert_int_equal(g->spies[0]->n_output, 4);
+        assert_int_equal(end.n, 0);
+        assert_null(console_pipe_free(pipe));
+        closep(&from_guest[1]);
+        closep(&to_guest[0]);
 }
 
 static void a_pipe_that_is_not_read_makes_input_wait(void **state)
@@ -432,7 +456,7 @@ static void a_pipe_that_is_not_read_makes_input_wait(void **state)
         device_reset(g->dev);
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
         peer = fds[1];
-        assert_int_equal(console_pipe_new(g->loop, fds[0], g->dev, on_closed, &end, &pipe), 0);
+        assert_int_equal(console_pipe_new(g->loop, fds[0], dup(fds[0]), g->dev, on_closed, &end, &pipe), 0);
         input(g, 0, text);
         assert_false(g->spies[0]->wanted);
         assert_true(g->spies[0]->n_input > 0);
@@ -473,6 +497,7 @@ int main(void)
                 CASE(a_port_is_never_added_twice),
                 CASE(buffers_of_the_wrong_direction_break_their_queue_only),
                 CASE(a_pipe_carries_a_plain_stream_and_its_last_words),
+                CASE(two_fifos_carry_each_direction),
                 CASE(a_pipe_that_is_not_read_makes_input_wait),
         };
 

@@ -22,8 +22,8 @@ struct machine_device {
         char *id;                /* of the bundle, unique in the machine */
         enum device_type type;
         enum device_transport transport;
-        char *socket_path;       /* where its server listens; vhost-user, or for `stream` a byte stream */
-        bool stream;             /* console only: the platform brings its own virtio-console over this socket */
+        char *socket_path;       /* where its server listens; for `stream` of two fifos, .out of the guest and .in */
+        bool stream;             /* console only: the platform brings its own virtio-console to the two fifos */
         uint16_t n_queues;       /* request queues (blk) or queue pairs (net) */
         uint16_t queue_size;
         bool packed;             /* offer the packed ring to the guest */

@@ -112,7 +112,11 @@ static void add_rng(struct argv *a, const struct machine_device *d, size_t index
         argv_addf(a, "%s,chardev=c%zu", head ? head : "", index);
 }
 
-/* QEMU has no vhost-user console: its own virtio-console carries the bytes to the console server. */
+/*
+ * QEMU has no vhost-user console: its own virtio-console carries the bytes to the console server. It drops what its
+ * channel does not take at once. A unix socket is full after some 270 writes however short they are; a fifo holds as
+ * many bytes as it has room for, and outlives a server.
+ */
 static void add_console(struct argv *a, const struct machine_device *d, size_t index)
 {
         auto_cleanup(freep) char *head = device_head(d, "virtio-serial-pci", "virtio-serial-device", index);
@@ -123,14 +127,23 @@ static void add_console(struct argv *a, const struct machine_device *d, size_t i
         argv_addf(a, "virtconsole,bus=s%zu.0,chardev=c%zu", index, index);
 }
 
-static void add_device(struct argv *a, const struct machine_device *d, size_t index, const struct qemu_build *build)
+/* In 7.2 the shortest time that can be said is a second. */
+static void add_channel(struct argv *a, const struct machine_device *d, size_t index, const struct qemu_build *build)
 {
         auto_cleanup(freep) char *path = escape_commas(d->socket_path);
 
         argv_add(a, "-chardev");
-        /* Before 9.2 the shortest time that can be said is a second. */
-        argv_addf(a, "socket,id=c%zu,path=%s,%s=%u", index, path ? path : "",
-                  build->version >= 902 ? "reconnect-ms" : "reconnect", build->version >= 902 ? RECONNECT_MS : 1);
+        if (d->stream)
+                argv_addf(a, "pipe,id=c%zu,path=%s", index, path ? path : "");
+        else if (build->version >= 902)
+                argv_addf(a, "socket,id=c%zu,path=%s,reconnect-ms=%u", index, path ? path : "", RECONNECT_MS);
+        else
+                argv_addf(a, "socket,id=c%zu,path=%s,reconnect=1", index, path ? path : "");
+}
+
+static void add_device(struct argv *a, const struct machine_device *d, size_t index, const struct qemu_build *build)
+{
+        add_channel(a, d, index, build);
         switch (d->type) {
         case DEVICE_BLK:
                 add_blk(a, d, index);

@@ -96,7 +96,7 @@ static struct planned_server *add_server(struct planner *p, char *name, const ch
 
 /* The next socket of a server; its fd in the server is *ret_fd. */
 static int add_socket(const struct planner *p, struct planned_server *s, const struct part *part, size_t index,
-                      const char *suffix, unsigned *ret_fd, const char **ret_path)
+                      const char *suffix, bool fifos, unsigned *ret_fd, const char **ret_path)
 {
         struct planned_socket *longer = realloc(s->sockets, (s->n_sockets + 1) * sizeof(*longer));
         char *path;
@@ -109,8 +109,8 @@ static int add_socket(const struct planner *p, struct planned_server *s, const s
         r = format_text(&path, "%s/%zu.%s", part->to->machine.run_dir, index, suffix);
         if (r < 0)
                 return r;
-        *ret_fd = PLAN_FIRST_FD + (unsigned) s->n_sockets;
-        s->sockets[s->n_sockets++] = (struct planned_socket) { .path = path };
+        *ret_fd = PLAN_FIRST_FD + (unsigned) planned_server_n_fds(s);
+        s->sockets[s->n_sockets++] = (struct planned_socket) { .path = path, .fifos = fifos };
         if (strlen(path) >= sizeof(((struct sockaddr_un *) NULL)->sun_path))
                 return fail(p, -ENAMETOOLONG, "%s: %zu bytes are too long for a socket's path; use a shorter folder or id",
                             path, strlen(path));
@@ -181,7 +181,7 @@ static int put_console(const struct planner *p, struct planned_server *s, const 
         unsigned fd;
         int r;
 
-        r = add_socket(p, s, part, index, "tty", &fd, &path);
+        r = add_socket(p, s, part, index, "tty", false, &fd, &path);
         if (r < 0)
                 return r;
         guest_words_put(w, "socket-fd", "%u", fd);
@@ -296,15 +296,17 @@ static int put_device(struct planner *p, const struct part *part, size_t index, 
         r = find_server(p, part, d, &net, &s);
         if (r < 0)
                 return r;
-        r = add_socket(p, s, part, index, device_type_name(d->type), &fd, &path);
+        r = add_socket(p, s, part, index, device_type_name(d->type), d->type == DEVICE_CONSOLE, &fd, &path);
         if (r < 0)
                 return r;
         guest_name(part->id, d->id, name);
         guest_words_put(w, "id", "%s", name);
-        /* No hypervisor here attaches a vhost-user console: its own one reaches the server by a byte stream. */
         guest_words_put(w, "fd", "%u", fd);
-        if (d->type == DEVICE_CONSOLE)
+        /* No hypervisor here attaches a vhost-user console: its own one reaches the server by a byte stream. */
+        if (d->type == DEVICE_CONSOLE) {
+                guest_words_put(w, "input-fd", "%u", fd + 1);
                 guest_words_put(w, "stream", "on");
+        }
         if (d->type == DEVICE_BLK) {
                 put_blk(w, d);
         } else if (d->type == DEVICE_RNG) {
@@ -544,6 +546,15 @@ struct plan *plan_free(struct plan *p)
         free(p->servers);
         free(p);
         return NULL;
+}
+
+size_t planned_server_n_fds(const struct planned_server *s)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < s->n_sockets; i++)
+                n += s->sockets[i].fifos ? 2 : 1;
+        return n;
 }
 
 const struct planned_server *plan_find_server(const struct plan *p, const char *socket_path)

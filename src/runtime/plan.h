@@ -7,9 +7,10 @@
  *              ├─► plan_new_* ─► servers    `busbar device ...` with the sockets that they serve
  *      system ─┘                 consoles   where a person finds each console
  *
- * The supervisor creates a listening stream socket at each path of a server's `sockets` and gives it to the server as
- * fd 3, 4, 5 ... in that order. It keeps them open, so that a server that is restarted gets the same ones and a guest
- * that reconnects meanwhile waits in the queue of the socket instead of being refused.
+ * The supervisor creates a listening stream socket at each path of a server's `sockets` (or two fifos, PATH.out and
+ * PATH.in, for a byte stream) and gives them to the server as fd 3, 4, 5 ... in that order. It keeps them open, so that
+ * a server that is restarted gets the same ones and a guest that reconnects meanwhile waits in the queue of the socket
+ * instead of being refused.
  *
  * Every socket lies in the folder of the one machine that uses it, also those of a shared server.
  *
@@ -30,6 +31,7 @@ struct bundle;
 
 struct planned_socket {
         char *path; /* shorter than 108 bytes */
+        bool fifos; /* two of them, so two descriptors: what comes from the guest, what goes to it */
 };
 
 struct planned_server {
@@ -89,6 +91,9 @@ static inline void plan_freep(struct plan **p)
 {
         *p = plan_free(*p);
 }
+
+/* Descriptors that a server gets for its sockets. */
+size_t planned_server_n_fds(const struct planned_server *s);
 
 /* The server behind a socket path (machine_device.socket_path), or NULL. */
 const struct planned_server *plan_find_server(const struct plan *p, const char *socket_path);

@@ -15,7 +15,6 @@
 #include "base/macros.h"
 
 #define SERVER_ARGS_MAX 256
-#define SOCKET_BACKLOG 8
 
 static void start_now(struct server_process *s);
 
@@ -31,27 +30,23 @@ int server_process_init(struct server_process *s, struct loop *loop, const struc
                                       .log = log,
                                       .ready_fd = -1,
                                       .ready_limit_ms = SERVER_READY_MS };
-        if (plan->n_sockets > SERVER_SOCKETS_MAX) {
+        if (planned_server_n_fds(plan) > SERVER_SOCKETS_MAX) {
                 if (asprintf(ret_error, "%s: more than %d sockets", plan->name, SERVER_SOCKETS_MAX) < 0)
                         *ret_error = NULL;
                 return -E2BIG;
         }
-        s->socket_fds = malloc((plan->n_sockets + 1) * sizeof(*s->socket_fds));
-        if (!s->socket_fds)
-                return -ENOMEM;
-        for (size_t i = 0; i < plan->n_sockets; i++)
-                s->socket_fds[i] = -1;
         for (size_t i = 0; i < plan->n_sockets; i++) {
-                int fd = fd_unix_listen(plan->sockets[i].path, SOCKET_BACKLOG);
+                int r = endpoint_open(&plan->sockets[i], &s->fds[s->n_fds]);
 
-                if (fd < 0) {
+                if (r < 0) {
                         if (asprintf(ret_error, "%s: cannot listen on %s: %s", plan->name, plan->sockets[i].path,
-                                     strerror(-fd)) < 0)
+                                     strerror(-r)) < 0)
                                 *ret_error = NULL;
                         server_process_deinit(s);
-                        return fd;
+                        return r;
                 }
-                s->socket_fds[i] = fd;
+                s->n_fds += (size_t) r;
+                s->n_endpoints++;
         }
         return 0;
 }
@@ -160,11 +155,11 @@ static int execute(struct server_process *s, int stderr_fd, int ready_fd, int nu
         fds[spec.n_fds++] = (struct process_fd){ null_fd, 0 };
         fds[spec.n_fds++] = (struct process_fd){ stderr_fd, 1 };
         fds[spec.n_fds++] = (struct process_fd){ stderr_fd, 2 };
-        for (size_t i = 0; i < s->plan->n_sockets; i++)
-                fds[spec.n_fds++] = (struct process_fd){ s->socket_fds[i], PLAN_FIRST_FD + (int) i };
-        fds[spec.n_fds++] = (struct process_fd){ ready_fd, PLAN_FIRST_FD + (int) s->plan->n_sockets };
+        for (size_t i = 0; i < s->n_fds; i++)
+                fds[spec.n_fds++] = (struct process_fd){ s->fds[i], PLAN_FIRST_FD + (int) i };
+        fds[spec.n_fds++] = (struct process_fd){ ready_fd, PLAN_FIRST_FD + (int) s->n_fds };
 
-        (void) snprintf(ready, sizeof(ready), "--ready-fd=%zu", PLAN_FIRST_FD + s->plan->n_sockets);
+        (void) snprintf(ready, sizeof(ready), "--ready-fd=%zu", PLAN_FIRST_FD + s->n_fds);
         argv[n++] = s->program;
         for (char **a = s->plan->argv; *a; a++) {
                 if (n > SERVER_ARGS_MAX)
@@ -246,13 +241,10 @@ void server_process_deinit(struct server_process *s)
         process_deinit(&s->process);
         close_ready(s);
         log_source_close(&s->source);
-        for (size_t i = 0; s->socket_fds && i < s->plan->n_sockets; i++) {
-                if (s->socket_fds[i] < 0)
-                        continue;
-                (void) unlink(s->plan->sockets[i].path);
-                fd_close(&s->socket_fds[i]);
-        }
-        free(s->socket_fds);
-        s->socket_fds = NULL;
+        for (size_t i = 0; i < s->n_endpoints; i++)
+                endpoint_unlink(&s->plan->sockets[i]);
+        for (size_t i = 0; i < s->n_fds; i++)
+                fd_close(&s->fds[i]);
+        s->n_endpoints = s->n_fds = 0;
         s->plan = NULL;
 }

@@ -16,6 +16,7 @@
 #include <stddef.h>
 
 #include "base/process.h"
+#include "runtime/endpoint.h"
 #include "runtime/log-collector.h"
 #include "runtime/plan.h"
 #include "runtime/restart-policy.h"
@@ -46,7 +47,8 @@ struct server_process {
         struct log_source source;
         enum server_status status;
         struct process process;
-        int *socket_fds; /* owned, as many as the plan's sockets; -1 where not open */
+        int fds[SERVER_SOCKETS_MAX + ENDPOINT_FDS_MAX]; /* owned: what the server gets as PLAN_FIRST_FD and on */
+        size_t n_fds, n_endpoints;
         int ready_fd;    /* owned: read end */
         struct watch ready_watch;
         struct timer timer; /* the deadline, or the back-off */

@@ -119,7 +119,7 @@ static void a_console_is_a_stream_with_socket_and_log(void **state)
 
         assert_int_equal(plan_new_single(b, &options, &p, &error), 0);
         s = find(p, "pc.console");
-        assert_words(s, "device console --guest id=pc.console,fd=3,stream=on,socket-fd=4,log=/run/bb/pc/console/console.log,"
+        assert_words(s, "device console --guest id=pc.console,fd=3,input-fd=4,stream=on,socket-fd=5,log=/run/bb/pc/console/console.log,"
                         "log-bytes=1048576,log-files=4");
         assert_int_equal(s->n_sockets, 2);
         assert_true(p->machines[0].machine.devices[4].stream);

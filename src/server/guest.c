@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -37,9 +38,16 @@ static int socket_listens(int fd)
         return listens;
 }
 
+static bool is_fifo(int fd)
+{
+        struct stat st;
+
+        return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
 static int take_given(struct guest *g, int fd, char *error, size_t error_size)
 {
-        int listens = socket_listens(fd);
+        int listens = g->connection_ops && is_fifo(fd) ? 0 : socket_listens(fd);
         int r;
 
         if (listens < 0) {
@@ -56,13 +64,13 @@ static int take_given(struct guest *g, int fd, char *error, size_t error_size)
         return r;
 }
 
-int guest_open_socket(struct guest *g, const struct settings *settings, char *error, size_t error_size)
+int guest_open_socket(struct guest *g, char *error, size_t error_size)
 {
         g->listen_fd = g->given_fd = -1;
-        if (settings_given(settings, "fd"))
-                return take_given(g, (int) settings_number(settings, "fd"), error, error_size);
+        if (settings_given(g->settings, "fd"))
+                return take_given(g, (int) settings_number(g->settings, "fd"), error, error_size);
 
-        g->socket_path = settings_string(settings, "socket-path");
+        g->socket_path = settings_string(g->settings, "socket-path");
         g->listen_fd = fd_unix_listen(g->socket_path, LISTEN_BACKLOG);
         if (g->listen_fd < 0) {
                 (void) snprintf(error, error_size, "socket-path=%s: %s", g->socket_path, strerror(-g->listen_fd));
@@ -106,7 +114,7 @@ static int serve(struct guest *g, int fd)
         int r;
 
         if (g->connection_ops)
-                r = g->connection_ops->open(g->loop, fd, g->device, on_connection_closed, g, &g->connection);
+                r = g->connection_ops->open(g->loop, fd, g->settings, g->device, on_connection_closed, g, &g->connection);
         else
                 r = vhost_backend_new(g->loop, fd, g->device, on_closed, g, &g->backend);
         if (r < 0)

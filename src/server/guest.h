@@ -25,6 +25,7 @@ typedef void (*guest_finished_fn)(struct guest *g);
 
 struct guest {
         const char *id;            /* borrowed */
+        const struct settings *settings; /* borrowed */
         const char *socket_path;   /* borrowed; NULL: none made here */
         struct loop *loop;         /* borrowed */
         struct device *device;     /* owned */
@@ -42,12 +43,12 @@ struct guest {
 };
 
 /**
- * guest_open_socket() - listen at the path, or take the descriptor, that @settings name
+ * guest_open_socket() - listen at the path, or take the descriptor, that the settings name
  * @error: filled on failure
  *
  * Return: 0 or a negative errno.
  */
-int guest_open_socket(struct guest *g, const struct settings *settings, char *error, size_t error_size);
+int guest_open_socket(struct guest *g, char *error, size_t error_size);
 
 /* Begins to serve. Return: 0 or a negative errno. */
 int guest_start(struct guest *g, guest_finished_fn finished, void *data);

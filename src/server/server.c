@@ -108,7 +108,8 @@ static int open_guest(struct server *server, const struct guest_arguments *argum
         char error[256];
         int r;
 
-        *g = (struct guest) { .id = arguments->id, .loop = server->loop, .listen_fd = -1, .given_fd = -1 };
+        *g = (struct guest) { .id = arguments->id, .settings = arguments->settings, .loop = server->loop, .listen_fd = -1,
+                              .given_fd = -1 };
         server->current_id = g->id;
         r = server->type->guest_new(server, arguments->settings, g->id, &g->device);
         if (r < 0)
@@ -117,7 +118,7 @@ static int open_guest(struct server *server, const struct guest_arguments *argum
                 g->device->masked = masked;
         if (server->type->connection)
                 g->connection_ops = server->type->connection(arguments->settings);
-        r = guest_open_socket(g, arguments->settings, error, sizeof(error));
+        r = guest_open_socket(g, error, sizeof(error));
         if (r < 0)
                 return server_error(server, r, "%s", error);
         server->current_id = NULL;

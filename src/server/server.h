@@ -39,9 +39,10 @@ struct feature_name {
  * connection and waiting for the next one are the same for both.
  */
 struct connection_ops {
-        /* Takes @fd in any case. @closed is called once when the peer has gone; the connection may be closed there. */
-        int (*open)(struct loop *loop, int fd, struct device *device, void (*closed)(int reason, void *data), void *data,
-                    void **ret);
+        /* Takes @fd in any case: a connected socket, or a fifo that was given. @closed is called once when the peer has
+           gone; the connection may be closed there. */
+        int (*open)(struct loop *loop, int fd, const struct settings *guest, struct device *device,
+                    void (*closed)(int reason, void *data), void *data, void **ret);
         void (*close)(void *connection); /* NULL ok */
 };
 

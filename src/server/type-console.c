@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* busbar device console: consoles and byte channels between guest and host. See docs/devices/console.md. */
 #include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -46,6 +47,8 @@ static const struct setting_spec console_settings[] = {
         { .name = "port", .kind = SETTING_STRING, .scope = SETTING_GUEST, .repeatable = true,
           .argument = "NAME[;socket=PATH][;log=PATH][;pty=LINK][;console]",
           .help = "one more port, a byte channel (virtio-ports/NAME in Linux) or a console" },
+        { .name = "input-fd", .kind = SETTING_NUMBER, .scope = SETTING_GUEST, .max = 65535, .argument = "FD",
+          .help = "with stream and a fifo as fd: the fifo for what goes to the guest" },
         { .name = "stream", .kind = SETTING_BOOL, .scope = SETTING_GUEST,
           .help = "the guest's side is a plain byte stream, not vhost-user: a hypervisor's own console connects" },
         { .name = NULL },
@@ -299,18 +302,23 @@ static void on_pipe_closed(struct console_pipe *p, int reason, void *data)
         j->closed(reason, j->data);
 }
 
-static int connection_open(struct loop *loop, int fd, struct device *device, void (*closed)(int reason, void *data),
-                           void *data, void **ret)
+static int connection_open(struct loop *loop, int fd, const struct settings *guest, struct device *device,
+                           void (*closed)(int reason, void *data), void *data, void **ret)
 {
-        struct joint *j = calloc(1, sizeof(*j));
+        auto_cleanup(closep) int output_fd = fd;
+        auto_cleanup(closep) int input_fd = -1;
+        struct joint *j;
         int r;
 
-        if (!j) {
-                closep(&fd);
+        input_fd = settings_given(guest, "input-fd") ? (int) settings_number(guest, "input-fd")
+                                                     : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+        if (input_fd < 0)
+                return -errno;
+        j = calloc(1, sizeof(*j));
+        if (!j)
                 return -ENOMEM;
-        }
         *j = (struct joint) { .closed = closed, .data = data };
-        r = console_pipe_new(loop, fd, device, on_pipe_closed, j, &j->pipe);
+        r = console_pipe_new(loop, take_fd(&output_fd), take_fd(&input_fd), device, on_pipe_closed, j, &j->pipe);
         if (r < 0) {
                 free(j);
                 return r;

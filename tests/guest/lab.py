@@ -286,8 +286,8 @@ def run_test(name, body, arch="amd64"):
     lab = Lab(name, arch)
     try:
         body(lab)
-    except (AssertionError, ConnectionError, TimeoutError, subprocess.SubprocessError, OSError) as error:
-        lab.point(False, f"{name}: {error}".replace("\n", " | "))
+    except Exception as error:  # whatever it is, the lab must be cleaned up and the point counted
+        lab.point(False, f"{name}: {type(error).__name__}: {error}".replace("\n", " | "))
         for path in sorted(lab.root.rglob("*log*")) if lab.root.exists() else []:
             if path.is_file():
                 for line in path.read_text(errors="replace").splitlines()[-40:]:
