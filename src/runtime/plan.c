@@ -112,8 +112,9 @@ static int add_socket(const struct planner *p, struct planned_server *s, const s
         *ret_fd = PLAN_FIRST_FD + (unsigned) planned_server_n_fds(s);
         s->sockets[s->n_sockets++] = (struct planned_socket) { .path = path, .fifos = fifos };
         if (strlen(path) >= sizeof(((struct sockaddr_un *) NULL)->sun_path))
-                return fail(p, -ENAMETOOLONG, "%s: %zu bytes are too long for a socket's path; use a shorter folder or id",
-                            path, strlen(path));
+                return fail(p, -ENAMETOOLONG,
+                            "%s: %zu bytes are too long for a socket's path; use a shorter folder or id", path,
+                            strlen(path));
         *ret_path = path;
         return 0;
 }
@@ -188,7 +189,8 @@ static int put_console(const struct planner *p, struct planned_server *s, const 
         if (copy_text(&to->device, d->id) < 0 || copy_text(&to->socket_path, path) < 0)
                 return -ENOMEM;
         if (!c->no_log) {
-                r = c->log ? copy_text(&to->log_path, c->log) : format_text(&to->log_path, "%s/console/%s.log", dir, d->id);
+                r = c->log ? copy_text(&to->log_path, c->log)
+                           : format_text(&to->log_path, "%s/console/%s.log", dir, d->id);
                 if (r < 0)
                         return r;
                 guest_words_put(w, "log", "%s", to->log_path);

@@ -73,8 +73,10 @@ static void type(struct console_guest *g, const uint8_t step[8])
 
 static void play(struct console_guest *g, const uint8_t step[8])
 {
-        uint8_t config[16];
+        uint8_t config[16] = { 0 };
 
+        for (size_t i = 0; i < GUEST_PORTS; i++)
+                g->spies[i]->n_output = 0;
         switch (step[0] % 8) {
         case 0:
         case 1:
