@@ -90,8 +90,8 @@ static void never(struct timer *t)
 
 static void timers_fire_in_order_of_deadline(void **state)
 {
+        struct clockwork early = { 0 }, late = { 0 }; /* before the loop, which stops them when it is freed */
         auto_cleanup(loop_freep) struct loop *loop = NULL;
-        struct clockwork early = { 0 }, late = { 0 };
         uint64_t now = clock_now_ns();
 
         assert_int_equal(loop_new(&loop), 0);
