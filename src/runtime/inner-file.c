@@ -13,6 +13,8 @@
 
 #include "base/cleanup.h"
 
+#define RENAME_TRIES 64
+
 static int open_beneath(int dir_fd, const char *path, int flags)
 {
         struct open_how how = {
@@ -22,7 +24,12 @@ static int open_beneath(int dir_fd, const char *path, int flags)
         auto_cleanup(closep) int fd = -1;
         struct stat st;
 
-        fd = (int) syscall(SYS_openat2, dir_fd, path, &how, sizeof(how));
+        /* The kernel gives up on `..` in a symlink while something is renamed anywhere; that passes. */
+        for (int tries = 0; tries < RENAME_TRIES; tries++) {
+                fd = (int) syscall(SYS_openat2, dir_fd, path, &how, sizeof(how));
+                if (fd >= 0 || errno != EAGAIN)
+                        break;
+        }
         if (fd < 0)
                 return -errno;
         if (fstat(fd, &st) < 0)
