@@ -7,14 +7,15 @@ done and no network is used; newer packages on the mirror are taken with `force`
 as a whole, so an interrupted build leaves the previous one.
 """
 
+import fcntl
 import json
 import os
 import pathlib
 import shutil
 import tempfile
 
-from . import BuildError, image, sources, tree
-from .aptroot import AptRoot
+from . import image, sources, tree
+from .aptroot import AptRoot, cache_folder
 from .kernel import Kernel
 from .recipe import Recipe
 
@@ -22,19 +23,32 @@ KERNEL, UNPACKED_KERNEL, INITRD = "vmlinuz", "vmlinux", "initrd.img"
 
 
 def build(name, arch, out, say, force=False):
-    """Builds recipe `name`; returns its output folder."""
-    recipe = Recipe(name)
-    target = pathlib.Path(out) / ("%s-%s" % (name, arch))
-    boot = Recipe(recipe.boot) if recipe.boot else None
-    key = recipe.fingerprint(arch, sources.kernel_suite(), boot.fingerprint() if boot else "")
+    """Builds recipe `name`; returns its output folder. Several may be called at once: one after the other builds."""
+    recipe, target = Recipe(name), pathlib.Path(out) / ("%s-%s" % (name, arch))
+    if not force and _current(target, _key(recipe, arch)):
+        return target
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    with open(cache_folder() / "lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _build(recipe, arch, target, say, force)
+
+
+def _key(recipe, arch):
+    boot = Recipe(recipe.boot).fingerprint() if recipe.boot else ""
+    return recipe.fingerprint(arch, sources.kernel_suite(), boot)
+
+
+def _build(recipe, arch, target, say, force):
+    name, key = recipe.name, _key(recipe, arch)
     if not force and _current(target, key):
         return target
 
     def note(text):
         say("%s-%s: %s" % (name, arch, text))
 
+    boot = Recipe(recipe.boot) if recipe.boot else None
     if boot:
-        boot_folder = build(boot.name, arch, out, say, force)
+        boot_folder = _build(boot, arch, target.parent / ("%s-%s" % (boot.name, arch)), say, force)
     target.parent.mkdir(parents=True, exist_ok=True)
     work = pathlib.Path(tempfile.mkdtemp(prefix=".%s-" % target.name, dir=target.parent))
     try:
@@ -59,18 +73,8 @@ def build(name, arch, out, say, force=False):
                 if (boot_folder / file).exists():
                     _link(boot_folder / file, result / file)
         else:
-            (result / KERNEL).write_bytes(kernel.image(arch))
-            unpacked = kernel.unpacked_image(arch)
-            if unpacked:
-                (result / UNPACKED_KERNEL).write_bytes(unpacked)
-        file = {"initramfs": INITRD, "squashfs": "root.squashfs", "ext4": "root.ext4"}[recipe.kind]
-        note("writing %s" % file)
-        if recipe.kind == "initramfs":
-            image.write_initramfs(root, result / file, recipe.compression)
-        elif recipe.kind == "squashfs":
-            image.write_squashfs(root, result / file, recipe.compression)
-        else:
-            image.write_ext4(root, result / file, recipe.size_mib, name)
+            _write_kernel(kernel, arch, result)
+        _write_image(recipe, root, result, note)
         _write_manifest(result, recipe, arch, key, packages + [kernel_package])
         if target.exists():
             os.rename(target, work / "previous")
@@ -105,6 +109,24 @@ def _add_modules(recipe, boot, kernel, root):
     tree.install_modules(root, kernel.modules(recipe.modules, already))
 
 
+def _write_kernel(kernel, arch, folder):
+    (folder / KERNEL).write_bytes(kernel.image(arch))
+    unpacked = kernel.unpacked_image(arch)
+    if unpacked:
+        (folder / UNPACKED_KERNEL).write_bytes(unpacked)
+
+
+def _write_image(recipe, root, folder, note):
+    path = folder / {"initramfs": INITRD, "squashfs": "root.squashfs", "ext4": "root.ext4"}[recipe.kind]
+    note("writing %s" % path.name)
+    if recipe.kind == "initramfs":
+        image.write_initramfs(root, path, recipe.compression)
+    elif recipe.kind == "squashfs":
+        image.write_squashfs(root, path, recipe.compression)
+    else:
+        image.write_ext4(root, path, recipe.size_mib, recipe.name)
+
+
 def _link(source, target):
     try:
         os.link(source, target)
@@ -131,6 +153,3 @@ def _current(folder, key):
                                                 for name, size in manifest["files"].items())
     except (OSError, ValueError, KeyError):
         return False
-
-
-__all__ = ["BuildError", "build"]
