@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #include "harness.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -37,17 +37,9 @@ int harness_init(struct harness *h)
         return r;
 }
 
-static void remove_folder(const char *path)
+static int remove_entry(const char *path, const struct stat *st, int kind, struct FTW *where)
 {
-        DIR *dir = opendir(path);
-        struct dirent *entry;
-
-        while (dir && (entry = readdir(dir)))
-                if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-                        (void) unlinkat(dirfd(dir), entry->d_name, 0);
-        if (dir)
-                (void) closedir(dir);
-        (void) rmdir(path);
+        return remove(path) < 0 ? -1 : 0;
 }
 
 void harness_deinit(struct harness *h)
@@ -61,7 +53,7 @@ void harness_deinit(struct harness *h)
         free(h->text);
         h->text = NULL;
         if (h->folder[0])
-                remove_folder(h->folder);
+                (void) nftw(h->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
         h->folder[0] = '\0';
 }
 
