@@ -123,11 +123,11 @@ class Machine:
 
     def kill_server(self, device_id, deadline_s=30):
         """kill -9 of the server behind a device; returns when its successor runs."""
-        old = self.devices()[device_id]["serverPid"]
+        old = self.devices()[device_id]["pid"]
         os.kill(old, signal.SIGKILL)
 
         def successor():
-            pid = self.devices()[device_id].get("serverPid")
+            pid = self.devices()[device_id].get("pid")
             return pid if pid and pid != old else None
 
         return until(f"{self.name}: successor of the server of {device_id}", deadline_s, successor)
