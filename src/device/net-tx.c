@@ -16,6 +16,20 @@
 #define SEGMENT_COST 256
 #define FIRST_MAX (FRAME_HEADER_BYTES + FRAME_HEAD_MAX)
 
+/* Chains are taken in batches, so that the memory of one is on its way while another is worked on. */
+#define TX_BATCH 32
+#define TX_SLOT_IOV 4 /* pieces that are kept without an allocation */
+
+struct tx_slot {
+        struct chain chain;
+        struct iovec iov[TX_SLOT_IOV];
+};
+
+struct tx_batch {
+        struct tx_slot slots[TX_BATCH];
+        unsigned n;
+};
+
 /* Leaves out the first n bytes of the readable part, which are there. Return: the pieces that follow. */
 static const struct iovec *skip(struct chain *c, size_t n, uint32_t *ret_n)
 {
@@ -86,27 +100,67 @@ static int transmit(struct net *net, uint16_t pair, struct chain *c, uint32_t *c
         return r;
 }
 
-int net_handle_tx(struct net *net, struct queue *q)
+/* Pops what fits into a batch and has its first bytes fetched into the cache. Return: as queue_pop(). */
+static int batch_fill(struct queue *q, struct tx_batch *b)
+{
+        struct chain c;
+        int r = 1;
+
+        b->n = 0;
+        while (b->n < TX_BATCH && (r = queue_pop(q, &c)) > 0) {
+                struct tx_slot *s = &b->slots[b->n];
+
+                if (chain_keep(&s->chain, &c, s->iov, TX_SLOT_IOV) < 0) {
+                        queue_unpop(q, 1);
+                        return -ENOMEM;
+                }
+                __builtin_prefetch(s->iov[0].iov_base);
+                b->n++;
+        }
+        return r;
+}
+
+/* Return: 0; -EAGAIN if not all was sent, the rest was put back. */
+static int batch_send(struct net *net, struct queue *q, struct tx_batch *b, uint32_t *cost)
 {
         uint16_t pair = q->index / 2;
-        uint32_t cost = 0;
-        struct chain c;
-        int r;
+        unsigned i;
+        int r = 0;
 
-        while ((r = queue_pop(q, &c)) > 0) {
-                r = transmit(net, pair, &c, &cost);
+        for (i = 0; i < b->n; i++) {
+                struct chain *c = &b->slots[i].chain;
+
+                if (unlikely(*cost >= BURST_COST_MAX))
+                        break;
+                r = transmit(net, pair, c, cost);
                 if (unlikely(r == -EAGAIN)) {
-                        queue_unpop(q, 1);
                         net->pairs[pair].tx_blocked = true;
-                        r = 0;
                         break;
                 }
-                queue_push(q, &c, 0);
-                if (unlikely(cost >= BURST_COST_MAX))
-                        q->budget = 0; /* the next pop schedules the rest */
+                queue_push(q, c, 0);
         }
+        if (unlikely(i < b->n))
+                queue_unpop(q, b->n - i);
+        for (i = 0; i < b->n; i++)
+                chain_drop(&b->slots[i].chain, b->slots[i].iov);
+        return r;
+}
+
+int net_handle_tx(struct net *net, struct queue *q)
+{
+        struct tx_batch batch;
+        uint32_t cost = 0;
+        int r, sent;
+
+        do {
+                r = batch_fill(q, &batch);
+                sent = batch_send(net, q, &batch, &cost);
+                if (cost >= BURST_COST_MAX)
+                        q->budget = 0; /* the next pop leaves the rest to the next round */
+        } while (r > 0 && sent == 0);
+
         if (net->port->ops->send_flush)
                 net->port->ops->send_flush(net->port);
         (void) queue_notify(q);
-        return r;
+        return sent < 0 ? 0 : r;
 }
