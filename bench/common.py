@@ -4,6 +4,7 @@
 A benchmark is a module with NAME and run(context), which calls context.compare() for each case. Both sides
 run on the same CPU, load generators on the other; both are up all the time, and idle while it is the other's turn.
 """
+import atexit
 import json
 import os
 import pathlib
@@ -32,6 +33,7 @@ class Server:
     def __init__(self, argv, sockets=(), ready=None, cpus=(SERVER_CPU,), timeout_s=20):
         self.name = pathlib.Path(argv[0]).name
         self.log = tempfile.TemporaryFile()
+        atexit.register(self.stop)
         allowed = sorted(os.sched_getaffinity(0))
         cpu_set = {allowed[cpu % len(allowed)] for cpu in cpus}
         self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,

@@ -19,6 +19,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "backend/file-private.h"
@@ -27,6 +28,8 @@
 #include "base/macros.h"
 
 #define REARM_NS (250 * NSEC_PER_MSEC)
+#define LOCK_WAIT_NS (2 * NSEC_PER_SEC)
+#define LOCK_SPLIT ((off_t) 1 << 62) /* beyond any image */
 #define PROC_PATH_MAX 32
 
 uint64_t file_refresh(struct file_disk *f)
@@ -96,16 +99,50 @@ static void watch_changes(struct file_disk *f)
         }
 }
 
+/*
+ * A predecessor that was killed has ended before the kernel has finished the requests of its io_uring. Those hold the
+ * open file that carries the lock, and nobody may write the image before they are done: they would overwrite it with
+ * old data. So a lock that is held is tried again for a while. With O_DIRECT there are two open files, and each
+ * locks its part of the range.
+ */
+static bool lock_may_come_free(uint64_t deadline_ns)
+{
+        static const struct timespec pause = { .tv_nsec = 2 * NSEC_PER_MSEC };
+
+        if (clock_now_ns() >= deadline_ns)
+                return false;
+        (void) nanosleep(&pause, NULL);
+        return true;
+}
+
+static int lock_range(int fd, const struct file_options *options, off_t start, off_t n_bytes)
+{
+        uint64_t deadline_ns = clock_now_ns() + LOCK_WAIT_NS;
+
+        do {
+                struct flock lock = {
+                        .l_type = options->read_only ? F_RDLCK : F_WRLCK,
+                        .l_whence = SEEK_SET,
+                        .l_start = start,
+                        .l_len = n_bytes,
+                };
+
+                if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+                        return 0;
+                if (errno != EAGAIN && errno != EACCES)
+                        return -errno;
+        } while (lock_may_come_free(deadline_ns));
+        return -EBUSY;
+}
+
 static int lock_image(const struct file_disk *f)
 {
-        struct flock lock = {
-                .l_type = f->options.read_only ? F_RDLCK : F_WRLCK,
-                .l_whence = SEEK_SET,
-        };
+        int r;
 
-        if (fcntl(f->fd, F_OFD_SETLK, &lock) == 0)
-                return 0;
-        return errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
+        if (f->direct_fd < 0)
+                return lock_range(f->fd, &f->options, 0, 0);
+        r = lock_range(f->fd, &f->options, 0, LOCK_SPLIT);
+        return r < 0 ? r : lock_range(f->direct_fd, &f->options, LOCK_SPLIT, 0);
 }
 
 static void learn_block_device(struct file_disk *f)
@@ -259,9 +296,13 @@ int disk_file_open(struct loop *loop, const char *path, const struct file_option
         if (fstat(fd, &st) < 0)
                 return -errno;
         if (S_ISBLK(st.st_mode) && !options->read_only) {
+                uint64_t deadline_ns = clock_now_ns() + LOCK_WAIT_NS;
                 char proc[PROC_PATH_MAX];
-                int exclusive = open(proc_path(fd, proc), flags | O_NONBLOCK | O_EXCL);
+                int exclusive;
 
+                do
+                        exclusive = open(proc_path(fd, proc), flags | O_NONBLOCK | O_EXCL);
+                while (exclusive < 0 && errno == EBUSY && lock_may_come_free(deadline_ns));
                 if (exclusive < 0)
                         return -errno;
                 closep(&fd);

@@ -27,7 +27,9 @@
  * have no inotify: theirs is seen at the next flush, write or failure.
  *
  * Lock: one open file description lock over the whole file, shared if read-only, exclusive otherwise; a block
- * device that is written is also opened exclusively (O_EXCL), which keeps mounted ones out.
+ * device that is written is also opened exclusively (O_EXCL), which keeps mounted ones out. A lock that is held is
+ * waited for up to 2 seconds: the kernel may still be finishing the I/O of a predecessor that was killed, and as long as it
+ * does, the lock is held. That is what makes it safe to redo what the predecessor had in flight.
  */
 #pragma once
 

@@ -335,6 +335,22 @@ static void image_in_use_is_refused(void **state)
         assert_int_equal(disk_file_new(loop, reopen(fd), &rw, &a), -EBUSY);
 }
 
+static void direct_image_in_use_is_refused(void **state)
+{
+        auto_cleanup(loop_freep) struct loop *loop = NULL;
+        auto_cleanup(disk_freep) struct disk *a = NULL, *b = NULL;
+        auto_cleanup(closep) int fd = image_fd(false);
+        struct file_options direct = { .direct = true }, rw = { 0 };
+
+        assert_int_equal(loop_new(&loop), 0);
+        assert_int_equal(disk_file_new(loop, reopen(fd), &direct, &a), 0);
+        assert_int_equal(disk_file_new(loop, reopen(fd), &direct, &b), -EBUSY);
+        assert_int_equal(disk_file_new(loop, reopen(fd), &rw, &b), -EBUSY);
+        a = disk_free(a);
+        assert_int_equal(disk_file_new(loop, reopen(fd), &rw, &b), 0);
+        assert_int_equal(disk_file_new(loop, reopen(fd), &direct, &a), -EBUSY);
+}
+
 static void read_only_image_refuses_to_change(void **state)
 {
         struct way way = { .in_memory = true, .options.read_only = true };
@@ -489,6 +505,7 @@ int main(void)
                 ON_WAY(change_of_size_is_told_without_io, 2),
                 ON_WAY(partly_cached_read_continues_in_the_ring, 2),
                 cmocka_unit_test(image_in_use_is_refused),
+                cmocka_unit_test(direct_image_in_use_is_refused),
                 cmocka_unit_test(read_only_image_refuses_to_change),
                 cmocka_unit_test(what_is_no_image_is_refused),
                 cmocka_unit_test(null_reads_zeroes),
