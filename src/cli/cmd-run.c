@@ -81,6 +81,7 @@ static void watch(struct session *s)
 {
         for (;;) {
                 struct signalfd_siginfo info;
+                bool waits = report_waits(&s->launched->reports);
                 struct pollfd fds[] = {
                         { .fd = s->launched->report_fd, .events = POLLIN },
                         { .fd = s->signal_fd, .events = POLLIN },
@@ -88,7 +89,7 @@ static void watch(struct session *s)
                         { .fd = s->terminal.socket_fd, .events = POLLIN },
                 };
 
-                if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
+                if (poll(fds, ARRAY_SIZE(fds), waits ? 0 : -1) < 0 && errno != EINTR)
                         return;
                 if (fds[3].revents)
                         (void) terminal_take_output(&s->terminal);
@@ -96,7 +97,7 @@ static void watch(struct session *s)
                         stop(s);
                 if (fds[2].revents && terminal_take_input(&s->terminal))
                         stop(s);
-                if (fds[0].revents && !take_report(s))
+                if ((waits || fds[0].revents) && !take_report(s))
                         return;
         }
 }

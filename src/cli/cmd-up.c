@@ -237,16 +237,17 @@ static void watch(struct up *u)
 {
         for (;;) {
                 struct signalfd_siginfo info;
+                bool waits = report_waits(&u->reports);
                 struct pollfd fds[] = {
                         { .fd = u->report_fd, .events = POLLIN },
                         { .fd = u->signal_fd, .events = POLLIN },
                 };
 
-                if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
+                if (poll(fds, ARRAY_SIZE(fds), waits ? 0 : -1) < 0 && errno != EINTR)
                         return;
                 if (fds[1].revents && read(u->signal_fd, &info, sizeof(info)) == sizeof(info))
                         stop(u);
-                if (fds[0].revents && !take_report(u))
+                if ((waits || fds[0].revents) && !take_report(u))
                         return;
         }
 }

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -77,6 +76,11 @@ int report_receive(struct report_reader *reader, int fd, json_t **ret)
                 reader->used += (size_t) k;
         }
         return 1;
+}
+
+bool report_waits(const struct report_reader *reader)
+{
+        return memchr(reader->buf, '\n', reader->used) != NULL;
 }
 
 const char *report_text(const json_t *message, const char *member)

@@ -12,6 +12,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <jansson.h>
@@ -36,6 +37,9 @@ void report_send(int fd, json_t *message_take);
  * is there; another negative errno. Lines that are no JSON object are skipped.
  */
 int report_receive(struct report_reader *reader, int fd, json_t **ret);
+
+/* True if report_receive() has a line without reading: the pipe is then not readable for it. */
+bool report_waits(const struct report_reader *reader);
 
 /* A string member, "" if there is none. */
 const char *report_text(const json_t *message, const char *member);
