@@ -13,7 +13,7 @@
 
 static struct machine_device devices[] = {
         { .id = "root", .type = DEVICE_BLK, .socket_path = "/run/a,b/root", .n_queues = 2, .queue_size = 256, .packed = true },
-        { .id = "eth0", .type = DEVICE_NET, .socket_path = "/run/eth0", .n_queues = 1, .mac = { 2, 0, 0, 0, 0, 1 } },
+        { .id = "eth0", .type = DEVICE_NET, .socket_path = "/run/eth0", .n_queues = 1, .packed = true, .mac = { 2, 0, 0, 0, 0, 1 } },
         { .id = "rng", .type = DEVICE_RNG, .socket_path = "/run/rng" },
         { .id = "tty", .type = DEVICE_CONSOLE, .socket_path = "/run/tty", .stream = true },
 };
