@@ -104,6 +104,8 @@ static int send_all(struct frontend *f, uint64_t deadline_ns)
                 if (r < 0)
                         return r;
         }
+        if (r == -EPIPE)
+                return -ECONNRESET;
         return r < 0 ? r : 0;
 }
 
