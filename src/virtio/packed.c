@@ -196,21 +196,21 @@ static void packed_untake(struct queue_ring *r, const struct ring_taken *t)
                 inflight_packed_untake(&r->inflight, t->inflight_slot);
 }
 
-static void packed_put(struct queue_ring *r, const struct ring_used *u)
+static void packed_put(struct queue_ring *r, uint16_t id, uint16_t n_descriptors, uint32_t n_written)
 {
         struct vring_packed_desc *d = &r->packed.ring[r->put_slot];
         uint16_t flags = r->put_wrap ? AVAIL_BIT | USED_BIT : 0;
 
-        if (u->n_written > 0)
+        if (n_written > 0)
                 flags |= VRING_DESC_F_WRITE;
-        *(volatile uint16_t *) &d->id = u->id;
-        *(volatile uint32_t *) &d->len = u->n_written;
+        *(volatile uint16_t *) &d->id = id;
+        *(volatile uint32_t *) &d->len = n_written;
         if (r->n_put == 0)
                 r->first_flags = flags;
         else
                 shared_store(&d->flags, flags);
         ring_log_used(r, r->put_slot * sizeof(*d), sizeof(*d));
-        advance(r, &r->put_slot, &r->put_wrap, u->n_descriptors);
+        advance(r, &r->put_slot, &r->put_wrap, n_descriptors);
 }
 
 static bool wants_call(const struct queue_ring *r)

@@ -268,21 +268,27 @@ void queue_break(struct queue *q, int error)
 
 /* ---- requests ---- */
 
-/* The next chain, from the in-flight region or the ring. Return: as ring_ops.take(). */
-static inline int take(struct queue_ring *r, struct chain *c, bool *ret_recovered)
+/* Looks at the ring, and once more after asking for kicks. Return: as ring_ops.take(). */
+static int take_or_arm(struct queue *q, struct chain *ret)
 {
-        struct inflight *f = &r->inflight;
+        struct queue_ring *r = q->ring;
+        int n = r->ops->take(r, ret);
 
-        *ret_recovered = unlikely(f->n_resubmitted < f->n_resubmit);
-        if (unlikely(*ret_recovered))
-                return r->ops->retake(r, f->resubmit[f->n_resubmitted], c);
-        return r->ops->take(r, c);
+        if (n != 0 || r->armed || q->poll.active)
+                return n;
+        r->armed = true;
+        if (r->ops->arm(r))
+                n = r->ops->take(r, ret);
+        if (n == 0 && q->poll.max_ns > 0 && q->poll.idle_since_ns == 0)
+                q->poll.idle_since_ns = clock_now_ns();
+        return n;
 }
 
+/* Chains are written to *ret field by field, and not copied: a copy would wait for those stores to settle. */
 int queue_pop(struct queue *q, struct chain *ret)
 {
         struct queue_ring *r = q->ring;
-        struct chain c;
+        struct ring_taken *t;
         bool recovered;
         int n;
 
@@ -295,14 +301,11 @@ int queue_pop(struct queue *q, struct chain *ret)
         if (unlikely(r->bad))
                 return -EBADMSG;
 
-        n = take(r, &c, &recovered);
-        if (n == 0 && !r->armed && !q->poll.active) {
-                r->armed = true;
-                if (r->ops->arm(r))
-                        n = r->ops->take(r, &c);
-                if (n == 0 && q->poll.max_ns > 0 && q->poll.idle_since_ns == 0)
-                        q->poll.idle_since_ns = clock_now_ns();
-        }
+        recovered = r->inflight.n_resubmitted < r->inflight.n_resubmit;
+        if (unlikely(recovered))
+                n = r->ops->retake(r, r->inflight.resubmit[r->inflight.n_resubmitted], ret);
+        else
+                n = take_or_arm(q, ret);
         if (unlikely(n <= 0)) {
                 r->bad = n < 0;
                 return n;
@@ -314,14 +317,17 @@ int queue_pop(struct queue *q, struct chain *ret)
 
         if (unlikely(recovered))
                 r->inflight.n_resubmitted++;
-        c.iov = r->iov;
-        c.sequence = r->sequence++;
-        r->taken[c.sequence & r->history_mask] = (struct ring_taken) { c.id, c.n_descriptors, c.inflight_slot, recovered };
-        r->id_bits[c.id / 64] |= UINT64_C(1) << (c.id % 64);
-        r->n_in_flight += c.n_descriptors;
+        ret->iov = r->iov;
+        ret->sequence = r->sequence++;
+        t = &r->taken[ret->sequence & r->history_mask];
+        t->id = ret->id;
+        t->n_descriptors = ret->n_descriptors;
+        t->inflight_slot = ret->inflight_slot;
+        t->recovered = recovered;
+        r->id_bits[ret->id / 64] |= UINT64_C(1) << (ret->id % 64);
+        r->n_in_flight += ret->n_descriptors;
         q->budget--;
         q->n_popped++;
-        *ret = c;
         return 1;
 }
 
@@ -346,25 +352,25 @@ void queue_unpop(struct queue *q, unsigned n_chains)
         }
 }
 
-static void put(struct queue_ring *r, const struct ring_used *u)
+static inline void put(struct queue_ring *r, uint16_t id, uint16_t n_descriptors, uint16_t inflight_slot, uint32_t n_written)
 {
-        r->ops->put(r, u);
+        r->ops->put(r, id, n_descriptors, n_written);
         if (r->put_slots)
-                r->put_slots[r->n_put] = u->inflight_slot;
+                r->put_slots[r->n_put] = inflight_slot;
         r->n_put++;
-        r->n_put_descriptors += u->n_descriptors;
+        r->n_put_descriptors += n_descriptors;
 }
 
 /* Keeps a chain until all before it are pushed. */
-static void hold(struct queue_ring *r, uint32_t sequence, const struct ring_used *u)
+static void hold(struct queue_ring *r, const struct chain *c, uint32_t n_written)
 {
-        struct ring_used *next;
+        struct ring_held *h = &r->held[c->sequence & r->history_mask];
 
-        r->held[sequence & r->history_mask] = *u;
-        while ((next = &r->held[r->held_next & r->history_mask])->done) {
-                next->done = false;
+        *h = (struct ring_held) { c->id, c->n_descriptors, c->inflight_slot, true, n_written };
+        while ((h = &r->held[r->held_next & r->history_mask])->pushed) {
+                h->pushed = false;
                 r->held_next++;
-                put(r, next);
+                put(r, h->id, h->n_descriptors, h->inflight_slot, h->n_written);
         }
 }
 
@@ -381,17 +387,17 @@ static void log_written(struct space *s, const struct chain *c)
 void queue_push(struct queue *q, const struct chain *c, uint32_t n_written)
 {
         struct queue_ring *r = q->ring;
-        struct ring_used u = { c->id, c->n_descriptors, c->inflight_slot, true, MIN(n_written, c->n_write_bytes) };
 
         if (unlikely(!r || q->broken || !ring_id_taken(r, c->id)))
                 return;
         r->id_bits[c->id / 64] &= ~(UINT64_C(1) << (c->id % 64));
         if (unlikely(space_logs(r->space)))
                 log_written(r->space, c);
-        if (r->in_order)
-                hold(r, c->sequence, &u);
+        n_written = MIN(n_written, c->n_write_bytes);
+        if (unlikely(r->in_order))
+                hold(r, c, n_written);
         else
-                put(r, &u);
+                put(r, c->id, c->n_descriptors, c->inflight_slot, n_written);
         q->n_pushed++;
 }
 

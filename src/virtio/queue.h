@@ -133,7 +133,7 @@ void queue_set_poll(struct queue *q, uint64_t max_ns);
 
 /**
  * queue_pop() - take the next request
- * @ret:  filled on 1, untouched otherwise; segments borrow guest memory until queue_push() or stop, the
+ * @ret:  filled on 1, untouched on 0; segments borrow guest memory until queue_push() or stop, the
  *        iovec array is the queue's until the next queue_pop() (chain_keep() copies it)
  *
  * When the ring is empty the driver's notifications are armed and the ring is looked at once more, so a

@@ -49,16 +49,12 @@ int ring_table_open(struct queue_ring *r, uint64_t at, uint32_t len_bytes, struc
         return 0;
 }
 
-int ring_table_read(struct queue_ring *r, const struct ring_table *t, uint32_t index, struct raw_descriptor *ret)
+int ring_table_read_slow(struct queue_ring *r, const struct ring_table *t, uint32_t index, struct raw_descriptor *ret)
 {
         uint64_t offset = index * sizeof(struct vring_desc), n_done = 0;
         struct iovec iov[sizeof(struct vring_desc)];
         int n;
 
-        if (likely(t->p != NULL)) {
-                *ret = shared_descriptor(t->p + offset);
-                return 0;
-        }
         if (add_overflows(t->start, offset, &offset))
                 return -EBADMSG;
         n = space_iov(r->space, offset, sizeof(*ret), iov, ARRAY_SIZE(iov));

@@ -81,10 +81,10 @@ struct ring_taken {
         bool recovered; /* from the in-flight region, not from the ring */
 };
 
-/* A chain on its way to the used side. */
-struct ring_used {
+/* A chain that was pushed before its predecessors (IN_ORDER). */
+struct ring_held {
         uint16_t id, n_descriptors, inflight_slot;
-        bool done; /* of those held back for IN_ORDER: pushed */
+        bool pushed;
         uint32_t n_written;
 };
 
@@ -99,7 +99,7 @@ struct ring_ops {
         int (*retake)(struct queue_ring *r, uint16_t slot, struct chain *c);
         /* Undoes the last take. */
         void (*untake)(struct queue_ring *r, const struct ring_taken *t);
-        void (*put)(struct queue_ring *r, const struct ring_used *u);
+        void (*put)(struct queue_ring *r, uint16_t id, uint16_t n_descriptors, uint32_t n_written);
         /* At least one chain was put. Return: true if the driver wants to be told. */
         bool (*publish)(struct queue_ring *r, bool check_call);
         /* Is there anything to take? */
@@ -158,7 +158,7 @@ struct queue_ring {
         uint32_t history_mask;
         struct ring_taken *taken; /* owned: by sequence */
         uint64_t *id_bits;        /* owned: by id, set from pop to push */
-        struct ring_used *held;   /* owned: by sequence; NULL without IN_ORDER */
+        struct ring_held *held;   /* owned: by sequence; NULL without IN_ORDER */
         uint32_t held_next;       /* sequence that may be put next */
         uint16_t *put_slots;      /* owned: in-flight slots put since the last publish; NULL without a region */
 
@@ -217,7 +217,17 @@ struct ring_table {
 
 /* Checks and locates a table. Return: 0 or -EBADMSG. */
 int ring_table_open(struct queue_ring *r, uint64_t at, uint32_t len_bytes, struct ring_table *ret);
-int ring_table_read(struct queue_ring *r, const struct ring_table *t, uint32_t index, struct raw_descriptor *ret);
+
+/* For ring_table_read(): an entry of a table that is not in one piece. */
+int ring_table_read_slow(struct queue_ring *r, const struct ring_table *t, uint32_t index, struct raw_descriptor *ret);
+
+static inline int ring_table_read(struct queue_ring *r, const struct ring_table *t, uint32_t index, struct raw_descriptor *ret)
+{
+        if (unlikely(!t->p))
+                return ring_table_read_slow(r, t, index, ret);
+        *ret = shared_descriptor(t->p + index * sizeof(*ret));
+        return 0;
+}
 
 /* queue.c: one wake-up: refills the budget and calls the device. */
 void queue_wake(struct queue *q);

@@ -165,13 +165,13 @@ static void split_untake(struct queue_ring *r, const struct ring_taken *t)
                 inflight_split_untake(&r->inflight, t->id);
 }
 
-static void split_put(struct queue_ring *r, const struct ring_used *u)
+static void split_put(struct queue_ring *r, uint16_t id, uint16_t n_descriptors, uint32_t n_written)
 {
         uint16_t entry = (uint16_t) (r->used + r->n_put) & (uint16_t) (r->size - 1);
         struct vring_used_elem *e = &r->split.used->ring[entry];
 
-        *(volatile uint32_t *) &e->id = u->id;
-        *(volatile uint32_t *) &e->len = u->n_written;
+        *(volatile uint32_t *) &e->id = id;
+        *(volatile uint32_t *) &e->len = n_written;
         ring_log_used(r, used_offset(entry), sizeof(*e));
 }
 
