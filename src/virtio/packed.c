@@ -169,6 +169,8 @@ static int packed_take(struct queue_ring *r, struct chain *c)
                 c->inflight_slot = inflight_packed_commit(&r->inflight, c->n_descriptors);
         r->avail = slot;
         r->avail_wrap = wrap;
+        if (is_available(shared_load_acquire(&r->packed.ring[slot].flags), wrap))
+                ring_prefetch(r, &r->packed.ring[slot]);
         return 1;
 }
 

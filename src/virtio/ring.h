@@ -208,6 +208,15 @@ static inline int ring_add(struct queue_ring *r, struct chain *c, uint64_t at, u
         return 0;
 }
 
+/* What the next chain will read first: its table, or its first buffer with the device's header. Only a hint. */
+static inline void ring_prefetch(const struct queue_ring *r, const void *descriptor)
+{
+        uint64_t offset = *(const volatile shared_u64 *) descriptor - r->window.start;
+
+        if (offset < r->window.size_bytes)
+                __builtin_prefetch(r->window.host + offset);
+}
+
 /* An indirect table: in one piece, or (p is NULL) read through the space entry by entry. */
 struct ring_table {
         const char *p;

@@ -130,6 +130,24 @@ static int look(struct queue_ring *r)
         return n;
 }
 
+/*
+ * Fetches what the chains after this one need while it is dealt with. What is read here is not checked: it
+ * is masked into the table, and an address is only a hint.
+ */
+static inline void prefetch(const struct queue_ring *r, uint16_t mask)
+{
+        uint16_t n = (uint16_t) (r->avail_seen - r->avail), head;
+
+        if (n > 1) {
+                head = shared_load(&r->split.avail->ring[(r->avail + 1) & mask]);
+                __builtin_prefetch(&r->split.table[head & mask]);
+        }
+        if (n > 0) {
+                head = shared_load(&r->split.avail->ring[r->avail & mask]);
+                ring_prefetch(r, &r->split.table[head & mask]);
+        }
+}
+
 static int split_take(struct queue_ring *r, struct chain *c)
 {
         uint16_t mask = (uint16_t) (r->size - 1), head;
@@ -150,6 +168,7 @@ static int split_take(struct queue_ring *r, struct chain *c)
         if (r->inflight.region)
                 inflight_split_take(&r->inflight, head);
         r->avail++;
+        prefetch(r, mask);
         return 1;
 }
 
