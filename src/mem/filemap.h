@@ -11,7 +11,7 @@
 
 struct filemap {
         char *start;      /* of the range; NULL: nothing mapped */
-        void *map;        /* owned; begins at a page boundary at or below start */
+        void *map;        /* owned; begins at a page boundary of the file at or below start */
         size_t map_bytes;
         int sigbus_handle;
 };

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <errno.h>
 #include <string.h>
+#include <linux/memfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -158,6 +159,25 @@ static void memory_that_is_shrunk_under_us_damages_only_its_space(void **state)
         assert_false(space_damaged(*state));
 }
 
+/* QEMU's regions below 4 GiB begin in the middle of one. No huge page is needed as long as none is touched. */
+static void region_in_huge_pages_begins_anywhere(void **state)
+{
+        struct region_spec spec = { .start = 0xc0000, .size_bytes = (4 << 20) - 0xc0000, .user_address = 0xc0000,
+                                    .fd_offset_bytes = 0xc0000 };
+        int fd = memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB | MFD_HUGE_2MB);
+        int r;
+
+        if (fd < 0 || ftruncate(fd, 4 << 20) < 0) {
+                print_message("no huge pages in this kernel\n");
+                skip();
+        }
+        space_clear(*state);
+        r = space_add(*state, &spec, fd);
+        (void) close(fd);
+        assert_int_equal(r, 0);
+        assert_int_equal(space_remove(*state, &spec), 0);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -167,6 +187,7 @@ int main(void)
                 CASE(range_in_a_hole_or_past_the_end_is_refused),
                 CASE(address_plus_length_that_wraps_is_refused),
                 CASE(region_that_overlaps_or_exceeds_its_file_is_refused),
+                CASE(region_in_huge_pages_begins_anywhere),
                 CASE(removed_region_is_gone),
                 CASE(dirty_log_marks_pages_and_stays_inside),
                 CASE(memory_that_is_shrunk_under_us_damages_only_its_space),
