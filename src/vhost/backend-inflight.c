@@ -4,6 +4,7 @@
  * to our successor. One stretch of equal size a queue; virtio/inflight.h knows what is inside.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/fd.h"
@@ -67,7 +68,8 @@ int backend_set_inflight_fd(struct vhost_backend *b, struct vhost_message *m)
                                       in->offset_bytes);
         r = filemap_open(m->fds[0], in->offset_bytes, in->size_bytes, &b->inflight.damaged, &map);
         if (r < 0)
-                return r;
+                return backend_refuse(b, r, "region of %" PRIu64 " bytes at %" PRIu64 ": %s", in->size_bytes,
+                                      in->offset_bytes, strerror(-r));
         backend_inflight_deinit(b);
         b->inflight.map = map;
         b->inflight.stride_bytes = stride;
@@ -78,6 +80,7 @@ int backend_set_inflight_fd(struct vhost_backend *b, struct vhost_message *m)
 void backend_inflight_deinit(struct vhost_backend *b)
 {
         filemap_close(&b->inflight.map);
+        atomic_store(&b->inflight.damaged, false);
 }
 
 void *backend_inflight_region(struct vhost_backend *b, uint16_t index, size_t *ret_n)

@@ -128,6 +128,8 @@ static int ring_start(struct vhost_backend *b, struct backend_ring *ring)
                 .log_used_ring = ring->log,
         };
         c.setup.inflight = backend_inflight_region(b, ring->index, &c.setup.inflight_bytes);
+        if (atomic_load(&b->inflight.damaged))
+                return backend_refuse(b, -EBADMSG, "the in-flight region was cut off");
         r = translate(b, ring, &c.setup);
         if (r < 0)
                 return backend_refuse(b, r, "ring %u lies outside of the memory", ring->index);
@@ -295,6 +297,8 @@ void backend_reset(struct vhost_backend *b)
         backend_reset_device(b);
         /* The region told of requests of before the reset; the front end gives one for those to come. */
         backend_inflight_deinit(b);
+        /* The log is kept for features that ask for it again. */
+        (void) space_set_log(b->space, -1, 0, 0);
         b->features = 0;
         b->features_set = false;
         b->status = 0;

@@ -660,6 +660,29 @@ static void garbage_in_the_inflight_region_is_survived(void **state)
         assert_int_equal(munmap(map, n), 0);
 }
 
+static void inflight_region_that_is_cut_off_stops_the_ring(void **state)
+{
+        size_t n = inflight_region_bytes(false, 64);
+        auto_cleanup(closep) int fd = memfd_create("unsealed", MFD_CLOEXEC);
+        struct scene *s = *state;
+        struct vhost_inflight in = { .size_bytes = n, .n_queues = 1, .queue_size = 64 };
+        struct frontend_ring ring;
+        uint32_t base;
+
+        assert_int_equal(ftruncate(fd, (off_t) n), 0);
+        assert_int_equal(frontend_stop_ring(s->d.frontend, 0, &base), 0);
+        ring = guest_ring(&s->d, 0, base);
+        assert_int_equal(ask(s->d.frontend, VHOST_REQUEST_SET_INFLIGHT_FD, &in, sizeof(in), fd, 1), OBEYED);
+        assert_int_equal(frontend_start_ring(s->d.frontend, &ring), 0);
+        assert_int_equal(ftruncate(fd, 0), 0);
+        guest_echo(&s->d, 0, "touches the region");
+        assert_int_equal(frontend_stop_ring(s->d.frontend, 0, &ring.base), 0);
+        assert_int_equal(frontend_start_ring(s->d.frontend, &ring), -EREMOTEIO);
+        wait_for_needs_reset(s);
+        assert_int_equal(vhost_driver_reset(&s->d), 0);
+        expect_alive(s);
+}
+
 /* ---- line 16: a peer that never reads ---- */
 
 static void peer_that_never_reads_replies_holds_nobody_up(void **state)
@@ -799,6 +822,7 @@ int main(void)
                 CASE(config_request_beyond_the_space_fails),
                 CASE(inflight_region_of_a_wrong_size_is_refused),
                 CASE(garbage_in_the_inflight_region_is_survived),
+                CASE(inflight_region_that_is_cut_off_stops_the_ring),
                 CASE(peer_that_never_reads_replies_holds_nobody_up),
                 CASE(peer_that_never_reads_its_channel_holds_nobody_up),
                 CASE(buffer_that_is_the_ring_harms_only_its_guest),

@@ -358,6 +358,31 @@ static void dirty_log_is_switched_while_rings_run(void **state)
         assert_int_equal(munmap(map, 8192), 0);
 }
 
+static void reset_ends_logging_until_it_is_asked_for_again(void **state)
+{
+        auto_cleanup(closep) int fd = fd_memfd_sealed("log", 4096);
+        struct guest *g = *state;
+        uint8_t *log = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        gpa_t at;
+
+        assert_true(log != MAP_FAILED);
+        start(g, SPLIT_FEATURES);
+        at = vhost_driver_alloc(&g->d, 4096, 4096);
+        g->d.features |= FEATURE(VHOST_FEATURE_LOG_ALL);
+        assert_int_equal(frontend_set_log(g->d.frontend, fd, 0, 4096), 0);
+        for (int i = 0; i < 4; i++) {
+                assert_int_equal(vhost_driver_reset(&g->d), 0);
+                memset(log, 0, 4096);
+                guest_ask(&g->d, 0, at, "hello");
+                guest_expect(&g->d, 0, "hello");
+                assert_int_equal(dirty(log, at), i < 2);
+                /* The log is given up with the feature, not with a reset. */
+                if (i == 1)
+                        g->d.features &= ~FEATURE(VHOST_FEATURE_LOG_ALL);
+        }
+        assert_int_equal(munmap(log, 4096), 0);
+}
+
 static void broken_queue_is_revived_by(struct guest *g, uint64_t without_protocol)
 {
         auto_cleanup(loop_freep) struct loop *loop = NULL;
@@ -551,6 +576,7 @@ int main(void)
                 CASE(end_of_the_server_reaches_the_front_end),
                 CASE(memory_comes_and_goes_while_rings_run),
                 CASE(dirty_log_is_switched_while_rings_run),
+                CASE(reset_ends_logging_until_it_is_asked_for_again),
                 CASE(broken_queue_is_revived_by_status),
                 CASE(broken_queue_is_revived_by_reset_device),
                 CASE(broken_queue_is_revived_by_a_new_start_alone),
