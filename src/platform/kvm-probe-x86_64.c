@@ -22,29 +22,33 @@
 static void write_guest(unsigned char *memory)
 {
         /* mov $1000000, %ecx; 1: dec %ecx; jnz 1b; out %al, $DONE_PORT; hlt */
-        static const unsigned char code[] = { 0xb9, 0x40, 0x42, 0x0f, 0x00, 0xff, 0xc9, 0x75,
-                                              0xfc, 0xe6, DONE_PORT, 0xf4 };
+        static const unsigned char code[] = { 0xb9, 0x40, 0x42, 0x0f, 0x00,      0xff,
+                                              0xc9, 0x75, 0xfc, 0xe6, DONE_PORT, 0xf4 };
         uint64_t *tables = (uint64_t *) (void *) (memory + TABLES_AT);
 
-        tables[0] = (TABLES_AT + 0x1000) | 3;    /* level 4 → 3: present, writable */
-        tables[512] = (TABLES_AT + 0x2000) | 3;  /* level 3 → 2 */
-        tables[1024] = 0x83;                     /* level 2: a large page at 0 */
+        tables[0] = (TABLES_AT + 0x1000) | 3;   /* level 4 → 3: present, writable */
+        tables[512] = (TABLES_AT + 0x2000) | 3; /* level 3 → 2 */
+        tables[1024] = 0x83;                    /* level 2: a large page at 0 */
         memcpy(memory + CODE_AT, code, sizeof(code));
 }
 
 static int set_registers(int vcpu)
 {
-        struct kvm_segment code = { .limit = UINT32_MAX, .selector = 8, .type = 11, .present = 1, .s = 1, .l = 1, .g = 1 };
-        struct kvm_segment data = { .limit = UINT32_MAX, .selector = 16, .type = 3, .present = 1, .s = 1, .db = 1, .g = 1 };
+        struct kvm_segment code = {
+                .limit = UINT32_MAX, .selector = 8, .type = 11, .present = 1, .s = 1, .l = 1, .g = 1
+        };
+        struct kvm_segment data = {
+                .limit = UINT32_MAX, .selector = 16, .type = 3, .present = 1, .s = 1, .db = 1, .g = 1
+        };
         struct kvm_regs regs = { .rip = CODE_AT, .rflags = 2 };
         struct kvm_sregs sregs;
 
         if (ioctl(vcpu, KVM_GET_SREGS, &sregs) < 0)
                 return -errno;
         sregs.cr3 = TABLES_AT;
-        sregs.cr4 = 0x20;        /* PAE */
-        sregs.cr0 = 0x80000001;  /* PG, PE */
-        sregs.efer = 0x500;      /* LME, LMA */
+        sregs.cr4 = 0x20;       /* PAE */
+        sregs.cr0 = 0x80000001; /* PG, PE */
+        sregs.efer = 0x500;     /* LME, LMA */
         sregs.cs = code;
         sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = data;
         if (ioctl(vcpu, KVM_SET_SREGS, &sregs) < 0 || ioctl(vcpu, KVM_SET_REGS, &regs) < 0)

@@ -32,7 +32,7 @@ static int run_in_child(int kvm_fd)
                 _exit(-kvm_probe_guest(kvm_fd));
 
         pidfd = (int) syscall(SYS_pidfd_open, pid, 0);
-        poll_fd = (struct pollfd) { .fd = pidfd, .events = POLLIN };
+        poll_fd = (struct pollfd){ .fd = pidfd, .events = POLLIN };
         do
                 n = poll(&poll_fd, 1, PROBE_DEADLINE_MS);
         while (n < 0 && errno == EINTR);
@@ -53,24 +53,29 @@ bool kvm_probe(char *why, size_t n_why)
         fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
         if (fd < 0) {
                 if (errno == ENOENT)
-                        (void) snprintf(why, n_why, "there is no /dev/kvm: load the module kvm_intel or kvm_amd, and switch "
-                                                    "virtualization on in the firmware (or in the outer hypervisor)");
+                        (void) snprintf(why, n_why,
+                                        "there is no /dev/kvm: load the module kvm_intel or kvm_amd, and switch "
+                                        "virtualization on in the firmware (or in the outer hypervisor)");
                 else if (errno == EACCES || errno == EPERM)
-                        (void) snprintf(why, n_why, "no access to /dev/kvm: add yourself to its group (usually `adduser "
-                                                    "$USER kvm`) and log in again");
+                        (void) snprintf(why, n_why,
+                                        "no access to /dev/kvm: add yourself to its group (usually `adduser "
+                                        "$USER kvm`) and log in again");
                 else
                         (void) snprintf(why, n_why, "/dev/kvm does not open: %s", strerror(errno));
                 return false;
         }
         if (ioctl(fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION) {
-                (void) snprintf(why, n_why, "/dev/kvm speaks another version of its interface than %d", KVM_API_VERSION);
+                (void) snprintf(why, n_why, "/dev/kvm speaks another version of its interface than %d",
+                                KVM_API_VERSION);
                 return false;
         }
 
         r = run_in_child(fd);
         if (r == -ETIME)
-                (void) snprintf(why, n_why, "/dev/kvm opens, but a test guest of 2 million instructions was not done in "
-                                            "%d ms: it has no hardware behind it (nested without support?)", PROBE_DEADLINE_MS);
+                (void) snprintf(why, n_why,
+                                "/dev/kvm opens, but a test guest of 2 million instructions was not done in "
+                                "%d ms: it has no hardware behind it (nested without support?)",
+                                PROBE_DEADLINE_MS);
         else if (r < 0)
                 (void) snprintf(why, n_why, "/dev/kvm opens, but a test guest failed: %s", strerror(-r));
         return r == 0;

@@ -29,18 +29,12 @@ void machine_deinit(struct machine *m)
         free(m->firmware);
         free(m->device_tree);
         free(m->run_dir);
-        *m = (struct machine) { 0 };
+        *m = (struct machine){ 0 };
 }
 
-const char *machine_arch_name(enum machine_arch arch)
-{
-        return arch == ARCH_AARCH64 ? "aarch64" : "x86_64";
-}
+const char *machine_arch_name(enum machine_arch arch) { return arch == ARCH_AARCH64 ? "aarch64" : "x86_64"; }
 
-const char *device_type_name(enum device_type type)
-{
-        return type_names[type];
-}
+const char *device_type_name(enum device_type type) { return type_names[type]; }
 
 int device_type_from_name(const char *name, enum device_type *ret)
 {

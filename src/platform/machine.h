@@ -19,33 +19,33 @@ enum device_type { DEVICE_BLK, DEVICE_NET, DEVICE_RNG, DEVICE_CONSOLE };
 enum device_transport { TRANSPORT_PCI, TRANSPORT_MMIO };
 
 struct machine_device {
-        char *id;                /* of the bundle, unique in the machine */
+        char *id; /* of the bundle, unique in the machine */
         enum device_type type;
         enum device_transport transport;
-        char *socket_path;       /* where its server listens; for `stream` of two fifos, .out of the guest and .in */
-        bool stream;             /* console only: the platform brings its own virtio-console to the two fifos */
-        uint16_t n_queues;       /* request queues (blk) or queue pairs (net) */
+        char *socket_path; /* where its server listens; for `stream` of two fifos, .out of the guest and .in */
+        bool stream;       /* console only: the platform brings its own virtio-console to the two fifos */
+        uint16_t n_queues; /* request queues (blk) or queue pairs (net) */
         uint16_t queue_size;
-        bool packed;             /* offer the packed ring to the guest */
-        uint8_t mac[6];          /* net */
+        bool packed;    /* offer the packed ring to the guest */
+        uint8_t mac[6]; /* net */
 };
 
 struct machine {
         char *id;
         enum machine_arch arch;
-        char *platform;          /* "auto", "kvm", "qemu" ... */
+        char *platform;                     /* "auto", "kvm", "qemu" ... */
         char *kernel, *initrd, *parameters; /* absolute paths; NULL where absent */
-        char *firmware;          /* boots this instead of a kernel; NULL where absent */
-        char *device_tree;       /* overlay; NULL where absent */
+        char *firmware;                     /* boots this instead of a kernel; NULL where absent */
+        char *device_tree;                  /* overlay; NULL where absent */
         unsigned n_vcpus;
         uint64_t memory_bytes;
-        char *run_dir;           /* the machine's own folder, mode 0700: platform's sockets live here */
+        char *run_dir; /* the machine's own folder, mode 0700: platform's sockets live here */
         struct machine_device *devices;
         size_t n_devices;
 };
 
 void machine_deinit(struct machine *m);
 
-const char *machine_arch_name(enum machine_arch arch);   /* "x86_64", "aarch64" */
-const char *device_type_name(enum device_type type);     /* "blk", "net", "rng", "console" */
+const char *machine_arch_name(enum machine_arch arch);              /* "x86_64", "aarch64" */
+const char *device_type_name(enum device_type type);                /* "blk", "net", "rng", "console" */
 int device_type_from_name(const char *name, enum device_type *ret); /* 0 or -EINVAL */

@@ -33,7 +33,8 @@ static int select_named(const char *name, enum machine_arch arch, const struct p
         if (r < 0)
                 return r;
         if (!probe.usable) {
-                if (asprintf(ret_why, "platform %s cannot run %s here: %s", name, machine_arch_name(arch), probe.why) < 0)
+                if (asprintf(ret_why, "platform %s cannot run %s here: %s", name, machine_arch_name(arch), probe.why) <
+                    0)
                         return -ENOMEM;
                 return -ENODEV;
         }

@@ -25,8 +25,8 @@ enum machine_end {
 };
 
 struct platform_events {
-        void (*ready)(void *data);    /* brought up, vCPUs stopped */
-        void (*running)(void *data, bool running); /* state changed, whoever asked for it */
+        void (*ready)(void *data);                                         /* brought up, vCPUs stopped */
+        void (*running)(void *data, bool running);                         /* state changed, whoever asked for it */
         void (*ended)(void *data, enum machine_end how, const char *text); /* once; every process is reaped */
 };
 
@@ -50,15 +50,18 @@ struct platform_ops {
         /* @m is borrowed until free; @probe is what platform_select() found. Return: 0, or a negative errno with
            *ret_error (owned by the caller) set. */
         int (*bring_up)(struct loop *loop, const struct machine *m, const struct platform_probe *probe,
-                        const struct platform_events *events, void *data, struct platform_instance **ret, char **ret_error);
+                        const struct platform_events *events, void *data, struct platform_instance **ret,
+                        char **ret_error);
         int (*resume)(struct platform_instance *i);
         int (*pause)(struct platform_instance *i);
-        int (*power_down)(struct platform_instance *i); /* asks the guest */
-        int (*kill)(struct platform_instance *i);       /* at once */
+        int (*power_down)(struct platform_instance *i);                 /* asks the guest */
+        int (*kill)(struct platform_instance *i);                       /* at once */
         struct platform_instance *(*free)(struct platform_instance *i); /* kills and reaps what still runs */
 };
 
-struct platform_instance { const struct platform_ops *ops; };
+struct platform_instance {
+        const struct platform_ops *ops;
+};
 
 /* All platforms in the order in which `auto` prefers them, NULL-terminated. */
 extern const struct platform_ops *const platforms[];

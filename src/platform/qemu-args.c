@@ -31,11 +31,17 @@ static void add_board(struct argv *a, const struct machine *m, const struct qemu
 {
         argv_add(a, "-machine");
         if (m->arch == ARCH_AARCH64)
-                argv_addf(a, "virt,gic-version=%s,acpi=%s,memory-backend=ram,dump-guest-core=off", build->kvm ? "host" : "3",
-                          m->firmware ? "on" : "off");
+                argv_addf(a, "virt,gic-version=%s,acpi=%s,memory-backend=ram,dump-guest-core=off",
+                          build->kvm ? "host" : "3", m->firmware ? "on" : "off");
         else
-                argv_addf(a, "q35,usb=off,sata=off,smbus=off,vmport=off,graphics=off,hpet=off,memory-backend=ram,dump-guest-core=off%s",
-                          build->version >= 800 ? ",i8042=off" : "");
+                argv_addf(
+                        a,
+                        "q35,usb=off,sata=off,smbus=off,vmport=off,graphics=off,hpet=off,memory-backend=ram,dump-guest-core=off%s",
+                        build->version >= 800 ? ",i8042=off" : "");
+
+        /* Over MMIO its devices would otherwise be those of before VIRTIO 1.0. */
+        if (m->arch == ARCH_AARCH64)
+                add2(a, "-global", "virtio-mmio.force-legacy=false");
 
         if (build->kvm) {
                 add2(a, "-accel", "kvm");
@@ -49,7 +55,8 @@ static void add_board(struct argv *a, const struct machine *m, const struct qemu
         argv_add(a, "-m");
         argv_addf(a, "%lluM", (unsigned long long) (m->memory_bytes / MIB));
         argv_add(a, "-object");
-        argv_addf(a, "memory-backend-memfd,id=ram,size=%lluM,share=on,seal=on", (unsigned long long) (m->memory_bytes / MIB));
+        argv_addf(a, "memory-backend-memfd,id=ram,size=%lluM,share=on,seal=on",
+                  (unsigned long long) (m->memory_bytes / MIB));
 }
 
 static void add_boot(struct argv *a, const struct machine *m)
@@ -79,7 +86,7 @@ static char *device_head(const struct machine_device *d, const char *pci_name, c
                 /* The last transport comes first in memory; counting down lets the first device be probed first. */
                 n = asprintf(&head, "%s,bus=virtio-mmio-bus.%zu", mmio_name, MMIO_TRANSPORTS - 1 - index);
         else
-                n = asprintf(&head, "%s,bus=pcie.0,addr=0x%zx", pci_name, index + FIRST_PCI_SLOT);
+                n = asprintf(&head, "%s,bus=pcie.0,addr=0x%zx,disable-legacy=on", pci_name, index + FIRST_PCI_SLOT);
         return n < 0 ? NULL : head;
 }
 
@@ -205,7 +212,8 @@ char *qemu_args_check(const struct machine *m)
         if (!out)
                 return NULL;
         if (m->memory_bytes % MIB != 0)
-                fprintf(out, "memory of %llu bytes is not a whole number of MiB\n", (unsigned long long) m->memory_bytes);
+                fprintf(out, "memory of %llu bytes is not a whole number of MiB\n",
+                        (unsigned long long) m->memory_bytes);
         if (m->n_devices > PCI_SLOTS)
                 fprintf(out, "%zu devices: there is room for %d\n", m->n_devices, PCI_SLOTS);
         if (m->device_tree)

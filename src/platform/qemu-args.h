@@ -19,7 +19,7 @@ struct qemu_build {
         const char *binary;
         unsigned version; /* major * 100 + minor */
         bool kvm;
-        int qmp_fd;       /* number of the control socket in QEMU's process */
+        int qmp_fd; /* number of the control socket in QEMU's process */
 };
 
 /* "qemu-system-x86_64" or "qemu-system-aarch64". */

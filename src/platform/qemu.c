@@ -100,10 +100,11 @@ static int qemu_probe(enum machine_arch arch, struct platform_probe *ret)
         struct platform_probe probe = { 0 };
 
         if (read_version(binary, probe.version, sizeof(probe.version)) < 0) {
-                (void) snprintf(probe.why, sizeof(probe.why), "%s is not installed: `apt install qemu-system-%s`", binary,
-                                arch == ARCH_AARCH64 ? "arm" : "x86");
+                (void) snprintf(probe.why, sizeof(probe.why), "%s is not installed: `apt install qemu-system-%s`",
+                                binary, arch == ARCH_AARCH64 ? "arm" : "x86");
         } else if (version_number(probe.version) < QEMU_OLDEST) {
-                (void) snprintf(probe.why, sizeof(probe.why), "QEMU '%s' is too old: 7.2 or later is needed", probe.version);
+                (void) snprintf(probe.why, sizeof(probe.why), "QEMU '%s' is too old: 7.2 or later is needed",
+                                probe.version);
         } else {
                 probe.usable = true;
                 if (arch != host_arch())
@@ -182,10 +183,7 @@ static void on_configured(json_t *result, const char *error, void *data)
 
 static void ask_connections(struct qemu *q);
 
-static void on_connect_timer(struct timer *t)
-{
-        ask_connections(container_of(t, struct qemu, connect_timer));
-}
+static void on_connect_timer(struct timer *t) { ask_connections(container_of(t, struct qemu, connect_timer)); }
 
 static void on_connections(json_t *result, const char *error, void *data)
 {
@@ -213,10 +211,7 @@ static void ask_connections(struct qemu *q)
                 give_up(q, "QEMU does not take commands");
 }
 
-static void on_qmp_ready(void *data)
-{
-        ask_connections(data);
-}
+static void on_qmp_ready(void *data) { ask_connections(data); }
 
 static void on_qmp_event(const char *name, json_t *event, void *data)
 {
@@ -266,13 +261,14 @@ static int start_process(struct qemu *q, char *const *argv, int qmp_peer)
         if (r < 0)
                 return r;
 
-        fds[0] = (struct process_fd) { null_fd, 0 };
-        fds[1] = (struct process_fd) { write_end, 1 };
-        fds[2] = (struct process_fd) { write_end, 2 };
-        fds[3] = (struct process_fd) { qmp_peer, QMP_FD_IN_CHILD };
-        r = process_start(&q->process, q->loop,
-                          &(struct process_spec) { .argv = (const char *const *) argv, .fds = fds, .n_fds = ARRAY_SIZE(fds) },
-                          on_process_end);
+        fds[0] = (struct process_fd){ null_fd, 0 };
+        fds[1] = (struct process_fd){ write_end, 1 };
+        fds[2] = (struct process_fd){ write_end, 2 };
+        fds[3] = (struct process_fd){ qmp_peer, QMP_FD_IN_CHILD };
+        r = process_start(
+                &q->process, q->loop,
+                &(struct process_spec){ .argv = (const char *const *) argv, .fds = fds, .n_fds = ARRAY_SIZE(fds) },
+                on_process_end);
         if (r < 0)
                 return r;
         q->stderr_fd = take_fd(&read_end);
@@ -334,8 +330,13 @@ static int qemu_bring_up(struct loop *loop, const struct machine *m, const struc
         q = calloc(1, sizeof(*q));
         if (!q)
                 return -ENOMEM;
-        *q = (struct qemu) { .instance.ops = &qemu_platform, .loop = loop, .machine = m, .events = *events, .data = data,
-                             .end = END_FAILED, .stderr_fd = -1 };
+        *q = (struct qemu){ .instance.ops = &qemu_platform,
+                            .loop = loop,
+                            .machine = m,
+                            .events = *events,
+                            .data = data,
+                            .end = END_FAILED,
+                            .stderr_fd = -1 };
         r = start(q, probe);
         if (r < 0) {
                 if (asprintf(ret_error, "QEMU does not start: %s", strerror(-r)) < 0)
@@ -354,20 +355,11 @@ static int command(struct platform_instance *instance, const char *name)
         return q->qmp ? qmp_command(q->qmp, name, NULL, NULL, NULL) : -ENOTCONN;
 }
 
-static int qemu_resume(struct platform_instance *instance)
-{
-        return command(instance, "cont");
-}
+static int qemu_resume(struct platform_instance *instance) { return command(instance, "cont"); }
 
-static int qemu_pause(struct platform_instance *instance)
-{
-        return command(instance, "stop");
-}
+static int qemu_pause(struct platform_instance *instance) { return command(instance, "stop"); }
 
-static int qemu_power_down(struct platform_instance *instance)
-{
-        return command(instance, "system_powerdown");
-}
+static int qemu_power_down(struct platform_instance *instance) { return command(instance, "system_powerdown"); }
 
 static int qemu_kill(struct platform_instance *instance)
 {

@@ -198,6 +198,6 @@ int qmp_command(struct qmp *q, const char *name, json_t *arguments, qmp_reply_fn
         text[n++] = '\n'; /* in place of the terminator */
         if (send(q->fd, text, n, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t) n)
                 return errno == EAGAIN ? -ENOBUFS : -errno;
-        q->pending[q->n_pending++] = (struct pending) { fn, data };
+        q->pending[q->n_pending++] = (struct pending){ fn, data };
         return 0;
 }

@@ -17,9 +17,9 @@ struct qmp;
 typedef void (*qmp_reply_fn)(json_t *result, const char *error, void *data);
 
 struct qmp_handlers {
-        void (*ready)(void *data);                                /* greeting seen, capabilities agreed */
+        void (*ready)(void *data);                                          /* greeting seen, capabilities agreed */
         void (*event)(const char *name, json_t *data_of_event, void *data); /* borrowed; may be NULL */
-        void (*closed)(const char *why, void *data);              /* once; the client may be freed later, not here */
+        void (*closed)(const char *why, void *data); /* once; the client may be freed later, not here */
 };
 
 /* Takes @fd in any case. Return: 0 or a negative errno. */

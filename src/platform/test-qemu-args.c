@@ -12,8 +12,18 @@
 #include "platform/qemu-args.h"
 
 static struct machine_device devices[] = {
-        { .id = "root", .type = DEVICE_BLK, .socket_path = "/run/a,b/root", .n_queues = 2, .queue_size = 256, .packed = true },
-        { .id = "eth0", .type = DEVICE_NET, .socket_path = "/run/eth0", .n_queues = 1, .packed = true, .mac = { 2, 0, 0, 0, 0, 1 } },
+        { .id = "root",
+          .type = DEVICE_BLK,
+          .socket_path = "/run/a,b/root",
+          .n_queues = 2,
+          .queue_size = 256,
+          .packed = true },
+        { .id = "eth0",
+          .type = DEVICE_NET,
+          .socket_path = "/run/eth0",
+          .n_queues = 1,
+          .packed = true,
+          .mac = { 2, 0, 0, 0, 0, 1 } },
         { .id = "rng", .type = DEVICE_RNG, .socket_path = "/run/rng" },
         { .id = "tty", .type = DEVICE_CONSOLE, .socket_path = "/run/tty", .stream = true },
 };
@@ -43,10 +53,14 @@ static void every_device_is_a_front_end_at_a_fixed_slot(void **state)
 
         assert_int_equal(qemu_args(&machine, &build, &a), 0);
         assert_true(has(&a, "-chardev", "socket,id=c0,path=/run/a,,b/root,reconnect-ms=20"));
-        assert_true(has(&a, "-device", "vhost-user-blk-pci,bus=pcie.0,addr=0x3,chardev=c0,num-queues=2,queue-size=256,packed=on"));
+        assert_true(has(
+                &a, "-device",
+                "vhost-user-blk-pci,bus=pcie.0,addr=0x3,disable-legacy=on,chardev=c0,num-queues=2,queue-size=256,packed=on"));
         assert_true(has(&a, "-netdev", "vhost-user,id=n1,chardev=c1,queues=1"));
-        assert_true(has(&a, "-device", "virtio-net-pci,bus=pcie.0,addr=0x4,netdev=n1,mac=02:00:00:00:00:01,mq=off,packed=off,romfile="));
-        assert_true(has(&a, "-device", "vhost-user-rng-pci,bus=pcie.0,addr=0x5,chardev=c2"));
+        assert_true(has(
+                &a, "-device",
+                "virtio-net-pci,bus=pcie.0,addr=0x4,disable-legacy=on,netdev=n1,mac=02:00:00:00:00:01,mq=off,packed=off,romfile="));
+        assert_true(has(&a, "-device", "vhost-user-rng-pci,bus=pcie.0,addr=0x5,disable-legacy=on,chardev=c2"));
         assert_true(has(&a, "-chardev", "pipe,id=c3,path=/run/tty"));
         assert_true(has(&a, "-device", "virtconsole,bus=s3.0,chardev=c3"));
         assert_true(has(&a, "-append", "quiet a=1,2"));

@@ -22,10 +22,7 @@ struct fixture {
         char text[128];
 };
 
-static void on_ready(void *data)
-{
-        ((struct fixture *) data)->n_ready++;
-}
+static void on_ready(void *data) { ((struct fixture *) data)->n_ready++; }
 
 static void on_event(const char *name, json_t *of_event, void *data)
 {
@@ -57,7 +54,7 @@ static int setup(void **state)
         static struct fixture f;
         int ends[2];
 
-        f = (struct fixture) { 0 };
+        f = (struct fixture){ 0 };
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
         f.peer = ends[1];
         assert_int_equal(loop_new(&f.loop), 0);
@@ -98,10 +95,7 @@ static void greet(struct fixture *f)
         assert_int_equal(f->n_ready, 1);
 }
 
-static void greeting_is_answered_and_then_it_is_ready(void **state)
-{
-        greet(*state);
-}
+static void greeting_is_answered_and_then_it_is_ready(void **state) { greet(*state); }
 
 static void replies_come_in_order_with_events_between(void **state)
 {

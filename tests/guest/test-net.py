@@ -27,10 +27,10 @@ def throughput(lab, server, client):
 
 def killed_switch(lab, server, client):
     """A stream with checked contents goes on across the kills; pings show the longest gap."""
-    client.must("ping -i 0.05 192.168.77.1 >/tmp/ping.log 2>&1 & echo $! >/tmp/ping.pid")
-    server.must("(nc -l -p 7000 | md5sum >/tmp/received.md5; touch /tmp/received) >/dev/null 2>&1 &")
+    client.must("ping -i 0.05 192.168.77.1 >/tmp/ping.log 2>&1 </dev/null & echo $! >/tmp/ping.pid")
+    server.must("(nc -l -p 7000 | md5sum >/tmp/received.md5; touch /tmp/received) >/dev/null 2>&1 </dev/null &")
     client.must("dd if=/dev/urandom of=/tmp/piece bs=64k count=16 2>/dev/null")
-    client.must("(while [ ! -e /tmp/enough ]; do cat /tmp/piece; echo x >>/tmp/sent; done | nc 192.168.77.1 7000) >/dev/null 2>&1 &")
+    client.must("(while [ ! -e /tmp/enough ]; do cat /tmp/piece; echo x >>/tmp/sent; done | nc 192.168.77.1 7000) >/dev/null 2>&1 </dev/null &")
     for _ in range(N_KILLS):
         before = int(server.must("cat /sys/class/net/eth0/statistics/rx_packets"))
         guest_lab.until("traffic goes on", 60, lambda: int(server.must("cat /sys/class/net/eth0/statistics/rx_packets")) > before + 50)
