@@ -60,7 +60,7 @@ static void say_on(int socket, uint32_t request, uint32_t flags, uint32_t size, 
                    size_t n_fds)
 {
         struct vhost_sender tx = { 0 };
-        int fds[VHOST_FDS_MAX];
+        int fds[VHOST_FDS_MAX] = { 0 };
 
         for (size_t i = 0; i < n_fds; i++)
                 fds[i] = socket;
