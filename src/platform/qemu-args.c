@@ -139,7 +139,12 @@ static void add_console(struct argv *a, const struct machine_device *d, size_t i
         argv_addf(a, "virtconsole,bus=s%zu.0,chardev=c%zu", index, index);
 }
 
-/* In 7.2 the shortest time that can be said is a second. */
+/*
+ * In 7.2 the shortest time that can be said is a second.
+ *
+ * QEMU 10.0's vhost-user-rng fails an assertion when it is connected again. So it gets no reconnect time: when its
+ * server dies, the guest goes on without entropy from it until the machine is started again.
+ */
 static void add_channel(struct argv *a, const struct machine_device *d, size_t index, const struct qemu_build *build)
 {
         auto_cleanup(freep) char *path = escape_commas(d->socket_path);
@@ -147,6 +152,8 @@ static void add_channel(struct argv *a, const struct machine_device *d, size_t i
         argv_add(a, "-chardev");
         if (d->stream)
                 argv_addf(a, "pipe,id=c%zu,path=%s", index, path ? path : "");
+        else if (d->type == DEVICE_RNG)
+                argv_addf(a, "socket,id=c%zu,path=%s", index, path ? path : "");
         else if (build->version >= 902)
                 argv_addf(a, "socket,id=c%zu,path=%s,reconnect-ms=%u", index, path ? path : "", RECONNECT_MS);
         else

@@ -60,6 +60,7 @@ static void every_device_is_a_front_end_at_a_fixed_slot(void **state)
         assert_true(has(
                 &a, "-device",
                 "virtio-net-pci,bus=pcie.0,addr=0x4,disable-legacy=on,netdev=n1,mac=02:00:00:00:00:01,mq=off,packed=off,romfile="));
+        assert_true(has(&a, "-chardev", "socket,id=c2,path=/run/rng")); /* it does not survive a second connection */
         assert_true(has(&a, "-device", "vhost-user-rng-pci,bus=pcie.0,addr=0x5,disable-legacy=on,chardev=c2"));
         assert_true(has(&a, "-chardev", "pipe,id=c3,path=/run/tty"));
         assert_true(has(&a, "-device", "virtconsole,bus=s3.0,chardev=c3"));
@@ -74,7 +75,7 @@ static void old_versions_get_the_options_they_know(void **state)
         struct argv a = { 0 };
 
         assert_int_equal(qemu_args(&machine, &build, &a), 0);
-        assert_true(has(&a, "-chardev", "socket,id=c2,path=/run/rng,reconnect=1"));
+        assert_true(has(&a, "-chardev", "socket,id=c1,path=/run/eth0,reconnect=1"));
         for (size_t i = 0; i < a.n; i++)
                 assert_null(strstr(a.items[i], "i8042"));
         argv_deinit(&a);
