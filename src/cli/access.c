@@ -25,12 +25,12 @@ bool access_load(const char *root, const char *id, struct machine_state *ret)
 {
         int r = store_load(root, id, ret);
 
-        if (r == -ENOENT)
+        if (r == -ENOENT || r == -ENOTUNIQ)
                 log_error(id, "there is no machine of this name below %s", root);
         else if (r == -EAGAIN)
                 log_error(id, "it is being made or removed at this moment");
         else if (r < 0)
-                log_error(id, "its state cannot be read: %s", strerror(-r));
+                log_error(id, "its state cannot be read: %s", r == -EINVAL ? "state.json is damaged" : strerror(-r));
         return r == 0;
 }
 

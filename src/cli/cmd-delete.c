@@ -13,7 +13,7 @@
 #define FORCED_END_MS 30000
 
 static const struct command_option options[] = {
-        { .name = "force", .letter = 'f', .help = "end the machine at once if it is not stopped; none is no error" },
+        { .name = "force", .letter = 'f', .help = "end the machine at once if it is not stopped; none, or a damaged state, is no error" },
         { .name = NULL },
 };
 
@@ -51,10 +51,10 @@ static int delete_run(const struct invocation *inv)
         }
         if (force && (r == -EAGAIN || (r == 0 && state.status != MACHINE_STOPPED)))
                 end_at_once(folder);
-        else if (r < 0) {
+        else if (r < 0 && !(force && r == -EINVAL)) {
                 (void) access_load(root, id, &state);
                 return STATUS_FAILED;
-        } else if (state.status != MACHINE_STOPPED) {
+        } else if (r == 0 && state.status != MACHINE_STOPPED) {
                 log_error(id, "it is %s, not stopped; --force ends it first", machine_status_name(state.status));
                 return STATUS_FAILED;
         }

@@ -195,7 +195,6 @@ static void print_machine(struct up *u, const json_t *report)
                 printf("%s: server %s died and serves again\n", id, report_text(report, "server"));
         else if (strcmp(what, "created") != 0)
                 printf("%s: %s %.2f s\n", id, what, seconds);
-        (void) fflush(stdout);
 }
 
 static void stop(struct up *u)
@@ -229,6 +228,7 @@ static bool take_report(struct up *u)
                 u->has_failed = true;
                 goes_on = false;
         }
+        (void) fflush(stdout);
         json_decref(report);
         return goes_on;
 }

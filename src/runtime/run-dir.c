@@ -239,3 +239,19 @@ static int remove_at(int parent_fd, const char *name, unsigned depth)
 }
 
 int run_dir_remove(const char *path) { return remove_at(AT_FDCWD, path, REMOVE_DEPTH_MAX); }
+
+int run_dir_remove_remains(const char *path)
+{
+        static const char *const ours[] = { ".", "..", "control", "log", "log.1", NULL };
+        DIR *dir = opendir(path);
+        struct dirent *entry;
+        int r = 0;
+
+        if (!dir)
+                return errno == ENOENT ? 0 : -errno;
+        while (r == 0 && (entry = readdir(dir)))
+                if (!is_kept(entry->d_name, ours) && !is_half_written(entry->d_name))
+                        r = -ENOTEMPTY;
+        (void) closedir(dir);
+        return r < 0 ? r : run_dir_remove(path);
+}

@@ -75,6 +75,16 @@ void run_dir_make_room(const char *path);
 /* Removes the folder with all that is in it. Return: 0 (also if there is none) or a negative errno. */
 int run_dir_remove(const char *path);
 
+/**
+ * run_dir_remove_remains() - remove a folder that holds nothing but what of ours has no state
+ *
+ * That is a system's folder, or one that its maker died over before it wrote a state: it holds logs, a control socket
+ * and half-written state at most. Whatever else is in the root, perhaps because the root is a wrong one, is not ours.
+ *
+ * Return: 0; -ENOTEMPTY if there is more in it; another negative errno.
+ */
+int run_dir_remove_remains(const char *path);
+
 /* Joins with a slash. Return: NULL without memory; owned by the caller. */
 char *path_join(const char *folder, const char *name);
 

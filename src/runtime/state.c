@@ -125,7 +125,7 @@ json_t *machine_state_to_json(const struct machine_state *s)
                         (void) json_object_set_new(times, all[i].name, json_integer(all[i].ms));
         json = json_pack("{ss, ss, ss, ss, ss, so*, s{si, sb, so*, so*, so*}}", "ociVersion", OCI_VERSION, "id", s->id,
                          "status", machine_status_name(s->status), "bundle", s->bundle, "created", s->created,
-                         "annotations", annotations_to_json(s), "busbar", "supervisor", (int) s->supervisor_pid,
+                         "annotations", annotations_to_json(s), "busbar", "supervisorPid", (int) s->supervisor_pid,
                          "transient", (int) s->is_transient, "times", times, "devices", devices_to_json(s), "consoles",
                          consoles_to_json(s));
         /* OCI: required while there is a process, absent afterwards. */
@@ -231,7 +231,7 @@ int machine_state_from_json(const json_t *json, struct machine_state *ret)
         machine_state_init(&s);
         if (json_unpack((json_t *) json, "{ss, ss, ss, ss, s?i, so, s{si, sb, so, so, so}}", "id", &id, "status",
                         &status, "bundle", &bundle, "created", &created, "pid", &pid, "annotations", &annotations,
-                        "busbar", "supervisor", &supervisor, "transient", &transient, "times", &times, "devices",
+                        "busbar", "supervisorPid", &supervisor, "transient", &transient, "times", &times, "devices",
                         &devices, "consoles", &consoles) < 0)
                 return -EINVAL;
         r = parse_status(status, &s.status);

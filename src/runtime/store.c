@@ -9,7 +9,10 @@
 
 #include "base/macros.h"
 
-/* With the root's lock held: nobody looks after @path. Return: 0 with the final state, -ENOENT if it was removed. */
+/*
+ * With the root's lock held: nobody looks after @path. Return: 0 with the final state; -ENOENT if it was removed;
+ * -ENOTUNIQ if it is none of ours; -EINVAL if its state is damaged, then it is left as it is.
+ */
 static int clean_stale(const char *path, struct machine_state *ret)
 {
         auto_cleanup(machine_state_deinit) struct machine_state state;
@@ -17,7 +20,13 @@ static int clean_stale(const char *path, struct machine_state *ret)
 
         machine_state_init(&state);
         r = machine_state_load(path, &state);
-        if (r < 0 || state.is_transient || state.status == MACHINE_CREATING) {
+        if (r == -ENOENT) {
+                r = run_dir_remove_remains(path);
+                return r == -ENOTEMPTY ? -ENOTUNIQ : r < 0 ? r : -ENOENT;
+        }
+        if (r < 0)
+                return r;
+        if (state.is_transient || state.status == MACHINE_CREATING) {
                 r = run_dir_remove(path);
                 return r < 0 ? r : -ENOENT;
         }
@@ -63,6 +72,8 @@ static int load_path(const char *root, const char *path, struct machine_state *r
 
         if (lstat(path, &st) < 0)
                 return -errno;
+        if (!S_ISDIR(st.st_mode))
+                return -ENOENT;
         if (run_dir_in_use(path))
                 return load_settled(path, ret);
         lock = run_root_lock(root);
@@ -96,7 +107,7 @@ static int make_way(const char *path)
         if (run_dir_in_use(path))
                 return -EEXIST;
         if (name[0] == '@')
-                return run_dir_remove(path);
+                return run_dir_remove_remains(path);
         return clean_stale(path, &state) == -ENOENT ? 0 : -EEXIST;
 }
 
@@ -127,7 +138,7 @@ int store_delete(const char *root, const char *id)
 
         machine_state_init(&state);
         r = store_load(root, id, &state);
-        if (r < 0)
+        if (r < 0 && r != -EINVAL) /* a damaged state is ours all the same */
                 return r;
         if (!path)
                 return -ENOMEM;
@@ -169,7 +180,7 @@ static int add_system(struct store_list *list, const char *root, const char *nam
         if (!run_dir_in_use(path)) {
                 lock = run_root_lock(root);
                 if (lock >= 0 && !run_dir_in_use(path))
-                        (void) run_dir_remove(path);
+                        (void) run_dir_remove_remains(path);
                 return 0;
         }
         bigger = reallocarray(list->systems, list->n_systems + 1, sizeof(*bigger));

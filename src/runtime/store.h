@@ -22,7 +22,8 @@ struct store_list {
  * store_load() - what is known of a machine
  * @ret: to be deinitialised by the caller
  *
- * Return: 0; -ENOENT: there is no such machine; -EAGAIN: it is being made or removed this moment; a negative errno.
+ * Return: 0; -ENOENT: there is no such machine; -EAGAIN: it is being made or removed this moment;
+ * -ENOTUNIQ: the folder is none of ours; -EINVAL: its state is damaged; another negative errno.
  */
 int store_load(const char *root, const char *id, struct machine_state *ret);
 
@@ -39,5 +40,5 @@ void store_list_deinit(struct store_list *list);
  */
 int store_create(const char *root, const char *name, struct run_dir *ret);
 
-/* Removes what is left of a machine. Return: 0; -EBUSY: it is not stopped; -ENOENT; a negative errno. */
+/* Removes what is left of a machine, also of one whose state is damaged. Return: 0; -EBUSY: it is not stopped; -ENOENT; a negative errno. */
 int store_delete(const char *root, const char *id);
