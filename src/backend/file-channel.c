@@ -25,19 +25,13 @@
 
 #include "backend/disk-list.h"
 #include "backend/file-private.h"
-#include "base/log.h"
 #include "base/macros.h"
 
-#define RING_ENTRIES 128
-#define FLYING_MAX (2 * RING_ENTRIES) /* entries of the completion ring */
+#define FLYING_MAX (2 * FILE_RING_ENTRIES) /* entries of the completion ring */
 #define PIECE_MAX ((size_t) 1 << 30)
 
 #define ZEROES_BYTES 4096
 #define ZEROES_PIECES 256
-
-#ifndef IORING_SETUP_SINGLE_ISSUER
-#define IORING_SETUP_SINGLE_ISSUER (1U << 12)
-#endif
 
 /* Also the way down: what the file system refuses is not tried again, neither by this request nor by others. */
 enum step {
@@ -55,8 +49,7 @@ struct file_channel {
         struct disk_list queued, waiting;
         unsigned n_flying;
         bool busy; /* a function that will look at `queued` again is on the stack */
-        enum { RING_NONE, RING_OPEN, RING_REFUSED } ring_state;
-        struct io_uring ring;
+        struct io_uring *ring; /* borrowed from the image; NULL: there is none, and calls block */
         struct watch watch;
         struct task retry; /* the kernel had no room for what was submitted */
 };
@@ -262,16 +255,16 @@ static void on_retry(struct task *t);
 static void fly(struct file_channel *c)
 {
         while (c->waiting.head && c->n_flying < FLYING_MAX) {
-                struct io_uring_sqe *sqe = io_uring_get_sqe(&c->ring);
+                struct io_uring_sqe *sqe = io_uring_get_sqe(c->ring);
 
-                if (!sqe && io_uring_submit(&c->ring) > 0)
-                        sqe = io_uring_get_sqe(&c->ring);
+                if (!sqe && io_uring_submit(c->ring) > 0)
+                        sqe = io_uring_get_sqe(c->ring);
                 if (!sqe)
                         break;
                 prepare(c->file, disk_list_pop(&c->waiting), sqe);
                 c->n_flying++;
         }
-        if (io_uring_sq_ready(&c->ring) > 0 && io_uring_submit(&c->ring) <= 0)
+        if (io_uring_sq_ready(c->ring) > 0 && io_uring_submit(c->ring) <= 0)
                 task_schedule(&c->retry, c->loop, on_retry);
 }
 
@@ -280,37 +273,9 @@ static void on_retry(struct task *t)
         fly(container_of(t, struct file_channel, retry));
 }
 
-static void on_ring(struct watch *w, uint32_t events);
-
-static bool ring_is_open(struct file_channel *c)
-{
-        /* Not DEFER_TASKRUN: with it, Linux 6.18 does not wake an epoll that waits for the ring's descriptor. */
-        static const unsigned flags[] = {
-                IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN, /* Linux 6.0 */
-                IORING_SETUP_COOP_TASKRUN,                              /* Linux 5.19 */
-                0,
-        };
-        int r = -EINVAL;
-
-        if (c->ring_state != RING_NONE)
-                return c->ring_state == RING_OPEN;
-
-        for (size_t i = 0; i < ARRAY_SIZE(flags) && r == -EINVAL; i++)
-                r = io_uring_queue_init(RING_ENTRIES, &c->ring, flags[i]);
-        if (r == 0) {
-                r = watch_start(&c->watch, c->loop, c->ring.ring_fd, EPOLLIN, on_ring);
-                if (r < 0)
-                        io_uring_queue_exit(&c->ring);
-        }
-        c->ring_state = r == 0 ? RING_OPEN : RING_REFUSED;
-        if (r < 0)
-                log_debug("file", "no io_uring (error %d): I/O blocks the queue's thread", -r);
-        return r == 0;
-}
-
 static void wait_for_ring(struct file_channel *c, struct disk_request *rq)
 {
-        if (ring_is_open(c))
+        if (c->ring)
                 disk_list_push(&c->waiting, rq);
         else
                 finish(c, rq, run_blocking(c->file, rq));
@@ -409,11 +374,11 @@ static void reap(struct file_channel *c)
 {
         struct io_uring_cqe *cqe;
 
-        while (io_uring_peek_cqe(&c->ring, &cqe) == 0) {
+        while (io_uring_peek_cqe(c->ring, &cqe) == 0) {
                 struct disk_request *rq = io_uring_cqe_get_data(cqe);
                 int result = cqe->res;
 
-                io_uring_cqe_seen(&c->ring, cqe);
+                io_uring_cqe_seen(c->ring, cqe);
                 c->n_flying--;
                 completed(c, rq, result);
         }
@@ -452,7 +417,7 @@ void file_drain(struct disk_channel *channel)
         file_kick(channel);
         c->busy = true;
         while (c->n_flying > 0 || c->waiting.head) {
-                (void) io_uring_submit_and_wait(&c->ring, 1);
+                (void) io_uring_submit_and_wait(c->ring, 1);
                 reap(c);
                 run_queued(c);
         }
@@ -462,12 +427,19 @@ void file_drain(struct disk_channel *channel)
 int file_channel_open(struct disk *d, struct loop *loop, struct disk_channel **ret)
 {
         struct file_channel *c = calloc(1, sizeof(*c));
+        int r;
 
         if (!c)
                 return -ENOMEM;
         c->channel.ops = d->ops;
         c->file = container_of(d, struct file_disk, disk);
         c->loop = loop;
+        c->ring = file_rings_take(&c->file->rings);
+        r = c->ring ? watch_start(&c->watch, loop, c->ring->ring_fd, EPOLLIN, on_ring) : 0;
+        if (r < 0) {
+                (void) file_channel_close(&c->channel);
+                return r;
+        }
         *ret = &c->channel;
         return 0;
 }
@@ -478,8 +450,8 @@ struct disk_channel *file_channel_close(struct disk_channel *channel)
 
         task_cancel(&c->retry);
         watch_stop(&c->watch);
-        if (c->ring_state == RING_OPEN)
-                io_uring_queue_exit(&c->ring);
+        if (c->ring)
+                file_rings_put(&c->file->rings, c->ring);
         free(c);
         return NULL;
 }

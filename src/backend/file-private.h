@@ -8,13 +8,17 @@
 
 #include "backend/disk.h"
 #include "backend/file.h"
+#include "backend/file-ring.h"
 #include "base/loop.h"
+
+#define FILE_RING_ENTRIES 128
 
 struct file_disk {
         struct disk disk;
         struct file_options options;
         int fd;        /* owned: page cache; carries the lock */
         int direct_fd; /* owned: O_DIRECT; -1: none */
+        struct file_rings rings;
         bool in_memory; /* the file system is */
         bool is_block;
         uint32_t block_bytes, physical_block_bytes, optimal_io_bytes, discard_granularity_bytes;

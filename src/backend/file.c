@@ -235,6 +235,7 @@ static struct disk *file_free(struct disk *d)
 
         timer_stop(&f->rearm);
         watch_stop(&f->watch);
+        file_rings_deinit(&f->rings);
         fd_close(&f->inotify_fd);
         fd_close(&f->direct_fd);
         fd_close(&f->fd);
@@ -276,6 +277,9 @@ int disk_file_new(struct loop *loop, int fd, const struct file_options *options,
         r = learn_image(f);
         if (r == 0)
                 r = lock_image(f);
+        if (r < 0)
+                return r;
+        r = file_rings_init(&f->rings, options->n_rings, FILE_RING_ENTRIES);
         if (r < 0)
                 return r;
         watch_changes(f);

@@ -18,6 +18,7 @@
 #include "backend/delay.h"
 #include "backend/disk.h"
 #include "backend/fault.h"
+#include "backend/file-ring.h"
 #include "backend/file.h"
 #include "backend/null.h"
 #include "base/cleanup.h"
@@ -34,11 +35,12 @@ struct way {
 };
 
 static const struct way ways[] = {
-        { .name = "memory", .in_memory = true },
-        { .name = "memory, io_uring", .in_memory = true, .options.never_inline = true },
-        { .name = "page cache" },
-        { .name = "page cache, io_uring", .options.never_inline = true },
-        { .name = "direct", .options.direct = true },
+        { .name = "memory", .in_memory = true, .options.n_rings = 1 },
+        { .name = "memory, io_uring", .in_memory = true, .options = { .never_inline = true, .n_rings = 1 } },
+        { .name = "page cache", .options.n_rings = 1 },
+        { .name = "page cache, io_uring", .options = { .never_inline = true, .n_rings = 1 } },
+        { .name = "direct", .options = { .direct = true, .n_rings = 1 } },
+        { .name = "page cache, no io_uring" },
 };
 
 struct bench {
@@ -378,6 +380,29 @@ static void what_is_no_image_is_refused(void **state)
         assert_null(d);
 }
 
+static void ring_does_nothing_but_io_on_open_files(void **state)
+{
+        struct io_uring_cqe *cqe;
+        struct io_uring_sqe *sqe;
+        struct file_rings rings;
+        struct io_uring *ring;
+
+        assert_int_equal(file_rings_init(&rings, 1, 8), 0);
+        ring = file_rings_take(&rings);
+        if (!ring)
+                skip();
+        assert_null(file_rings_take(&rings));
+        sqe = io_uring_get_sqe(ring);
+        io_uring_prep_openat(sqe, AT_FDCWD, "/", O_RDONLY, 0);
+        assert_int_equal(io_uring_submit_and_wait(ring, 1), 1);
+        assert_int_equal(io_uring_peek_cqe(ring, &cqe), 0);
+        assert_int_equal(cqe->res, -EACCES);
+        io_uring_cqe_seen(ring, cqe);
+        file_rings_put(&rings, ring);
+        assert_ptr_equal(file_rings_take(&rings), ring);
+        file_rings_deinit(&rings);
+}
+
 static void null_reads_zeroes(void **state)
 {
         struct loop *loop;
@@ -491,7 +516,8 @@ static void fault_options_are_parsed_strictly(void **state)
 }
 
 #define ON_WAY(fn, i) { #fn, fn, NULL, NULL, (void *) (uintptr_t) &ways[i] }
-#define ON_ALL_WAYS(fn) ON_WAY(fn, 0), ON_WAY(fn, 1), ON_WAY(fn, 2), ON_WAY(fn, 3), ON_WAY(fn, 4)
+#define ON_ALL_WAYS(fn) ON_WAY(fn, 0), ON_WAY(fn, 1), ON_WAY(fn, 2), ON_WAY(fn, 3), ON_WAY(fn, 4), \
+                        ON_WAY(fn, 5)
 
 int main(void)
 {
@@ -508,6 +534,7 @@ int main(void)
                 cmocka_unit_test(direct_image_in_use_is_refused),
                 cmocka_unit_test(read_only_image_refuses_to_change),
                 cmocka_unit_test(what_is_no_image_is_refused),
+                cmocka_unit_test(ring_does_nothing_but_io_on_open_files),
                 cmocka_unit_test(null_reads_zeroes),
                 cmocka_unit_test(delayed_requests_keep_order_and_time),
                 cmocka_unit_test(draining_a_delay_does_not_wait_for_it),

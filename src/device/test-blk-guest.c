@@ -124,7 +124,7 @@ static struct disk *new_spy(struct guest *g, bool read_only)
 
 static struct disk *new_image(struct guest *g, bool read_only)
 {
-        struct file_options options = { .read_only = read_only };
+        struct file_options options = { .read_only = read_only, .n_rings = 1 };
         struct disk *disk;
 
         g->image_fd = memfd_create("test-blk", MFD_CLOEXEC);

@@ -61,7 +61,6 @@ static const struct sandbox_call blk_calls[] = {
         SANDBOX_CALL("fdatasync"),
         SANDBOX_CALL("inotify_add_watch"),
         SANDBOX_CALL("io_uring_enter"),
-        SANDBOX_CALL("io_uring_setup"),
         SANDBOX_CALL("pread64"),
         SANDBOX_CALL("preadv2"),
         SANDBOX_CALL("pwrite64"),
@@ -75,6 +74,7 @@ static int open_image(struct server *server, const struct settings *guest, struc
         struct file_options options = {
                 .read_only = settings_bool(guest, "read-only"),
                 .direct = settings_bool(guest, "direct"),
+                .n_rings = (unsigned) settings_number(guest, "queues"),
         };
         int r;
 
