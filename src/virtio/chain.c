@@ -11,9 +11,9 @@
  * Walks a range of iov and calls @each on every piece, which is the loop that all helpers here share. Inlined
  * with a constant function, so that there is no call in the loop.
  */
-static inline __attribute__((always_inline)) size_t for_range(const struct iovec *iov, size_t n_iov, size_t offset, size_t n,
-                                                              void (*each)(void *piece, size_t n, size_t at, void *data),
-                                                              void *data)
+static inline __attribute__((always_inline)) size_t
+for_range(const struct iovec *iov, size_t n_iov, size_t offset, size_t n,
+          void (*each)(void *piece, size_t n, size_t at, void *data), void *data)
 {
         size_t done = 0;
 

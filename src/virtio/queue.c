@@ -258,7 +258,7 @@ void queue_break(struct queue *q, int error)
         task_cancel(&q->again);
         queue_poll_cancel(q);
         if (error == -EBADMSG)
-                device_log_guest(dev, "queue %u: the driver broke the rules of the ring or the device; stopped until reset",
+                device_log_guest(dev, "queue %u: the driver broke the rules of ring or device; stopped until reset",
                                  q->index);
         else
                 device_log_guest(dev, "queue %u: %s; stopped until reset", q->index, strerror(-error));
@@ -352,7 +352,8 @@ void queue_unpop(struct queue *q, unsigned n_chains)
         }
 }
 
-static inline void put(struct queue_ring *r, uint16_t id, uint16_t n_descriptors, uint16_t inflight_slot, uint32_t n_written)
+static inline void put(struct queue_ring *r, uint16_t id, uint16_t n_descriptors, uint16_t inflight_slot,
+                       uint32_t n_written)
 {
         r->ops->put(r, id, n_descriptors, n_written);
         if (r->put_slots)

@@ -230,7 +230,8 @@ int ring_table_open(struct queue_ring *r, uint64_t at, uint32_t len_bytes, struc
 /* For ring_table_read(): an entry of a table that is not in one piece. */
 int ring_table_read_slow(struct queue_ring *r, const struct ring_table *t, uint32_t index, struct raw_descriptor *ret);
 
-static inline int ring_table_read(struct queue_ring *r, const struct ring_table *t, uint32_t index, struct raw_descriptor *ret)
+static inline int ring_table_read(struct queue_ring *r, const struct ring_table *t, uint32_t index,
+                                  struct raw_descriptor *ret)
 {
         if (unlikely(!t->p))
                 return ring_table_read_slow(r, t, index, ret);
