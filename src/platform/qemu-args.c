@@ -86,7 +86,9 @@ static char *device_head(const struct machine_device *d, const char *pci_name, c
                 /* The last transport comes first in memory; counting down lets the first device be probed first. */
                 n = asprintf(&head, "%s,bus=virtio-mmio-bus.%zu", mmio_name, MMIO_TRANSPORTS - 1 - index);
         else
-                n = asprintf(&head, "%s,bus=pcie.0,addr=0x%zx,disable-legacy=on", pci_name, index + FIRST_PCI_SLOT);
+                /* vhost-user-rng-pci is never anything but modern, and has no such property. */
+                n = asprintf(&head, "%s,bus=pcie.0,addr=0x%zx%s", pci_name, index + FIRST_PCI_SLOT,
+                             d->type == DEVICE_RNG ? "" : ",disable-legacy=on");
         return n < 0 ? NULL : head;
 }
 

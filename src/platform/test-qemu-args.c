@@ -61,7 +61,7 @@ static void every_device_is_a_front_end_at_a_fixed_slot(void **state)
                 &a, "-device",
                 "virtio-net-pci,bus=pcie.0,addr=0x4,disable-legacy=on,netdev=n1,mac=02:00:00:00:00:01,mq=off,packed=off,romfile="));
         assert_true(has(&a, "-chardev", "socket,id=c2,path=/run/rng")); /* it does not survive a second connection */
-        assert_true(has(&a, "-device", "vhost-user-rng-pci,bus=pcie.0,addr=0x5,disable-legacy=on,chardev=c2"));
+        assert_true(has(&a, "-device", "vhost-user-rng-pci,bus=pcie.0,addr=0x5,chardev=c2"));
         assert_true(has(&a, "-chardev", "pipe,id=c3,path=/run/tty"));
         assert_true(has(&a, "-device", "virtconsole,bus=s3.0,chardev=c3"));
         assert_true(has(&a, "-append", "quiet a=1,2"));
