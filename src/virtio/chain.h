@@ -52,4 +52,21 @@ int chain_write_slice(const struct chain *c, size_t offset, size_t n, struct iov
  * Return: 0 or -ENOMEM.
  */
 int chain_keep(struct chain *ret, const struct chain *c, struct iovec *iov, size_t n_max);
+/* The same for a chain that was popped into its place already: only the pieces are copied. On failure they stay the
+   queue's. */
+static inline int chain_own(struct chain *c, struct iovec *iov, size_t n_max)
+{
+        size_t n = (size_t) c->n_read + c->n_write;
+
+        if (__builtin_expect(n > n_max, 0))
+                return chain_keep(c, c, iov, n_max);
+        for (size_t i = 0; i < n; i++) {
+                /* One by one, as they were stored just now: a copy in one piece would stall. */
+                iov[i].iov_base = *(void *volatile *) &c->iov[i].iov_base;
+                iov[i].iov_len = *(volatile size_t *) &c->iov[i].iov_len;
+        }
+        c->iov = iov;
+        return 0;
+}
+
 void chain_drop(struct chain *c, const struct iovec *iov);

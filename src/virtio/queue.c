@@ -162,6 +162,10 @@ int queue_start(struct queue *q, const struct queue_setup *setup)
         /* A predecessor may have been killed between publishing and telling. */
         r->call_missed = r->used != 0 || setup->inflight;
 
+        /* Memory that was never written means "kick at once": so would a queue be that is rarely popped until empty, as
+           one of receive buffers is. */
+        r->ops->disarm(r);
+
         q->ring = take_ptr(&r);
         q->broken = false;
         q->budget = 0;
