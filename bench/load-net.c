@@ -21,7 +21,7 @@
 #include "vhost/driver.h"
 #include "virtio/features.h"
 
-#define QUEUE_SIZE 1024
+#define QUEUE_SIZE 256
 #define SLOT_BYTES 2048
 #define HEADER_BYTES 12
 #define BURST 32
@@ -256,7 +256,7 @@ int main(int argc, char **argv)
                 { "packed", no_argument, NULL, 'p' },        { "pid", required_argument, NULL, 'i' },
                 { 0 },
         };
-        struct load l = { .frame_bytes = 64, .window = 512, .warm_up_ns = NSEC_PER_SEC / 2, .duration_ns = 2 * NSEC_PER_SEC };
+        struct load l = { .frame_bytes = 64, .window = 192, .warm_up_ns = NSEC_PER_SEC / 2, .duration_ns = 2 * NSEC_PER_SEC };
         int c, r;
 
         while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0)

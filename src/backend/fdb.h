@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define FDB_NONE UINT16_MAX
 
@@ -31,8 +32,12 @@ struct fdb {
 /* A station: 48 bits of address, 12 of VLAN. */
 static inline uint64_t fdb_key(const uint8_t mac[6], uint16_t vlan)
 {
-        return (uint64_t) mac[0] << 40 | (uint64_t) mac[1] << 32 | (uint64_t) mac[2] << 24 | (uint64_t) mac[3] << 16 |
-               (uint64_t) mac[4] << 8 | mac[5] | (uint64_t) vlan << 48;
+        uint32_t first;
+        uint16_t last;
+
+        memcpy(&first, mac, 4);
+        memcpy(&last, mac + 4, 2);
+        return first | (uint64_t) last << 32 | (uint64_t) vlan << 48;
 }
 
 /**

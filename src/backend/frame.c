@@ -40,12 +40,12 @@ int frame_check(struct frame *f, const struct frame_offloads *allowed)
         if (f->n_bytes < FRAME_MIN_BYTES || f->n_bytes > FRAME_MAX_BYTES)
                 return -EPROTO;
 
-        h->flags &= FRAME_NEEDS_CHECKSUM;
-        h->num_buffers = 0;
-        if (likely(h->flags == 0 && h->gso_type == FRAME_GSO_NONE)) {
-                h->hdr_len = h->gso_size = h->csum_start = h->csum_offset = 0;
+        if (likely((h->flags & FRAME_NEEDS_CHECKSUM) == 0 && h->gso_type == FRAME_GSO_NONE)) {
+                *h = (struct frame_header) { 0 };
                 return 0;
         }
+        h->flags = FRAME_NEEDS_CHECKSUM & h->flags;
+        h->num_buffers = 0;
 
         if (h->flags & FRAME_NEEDS_CHECKSUM) {
                 if (!allowed->checksum || h->csum_start < FRAME_MIN_BYTES)

@@ -17,7 +17,6 @@
  */
 #pragma once
 
-#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,7 +41,9 @@ enum {
         FRAME_GSO_ECN = 0x80, /* beside TCPV4 or TCPV6 */
 };
 
-/* struct virtio_net_hdr in the host's byte order. */
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "headers are little-endian");
+
+/* struct virtio_net_hdr. */
 struct frame_header {
         uint8_t flags;
         uint8_t gso_type;
@@ -72,16 +73,6 @@ struct frame {
         uint32_t n_rest;     /* entries */
         uint16_t queue;      /* pair of the device or port that it came from; FRAME_QUEUE_ANY: not known */
 };
-
-static inline struct frame_header frame_header_swap(struct frame_header h)
-{
-        h.hdr_len = le16toh(h.hdr_len);
-        h.gso_size = le16toh(h.gso_size);
-        h.csum_start = le16toh(h.csum_start);
-        h.csum_offset = le16toh(h.csum_offset);
-        h.num_buffers = le16toh(h.num_buffers);
-        return h;
-}
 
 /**
  * frame_check() - is this frame well-formed, and does it ask for no more than was agreed?

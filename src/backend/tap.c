@@ -71,7 +71,6 @@ static bool deliver_held(struct tap_queue *q)
         struct frame f;
 
         memcpy(&header, q->bounce, sizeof(header));
-        header = frame_header_swap(header);
         f = frame_of_buffer(q->bounce + FRAME_HEADER_BYTES, q->n_held - FRAME_HEADER_BYTES, header, &rest);
         f.queue = q->index;
         if (frame_check(&f, &all) == 0) {
@@ -168,7 +167,6 @@ static int tap_send(struct port *p, const struct frame *f)
 {
         struct tap *tap = of_port(p);
         struct tap_queue *q = &tap->queues[f->queue == FRAME_QUEUE_ANY ? 0 : f->queue % tap->n_queues];
-        struct frame_header header = frame_header_swap(f->header);
         struct iovec iov[TAP_IOV_MAX];
         size_t left = f->n_bytes - f->n_head;
         int n = 0;
@@ -176,7 +174,7 @@ static int tap_send(struct port *p, const struct frame *f)
         if (q->wait_writable)
                 return -EAGAIN;
 
-        iov[n++] = (struct iovec) { .iov_base = &header, .iov_len = sizeof(header) };
+        iov[n++] = (struct iovec) { .iov_base = (void *) (uintptr_t) &f->header, .iov_len = FRAME_HEADER_BYTES };
         iov[n++] = (struct iovec) { .iov_base = (void *) (uintptr_t) f->head, .iov_len = f->n_head };
         for (uint32_t i = 0; i < f->n_rest && left > 0; i++) {
                 if (n == ARRAY_SIZE(iov))

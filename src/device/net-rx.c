@@ -10,7 +10,6 @@
  * Popping here is work of the wake-up that the frame came with, not of the receive queue: the latter's budget is
  * refilled.
  */
-#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,7 +132,6 @@ static void window_push(struct net *net, struct net_pair *p, struct frame_header
         header.num_buffers = n;
         if (!net->takes.checksum)
                 header.flags = 0;
-        header = frame_header_swap(header);
         (void) chain_write(&slot_at(w, 0)->chain, 0, &header, sizeof(header));
 
         for (left = n_bytes; n > 0; n--) {
@@ -179,19 +177,24 @@ static int deliver_merged(struct net *net, struct net_pair *p, const struct fram
 /* One chain holds it all. */
 static void deliver_one(struct net *net, struct net_pair *p, const struct frame *f, const struct chain *c)
 {
-        struct frame_header header = f->header;
         uint8_t *to = c->iov[0].iov_base;
 
-        header.num_buffers = 1;
-        if (!net->takes.checksum)
-                header.flags = 0; /* DATA_VALID, at most */
-        header = frame_header_swap(header);
         if (likely(c->iov[0].iov_len >= FRAME_HEADER_BYTES + f->n_bytes && f->n_rest <= 1)) {
-                memcpy(to, &header, sizeof(header));
+                static const uint16_t one = 1;
+
+                memcpy(to, &f->header, FRAME_HEADER_BYTES);
+                memcpy(to + offsetof(struct frame_header, num_buffers), &one, sizeof(one));
+                if (!net->takes.checksum)
+                        to[offsetof(struct frame_header, flags)] = 0; /* DATA_VALID, at most */
                 memcpy(to + FRAME_HEADER_BYTES, f->head, f->n_head);
                 if (f->n_bytes > f->n_head)
                         memcpy(to + FRAME_HEADER_BYTES + f->n_head, f->rest[0].iov_base, f->n_bytes - f->n_head);
         } else {
+                struct frame_header header = f->header;
+
+                header.num_buffers = 1;
+                if (!net->takes.checksum)
+                        header.flags = 0;
                 (void) chain_write(c, 0, &header, sizeof(header));
                 (void) frame_copy_to_iov(f, c->iov, c->n_write, FRAME_HEADER_BYTES);
         }
@@ -294,7 +297,6 @@ void net_commit(void *data, uint16_t queue, size_t n_bytes)
                 done += k;
         }
         memcpy(&header, bytes, sizeof(header));
-        header = frame_header_swap(header);
         window_push(net, p, header, n_bytes);
 }
 

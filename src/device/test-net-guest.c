@@ -126,13 +126,12 @@ unsigned net_guest_post(struct net_guest *g, uint16_t pair, unsigned n, uint32_t
 int net_guest_add_tx(struct net_guest *g, uint16_t pair, const struct frame_header *h, const void *bytes, uint32_t n,
                      uint32_t piece)
 {
-        struct frame_header header = frame_header_swap(*h);
         struct driver_buffer pieces[PIECES_MAX];
         uint32_t total = FRAME_HEADER_BYTES + n, done = 0;
         unsigned n_pieces = 0;
 
-        memcpy(g->memory + g->tx_area, &header, sizeof(header));
-        memcpy(g->memory + g->tx_area + sizeof(header), bytes, n);
+        memcpy(g->memory + g->tx_area, h, sizeof(*h));
+        memcpy(g->memory + g->tx_area + sizeof(*h), bytes, n);
         if (piece == 0)
                 piece = total;
         while (done < total) {
@@ -181,7 +180,6 @@ int net_guest_receive(struct net_guest *g, uint16_t pair, struct frame_header *r
         if (len < FRAME_HEADER_BYTES + FRAME_MIN_BYTES && len < FRAME_HEADER_BYTES)
                 return -EBADMSG;
         memcpy(&header, p, sizeof(header));
-        header = frame_header_swap(header);
         *ret_header = header;
         p = (char *) p + FRAME_HEADER_BYTES;
         len -= FRAME_HEADER_BYTES;
