@@ -39,7 +39,7 @@ static json_t *examine_host(void)
         json_t *all = json_array();
 
         for (const struct doctor_check *c = doctor_checks; c->name; c++) {
-                char detail[128] = "";
+                char detail[256] = "";
                 bool there = c->run(detail, sizeof(detail));
 
                 (void) json_array_append_new(all, json_pack("{ss, sb, sb, ss, ss, ss}", "name", c->name, "there",

@@ -13,19 +13,28 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "platform/kvm-probe.h"
 
 #define LANDLOCK_VERSION (1U << 0) /* LANDLOCK_CREATE_RULESET_VERSION */
 
-static bool device_opens(const char *path, char *detail, unsigned n)
+/* One that opens may still be of no use: the same test as the platforms'. */
+static bool check_kvm(char *detail, unsigned n)
 {
+        bool usable = kvm_probe(detail, n);
+
+        if (usable)
+                (void) snprintf(detail, n, "/dev/kvm");
+        return usable;
+}
+
+static bool check_tun(char *detail, unsigned n)
+{
+        static const char path[] = "/dev/net/tun";
         auto_cleanup(closep) int fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY);
 
         (void) snprintf(detail, n, "%s%s%s", path, fd < 0 ? ": " : "", fd < 0 ? strerror(errno) : "");
         return fd >= 0;
 }
-
-static bool check_kvm(char *detail, unsigned n) { return device_opens("/dev/kvm", detail, n); }
-static bool check_tun(char *detail, unsigned n) { return device_opens("/dev/net/tun", detail, n); }
 
 static bool check_io_uring(char *detail, unsigned n)
 {
@@ -75,7 +84,8 @@ static bool check_pidfd(char *detail, unsigned n)
 const struct doctor_check doctor_checks[] = {
         { .name = "kvm",
           .why = "guests at the processor's own speed",
-          .fix = "switch virtualization on in the firmware, `modprobe kvm`, and join the group: `adduser $USER kvm`",
+          .fix = "switch virtualization on in the firmware (of a virtual machine: nested virtualization, in the outer "
+                 "hypervisor), `modprobe kvm`, and join the group: `adduser $USER kvm`",
           .run = check_kvm },
         { .name = "memfd",
           .why = "guest memory that several processes share",
