@@ -8,7 +8,8 @@
  * QEMU's (vhost-user-rng) do not wait for it. So QEMU holds before it makes its devices (-preconfig) until it says that
  * every connection is there.
  *
- * QEMU's stderr is read here: each line goes on to the log, the last one is kept to say why QEMU failed.
+ * QEMU's stderr is read here: each line goes on to the log, the last one is kept to say why QEMU failed. Its warnings,
+ * some of which come at every connection to a server, are for debugging only.
  */
 #include "platform/qemu.h"
 
@@ -117,40 +118,30 @@ static int qemu_probe(enum machine_arch arch, struct platform_probe *ret)
         return 0;
 }
 
-/* Tells how it ended once everything of the process is gone. */
-static void on_process_end(struct process *p, int status)
-{
-        struct qemu *q = container_of(p, struct qemu, process);
-        char text[600], how[64];
-
-        timer_stop(&q->connect_timer);
-        q->qmp = qmp_free(q->qmp);
-        if (q->end == END_FAILED && !q->killed)
-                (void) snprintf(text, sizeof(text), "QEMU %s%s%s", process_status_text(status, how, sizeof(how)),
-                                q->last_line[0] ? ": " : "", q->last_line);
-        else
-                text[0] = '\0';
-        q->events.ended(q->data, q->killed ? END_KILLED : q->end, text);
-}
-
+/* "qemu-system-x86_64: -device ...: warning: ..." says of nothing that it failed. */
 static void take_stderr_line(struct qemu *q)
 {
+        bool is_warning;
+
         q->line[q->n_line] = '\0';
-        if (q->n_line > 0) {
+        is_warning = strstr(q->line, ": warning: ");
+        if (is_warning)
+                log_debug("qemu", "%s", q->line);
+        else if (q->n_line > 0) {
                 (void) snprintf(q->last_line, sizeof(q->last_line), "%s", q->line);
                 log_info("qemu", "%s", q->line);
         }
         q->n_line = 0;
 }
 
-static void on_stderr(struct watch *w, uint32_t events)
+/* Return: false if there is nothing more to read now. */
+static bool read_stderr(struct qemu *q)
 {
-        struct qemu *q = container_of(w, struct qemu, stderr_watch);
         char buf[512];
-        ssize_t n = read(q->stderr_fd, buf, sizeof(buf));
+        ssize_t n = q->stderr_fd < 0 ? -1 : read(q->stderr_fd, buf, sizeof(buf));
 
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-                return;
+        if (q->stderr_fd < 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
+                return false;
         for (ssize_t i = 0; i < n; i++) {
                 if (buf[i] == '\n' || q->n_line == sizeof(q->line) - 1)
                         take_stderr_line(q);
@@ -162,6 +153,30 @@ static void on_stderr(struct watch *w, uint32_t events)
                 watch_stop(&q->stderr_watch);
                 fd_close(&q->stderr_fd);
         }
+        return n > 0;
+}
+
+static void on_stderr(struct watch *w, uint32_t events)
+{
+        (void) read_stderr(container_of(w, struct qemu, stderr_watch));
+}
+
+/* Tells how it ended once everything of the process is gone, and what it said last was read. */
+static void on_process_end(struct process *p, int status)
+{
+        struct qemu *q = container_of(p, struct qemu, process);
+        char text[600], how[64];
+
+        while (read_stderr(q))
+                ;
+        timer_stop(&q->connect_timer);
+        q->qmp = qmp_free(q->qmp);
+        if (q->end == END_FAILED && !q->killed)
+                (void) snprintf(text, sizeof(text), "QEMU %s%s%s", process_status_text(status, how, sizeof(how)),
+                                q->last_line[0] ? ": " : "", q->last_line);
+        else
+                text[0] = '\0';
+        q->events.ended(q->data, q->killed ? END_KILLED : q->end, text);
 }
 
 /* QEMU's end follows, and tells the rest. */
