@@ -96,13 +96,14 @@ static int make_folders(struct up *u, const char *root)
                 u->log_fds[i] = -1;
         }
         r = run_name_valid(u->system->name) ? store_create(root, name, &u->dir) : -EINVAL;
-        if (r < 0) {
-                log_error(u->system->name, "%s",
-                          r == -EEXIST   ? "this system is up already"
-                          : r == -EINVAL ? "it cannot be called so: letters, digits and '-_.+' can be used"
-                                         : strerror(-r));
+        if (r == -EEXIST)
+                log_error(u->system->name, "this system is up already");
+        else if (r == -EINVAL)
+                log_error(u->system->name, "it cannot be called so: letters, digits and '-_.+' can be used");
+        else if (r < 0)
+                launch_log_folder_error(u->system->name, root, r);
+        if (r < 0)
                 return STATUS_FAILED;
-        }
         for (size_t i = 0; i < n; i++) {
                 const char *id = u->plan->machines[i].machine.id;
 
@@ -111,9 +112,7 @@ static int make_folders(struct up *u, const char *root)
                         u->log_fds[i] = launch_open_log(u->machine_dirs[i].path);
                         continue;
                 }
-                log_error(id,
-                          r == -EEXIST ? "there is already a machine of this name" : "its folder cannot be made: %s",
-                          strerror(-r));
+                launch_log_folder_error(id, root, r);
                 return STATUS_FAILED;
         }
         return STATUS_OK;

@@ -68,6 +68,18 @@ int launch_open_log(const char *folder)
         return path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, 0600) : -1;
 }
 
+void launch_log_folder_error(const char *id, const char *root, int error)
+{
+        if (error == -EEXIST)
+                log_error(id, "there is already a machine of this name");
+        else if (error == -EACCES || error == -EPERM || error == -EROFS)
+                log_error(id, "its folder below %s cannot be made: %s; set XDG_RUNTIME_DIR, or name a folder of your own: "
+                              "`busbar --root DIR ...`",
+                          root, strerror(-error));
+        else
+                log_error(id, "its folder below %s cannot be made: %s", root, strerror(-error));
+}
+
 static int launch_planned(const struct invocation *inv, const char *root, const struct launch_options *options,
                           uint64_t begin_ns, struct launched *l)
 {
@@ -75,12 +87,10 @@ static int launch_planned(const struct invocation *inv, const char *root, const 
         int r;
 
         r = store_create(root, l->id, &dir);
-        if (r == -EEXIST)
-                log_error(l->id, "there is already a machine of this name");
-        else if (r < 0)
-                log_error(l->id, "its folder below %s cannot be made: %s", root, strerror(-r));
-        if (r < 0)
+        if (r < 0) {
+                launch_log_folder_error(l->id, root, r);
                 return STATUS_FAILED;
+        }
         l->log_fd = launch_open_log(dir.path);
         r = start(inv, &dir, options, begin_ns, l);
         if (r == 0)

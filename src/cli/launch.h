@@ -51,6 +51,9 @@ int launch_wait_end(struct launched *l);
 /* The log of a run folder, which can be shown even when the folder is gone. Return: an fd, or -1. */
 int launch_open_log(const char *folder);
 
+/* Says why store_create() gave no folder for a machine, and what helps. */
+void launch_log_folder_error(const char *id, const char *root, int error);
+
 /* Shows the last lines of a log on stderr, at most LAUNCH_LOG_TAIL_BYTES. */
 void launch_show_log(int log_fd);
 
