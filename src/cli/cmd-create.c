@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "cli/access.h"
 #include "cli/launch.h"
+#include "runtime/store.h"
 
 static const struct command_option options[] = {
         { .name = "bundle", .letter = 'b', .argument = "DIR", .help = "the bundle (default: the current folder)" },
@@ -33,6 +34,17 @@ static int write_pid_file(const char *path, pid_t pid)
         int n = snprintf(text, sizeof(text), "%d", pid);
 
         return fd_write_file_atomic(path, text, (size_t) n, 0644);
+}
+
+/* A creation that fails leaves nothing. */
+static void undo(const struct invocation *inv, const char *id)
+{
+        auto_cleanup(freep) char *root = access_root(inv);
+        auto_cleanup(freep) char *folder = root ? path_join(root, id) : NULL;
+
+        (void) access_request(inv, id, json_pack("{ss, si}", "op", "stop", "graceMs", 0));
+        if (folder && run_dir_wait(folder, REQUEST_TIMEOUT_MS) == 0)
+                (void) store_delete(root, id);
 }
 
 static int create_run(const struct invocation *inv)
@@ -64,7 +76,7 @@ static int create_run(const struct invocation *inv)
         if (r == 0)
                 return STATUS_OK;
         log_error(l.id, "%s: %s", pid_file, strerror(-r));
-        (void) access_request(inv, l.id, json_pack("{ss, si}", "op", "stop", "graceMs", 0));
+        undo(inv, l.id);
         return STATUS_FAILED;
 }
 
