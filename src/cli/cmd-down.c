@@ -23,14 +23,24 @@ static const struct command_option options[] = {
         { .name = NULL },
 };
 
-/* "pair", "pair.json", "examples/pair/pair.json", or a folder with a system.json → its name; owned by the caller. */
-static char *system_name(const char *operand)
+static bool is_up(const char *root, const char *name)
+{
+        auto_cleanup(freep) char *folder = NULL;
+
+        return run_name_valid(name) && asprintf(&folder, "%s/@%s", root, name) >= 0 && run_dir_in_use(folder);
+}
+
+/*
+ * "pair", "pair.json", "examples/pair/pair.json", or a folder with a system.json → its name; owned by the caller. A
+ * system that is called like a folder here comes first.
+ */
+static char *system_name(const char *root, const char *operand)
 {
         const char *base = strrchr(operand, '/');
         struct stat st;
         size_t n;
 
-        if (stat(operand, &st) == 0 && S_ISDIR(st.st_mode) && strchr(operand, '/'))
+        if (stat(operand, &st) == 0 && S_ISDIR(st.st_mode) && !is_up(root, operand))
                 return strdup("system");
         base = base ? base + 1 : operand;
         n = strlen(base);
@@ -58,7 +68,7 @@ static int parse_timeout(const char *text, unsigned *ret_ms)
 static int down_run(const struct invocation *inv)
 {
         auto_cleanup(freep) char *root = access_root(inv);
-        auto_cleanup(freep) char *name = system_name(inv->operands[0]);
+        auto_cleanup(freep) char *name = root ? system_name(root, inv->operands[0]) : NULL;
         auto_cleanup(freep) char *folder = NULL;
         auto_cleanup(freep) char *path = NULL;
         auto_cleanup(freep) char *error = NULL;
