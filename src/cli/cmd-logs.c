@@ -147,12 +147,12 @@ static int print_log(const struct invocation *inv, const char *folder, const cha
         return result;
 }
 
-static char *console_path(const struct machine_state *state)
+static char *console_path(const struct machine_state *state, const char *id)
 {
         for (size_t i = 0; i < state->n_consoles; i++)
                 if (state->consoles[i].log_path)
                         return strdup(state->consoles[i].log_path);
-        log_error(state->id, "it has no console with a log");
+        log_error(id, "it has no console with a log");
         return NULL;
 }
 
@@ -187,7 +187,7 @@ static int logs_run(const struct invocation *inv)
                 (void) access_load(root, id, &state);
                 return STATUS_FAILED;
         }
-        path = invocation_has(inv, "console") ? console_path(&state) : folder ? path_join(folder, "log") : NULL;
+        path = invocation_has(inv, "console") ? console_path(&state, id) : folder ? path_join(folder, "log") : NULL;
         if (!path)
                 return STATUS_FAILED;
         r = print_log(inv, folder, path);

@@ -370,7 +370,7 @@ static void console_close(struct server *server)
 
 const struct server_type server_type_console = {
         .name = "console",
-        .summary = "consoles on sockets, terminals and log files",
+        .summary = "Consoles on sockets, terminals and log files",
         .vhost_type = "console",
         .settings = console_settings,
         .system_calls = console_calls,
