@@ -48,7 +48,9 @@ fuzz:
 		MESON_SETUP="-Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false"
 	@tools/run-fuzz build-fuzz $(SECONDS)
 
+# A folder that was set up with another PREFIX is set up again.
 install: all
+	@$(if $(filter file,$(origin PREFIX)),:,meson configure $(BUILD) --prefix $(PREFIX) && ninja -C $(BUILD))
 	@meson install -C $(BUILD) --no-rebuild
 
 clean:
