@@ -134,16 +134,19 @@ static int look(struct queue_ring *r)
  * Fetches what the chains after this one need while it is dealt with. What is read here is not checked: it
  * is masked into the table, and an address is only a hint.
  */
+#define FETCH_DESCRIPTOR 4 /* chains ahead: where batches are popped, the next one comes too soon */
+#define FETCH_BUFFER 1
+
 static inline void prefetch(const struct queue_ring *r, uint16_t mask)
 {
         uint16_t n = (uint16_t) (r->avail_seen - r->avail), head;
 
-        if (n > 1) {
-                head = shared_load(&r->split.avail->ring[(r->avail + 1) & mask]);
+        if (n > FETCH_DESCRIPTOR) {
+                head = shared_load(&r->split.avail->ring[(r->avail + FETCH_DESCRIPTOR) & mask]);
                 __builtin_prefetch(&r->split.table[head & mask]);
         }
-        if (n > 0) {
-                head = shared_load(&r->split.avail->ring[r->avail & mask]);
+        if (n > FETCH_BUFFER) {
+                head = shared_load(&r->split.avail->ring[(r->avail + FETCH_BUFFER) & mask]);
                 ring_prefetch(r, &r->split.table[head & mask]);
         }
 }
