@@ -145,7 +145,7 @@ static inline void fetch(const struct chain *c)
                 __builtin_prefetch(p + i);
 }
 
-/* Return: 0; -EAGAIN if not all was sent, the rest was put back. */
+/* Return: 0; if not all was sent, and the rest was put back: 1 if this wake-up has done enough, -EAGAIN. */
 static int batch_send(struct net *net, struct queue *q, struct tx_batch *b, uint32_t *cost)
 {
         uint16_t pair = q->index / 2;
@@ -155,8 +155,10 @@ static int batch_send(struct net *net, struct queue *q, struct tx_batch *b, uint
         for (i = 0; i < b->n; i++) {
                 struct chain *c = &b->slots[i].chain;
 
-                if (unlikely(*cost >= BURST_COST_MAX))
+                if (unlikely(*cost >= BURST_COST_MAX)) {
+                        r = 1;
                         break;
+                }
                 if (i + 1 < b->n)
                         fetch(&b->slots[i + 1].chain);
                 r = transmit(net, pair, c, cost);
@@ -189,6 +191,7 @@ int net_handle_tx(struct net *net, struct queue *q)
                 if (net->port->ops->send_flush)
                         net->port->ops->send_flush(net->port);
                 (void) queue_notify(q);
-        } while (r > 0 && sent == 0);
+                /* Also what was put back after the ring had been found empty. */
+        } while (sent > 0 || (r > 0 && sent == 0));
         return sent < 0 ? 0 : r;
 }
