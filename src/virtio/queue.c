@@ -236,7 +236,15 @@ void queue_set_call(struct queue *q, int call_fd)
 
 int queue_set_kick(struct queue *q, int kick_fd)
 {
-        return q->ring ? watch_kick(q, kick_fd) : 0;
+        int r;
+
+        if (!q->ring)
+                return 0;
+        r = watch_kick(q, kick_fd);
+        /* A kick of the old one that was not yet handled went with it. */
+        if (r == 0 && !q->broken)
+                task_schedule(&q->again, q->loop, on_again);
+        return r;
 }
 
 void queue_set_enabled(struct queue *q, bool enabled)

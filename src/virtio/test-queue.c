@@ -464,6 +464,21 @@ static void handler_error_breaks_the_queue_until_stop(void **state)
         assert_int_equal(collect(rig, 16), 1);
 }
 
+static void kick_that_was_not_seen_survives_another_kick_fd(void **state)
+{
+        auto_cleanup(closep) int other_fd = fd_event();
+        struct rig *rig = *state;
+
+        rig_start(rig);
+        rig_run(rig);
+        assert_int_equal(rig_add(rig, 0, 16, 0), 0);
+        assert_true(driver_queue_kick(&rig->dq));
+        assert_int_equal(queue_set_kick(rig->q, other_fd), 0);
+        rig_run(rig);
+        assert_int_equal(collect(rig, 16), 1);
+        queue_stop(rig->q, NULL);
+}
+
 static void chain_helpers_stay_inside(void **state)
 {
         struct rig *rig = *state;
@@ -537,6 +552,7 @@ int main(void)
                 RIG_CASE(buffer_across_regions_is_whole),
                 RIG_CASE(writes_are_marked_in_the_dirty_log),
                 RIG_CASE(handler_error_breaks_the_queue_until_stop),
+                RIG_CASE(kick_that_was_not_seen_survives_another_kick_fd),
                 RIG_CASE(chain_helpers_stay_inside),
                 RIG_CASE(features_are_checked_at_start),
         };
