@@ -36,8 +36,8 @@ static uint16_t available_flags(bool wrap)
 
 #define STATE_FLAGS ((1U << VRING_PACKED_DESC_F_AVAIL) | (1U << VRING_PACKED_DESC_F_USED))
 
-/* Whether the last batch got out or not; the region then says so. */
-static int packed_settle(struct inflight *f, const struct vring_packed_desc *ring)
+/* Whether the last batch got out or not; the region then says so, and @position, which is not read from it again. */
+static int packed_settle(struct inflight *f, const struct vring_packed_desc *ring, struct inflight_position *position)
 {
         union packed_heads heads = { .word = packed_region(f)->heads.word };
         union packed_used used = { .word = packed_region(f)->used.word };
@@ -54,11 +54,15 @@ static int packed_settle(struct inflight *f, const struct vring_packed_desc *rin
                         packed_store_heads(f, heads.free_head, heads.free_head);
                         packed_store_used(f, used.used_idx, used.used_wrap_counter, used.used_idx,
                                           used.used_wrap_counter);
+                        position->used = used.used_idx;
+                        position->used_wrap = used.used_wrap_counter;
                         return 0;
                 }
         }
         packed_store_heads(f, heads.old_free_head, heads.old_free_head);
         packed_store_used(f, used.old_used_idx, used.old_used_wrap_counter, used.old_used_idx, used.old_used_wrap_counter);
+        position->used = used.old_used_idx;
+        position->used_wrap = used.old_used_wrap_counter;
         return 0;
 }
 
@@ -192,15 +196,13 @@ int inflight_open_packed(struct inflight *f, void *memory, size_t n_bytes, uint1
         *ret_fresh = region->version != INFLIGHT_VERSION || region->desc_num != size;
         if (*ret_fresh)
                 packed_format(f, position);
-        r = packed_settle(f, ring);
+        r = packed_settle(f, ring, position);
         if (r == 0)
                 r = packed_clear_free(f);
         if (r == 0)
                 r = packed_gather(f, &position->n_descriptors);
         if (r < 0)
                 return r;
-        position->used = region->used.used_idx;
-        position->used_wrap = region->used.used_wrap_counter;
         packed_restore_slots(size, ring, position);
         return 0;
 }
