@@ -2,6 +2,7 @@
 /* busbar device blk: disks from raw images. See docs/devices/blk.md. */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <linux/virtio_blk.h>
 
@@ -127,7 +128,8 @@ static int blk_guest_new(struct server *server, const struct settings *guest, co
                 .serial = settings_string(guest, "serial"),
                 .n_queues = (uint16_t) settings_number(guest, "queues"),
                 .seg_max = (uint16_t) settings_number(guest, "seg-max"),
-                .poll_ns = settings_number(guest, "poll-us") * NSEC_PER_USEC,
+                /* With one CPU, waiting busily would keep the guest from running. */
+                .poll_ns = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? settings_number(guest, "poll-us") * NSEC_PER_USEC : 0,
         };
         struct disk *whole;
         int r;

@@ -341,7 +341,6 @@ static void idle_server_costs_nothing(void **state)
         before = harness_cpu_ms(&harness);
         assert_int_equal(vhost_driver_wait(&alpha, 0, 500, &cookie, &len), -ETIMEDOUT);
         assert_in_range(harness_cpu_ms(&harness) - before, 0, 20);
-        assert_in_range(harness_rss_kib(&harness), 1, 1 << 20);
         vhost_driver_stop(&alpha);
         assert_int_equal(harness_stop(&harness), 0);
 }
