@@ -270,6 +270,8 @@ static int net_open(struct server *server, const struct settings *s)
                 r = open_switch(server, s);
         else if (settings_given(s, "uplink"))
                 return server_error(server, -EINVAL, "uplink is for --backend=switch");
+        if (r == 0 && ns->backend != BACKEND_USER && !ns->uses_user && settings_count(s, "forward") > 0)
+                return server_error(server, -EINVAL, "forward is for --backend=user, or a switch with --uplink=user");
         if (r == 0 && path) {
                 r = net_stats_new(server_loop(server), path, ns->fabric, &ns->stats);
                 if (r < 0)
