@@ -6,6 +6,9 @@
 
 #include "base/macros.h"
 
+/* Offsets have 16 bits, also after a tag moved them. */
+#define OFFSET_MAX (UINT16_MAX - FRAME_TAG_BYTES)
+
 static int check_gso(const struct frame *f, const struct frame_offloads *allowed)
 {
         const struct frame_header *h = &f->header;
@@ -48,7 +51,7 @@ int frame_check(struct frame *f, const struct frame_offloads *allowed)
         h->num_buffers = 0;
 
         if (h->flags & FRAME_NEEDS_CHECKSUM) {
-                if (!allowed->checksum || h->csum_start < FRAME_MIN_BYTES)
+                if (!allowed->checksum || h->csum_start < FRAME_MIN_BYTES || h->csum_start > OFFSET_MAX)
                         return -EPROTO;
                 if ((uint32_t) h->csum_start + h->csum_offset + 2 > f->n_bytes)
                         return -EPROTO;
@@ -57,7 +60,7 @@ int frame_check(struct frame *f, const struct frame_offloads *allowed)
                 h->hdr_len = h->gso_size = 0;
                 return 0;
         }
-        if (h->hdr_len > f->n_bytes)
+        if (h->hdr_len > f->n_bytes || h->hdr_len > OFFSET_MAX)
                 return -EPROTO;
         return check_gso(f, allowed);
 }
@@ -124,7 +127,7 @@ static void move_offsets(struct frame *f, int by)
         if (f->header.flags & FRAME_NEEDS_CHECKSUM)
                 f->header.csum_start = (uint16_t) (f->header.csum_start + by);
         if (f->header.hdr_len > 0)
-                f->header.hdr_len = (uint16_t) (f->header.hdr_len + by);
+                f->header.hdr_len = (uint16_t) MAX(f->header.hdr_len + by, 0);
         f->n_head = (uint32_t) ((int) f->n_head + by);
         f->n_bytes = (uint32_t) ((int) f->n_bytes + by);
 }

@@ -353,6 +353,28 @@ static void check_refuses_inconsistent_headers(void **state)
         check_refuses((struct frame_header) { .flags = FRAME_NEEDS_CHECKSUM, .csum_start = 34 }, 100, &some);
 }
 
+/* A checksum that starts at the end of 16 bits would start in the Ethernet header, and overwrite MAC address or tag, once
+   a tag moved it. */
+static void tags_do_not_wrap_offsets(void **state)
+{
+        struct frame_header h = { .flags = FRAME_NEEDS_CHECKSUM, .csum_start = 0xfffc, .csum_offset = 14 };
+        static uint8_t bytes[200], buffer[FRAME_HEAD_MAX + FRAME_TAG_BYTES];
+        struct frame f, untagged;
+        struct iovec rest;
+
+        check_refuses(h, FRAME_MAX_BYTES, &all);
+        h = tso4_header(1000);
+        h.hdr_len = 0xfffc;
+        check_refuses(h, FRAME_MAX_BYTES, &all);
+
+        h = tso4_header(1000);
+        h.hdr_len = 3;
+        f = frame_of_buffer(bytes, sizeof(bytes), h, &rest);
+        assert_int_equal(frame_check(&f, &all), 0);
+        frame_untag(&f, buffer, &untagged);
+        assert_int_equal(untagged.header.hdr_len, 0);
+}
+
 static void check_clears_what_means_nothing(void **state)
 {
         static const uint8_t bytes[100];
@@ -393,6 +415,7 @@ int main(void)
                 cmocka_unit_test(drops_contents_unlike_the_header),
                 cmocka_unit_test(drops_truncated_headers),
                 cmocka_unit_test(check_refuses_inconsistent_headers),
+                cmocka_unit_test(tags_do_not_wrap_offsets),
                 cmocka_unit_test(check_clears_what_means_nothing),
                 cmocka_unit_test(copies_into_pieces),
         };
