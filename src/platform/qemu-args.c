@@ -11,6 +11,7 @@
 #define FIRST_PCI_SLOT 3
 #define PCI_SLOTS 28
 #define MMIO_TRANSPORTS 32
+#define MMIO_QUEUE_SIZE 1024
 #define MIB (UINT64_C(1) << 20)
 
 /* How long QEMU waits before it connects again to a server that went away. */
@@ -95,10 +96,12 @@ static char *device_head(const struct machine_device *d, const char *pci_name, c
 static void add_blk(struct argv *a, const struct machine_device *d, size_t index)
 {
         auto_cleanup(freep) char *head = device_head(d, "vhost-user-blk-pci", "vhost-user-blk", index);
+        /* QEMU's MMIO transport offers this size whatever is asked for; the in-flight region must be as large. */
+        unsigned size = d->transport == TRANSPORT_MMIO ? MMIO_QUEUE_SIZE : d->queue_size;
 
         argv_add(a, "-device");
         argv_addf(a, "%s,chardev=c%zu,num-queues=%u,queue-size=%u,packed=%s", head ? head : "", index, d->n_queues,
-                  d->queue_size, d->packed ? "on" : "off");
+                  size, d->packed ? "on" : "off");
 }
 
 /*
