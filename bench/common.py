@@ -95,10 +95,11 @@ def load(argv, cpu=LOAD_CPU):
 class Context:
     """What a benchmark gets: where the build is, how long and how often, and where results go."""
 
-    def __init__(self, build, rounds, round_ms):
+    def __init__(self, build, rounds, round_ms, halt_poll_us=200):
         self.build = pathlib.Path(build).resolve()
         self.rounds = rounds
         self.round_ms = round_ms
+        self.halt_poll_us = halt_poll_us  # see load-blk.c
         self.busbar = self.build / 'src/cli/busbar'
         self.results = []
 

@@ -32,7 +32,7 @@ static const struct setting_spec blk_settings[] = {
           .default_text = "1", .help = "number of queues that the guest may use" },
         { .name = "seg-max", .kind = SETTING_NUMBER, .scope = SETTING_GUEST, .min = 1, .max = BLK_SEG_MAX_LIMIT,
           .default_text = "126", .help = "pieces of one request; at most the queue size less 2" },
-        { .name = "poll-us", .kind = SETTING_NUMBER, .scope = SETTING_GUEST, .max = 1000, .default_text = "50",
+        { .name = "poll-us", .kind = SETTING_NUMBER, .scope = SETTING_GUEST, .max = 1000, .default_text = "100",
           .help = "longest busy wait for the next request of a busy guest; 0: none" },
         { .name = "delay-us", .kind = SETTING_NUMBER, .scope = SETTING_GUEST, .max = 60000000,
           .help = "for tests: each request starts that much later" },
