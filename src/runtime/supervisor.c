@@ -14,6 +14,7 @@
 #include "base/macros.h"
 
 #define NAMES_KEPT_MAX 65
+#define SUSPICION_NS (2 * NSEC_PER_SEC)
 
 int64_t supervisor_ms(const struct supervisor *s)
 {
@@ -77,9 +78,27 @@ static void on_platform_running(void *data, bool running)
         s->is_pausing = false;
 }
 
+/* A monitor that fails just after a server died most likely fails for that. */
+static const struct server_process *find_suspect(const struct supervisor *s)
+{
+        uint64_t now_ns = clock_now_ns();
+
+        for (size_t i = 0; i < s->servers.n_servers; i++) {
+                const struct server_process *server = &s->servers.servers[i];
+                bool is_new = server->status != SERVER_READY || now_ns - server->ready_ns < SUSPICION_NS;
+
+                if (server->status == SERVER_WAITING || (server->n_starts > 1 && is_new))
+                        return server;
+        }
+        return NULL;
+}
+
 static void on_platform_ended(void *data, enum machine_end how, const char *text)
 {
-        supervisor_end(data, how, "%s", text ?: "");
+        const struct server_process *suspect = how == END_FAILED ? find_suspect(data) : NULL;
+
+        supervisor_end(data, how, "%s%s%s%s", text ?: "", suspect ? "; just before, server " : "",
+                       suspect ? suspect->plan->name : "", suspect ? " had died" : "");
 }
 
 static const struct platform_events platform_events = {
