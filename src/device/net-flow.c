@@ -33,10 +33,12 @@ static uint32_t flow_hash(const struct frame *f)
                 protocol = p[20];
                 at = 54;
         } else
-                sum = load32(p) + load32(p + 6);
+                sum = load32(p + 2) + load32(p + 8);
         if ((protocol == 6 || protocol == 17) && at > 0 && at + 4 <= f->n_head)
                 sum += (uint32_t) (p[at] << 8 | p[at + 1]) + (uint32_t) (p[at + 2] << 8 | p[at + 3]);
-        return (sum ^ protocol) * 0x9e3779b1u >> 16;
+        sum = (sum ^ sum >> 16 ^ protocol) * 0x85ebca6bu;
+        sum = (sum ^ sum >> 13) * 0xc2b2ae35u;
+        return sum ^ sum >> 16;
 }
 
 void net_flow_learn(struct net *net, const struct frame *f, uint16_t pair)

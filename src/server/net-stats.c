@@ -81,6 +81,8 @@ int net_stats_new(struct loop *loop, const char *path, const struct switch_fabri
 
         if (!s)
                 return -ENOMEM;
+        /* Opens a random device, which the sandbox would not allow later. */
+        json_object_seed(0);
         *s = (struct net_stats) { .loop = loop, .path = path, .fabric = fabric, .fd = fd_unix_listen(path, BACKLOG) };
         r = s->fd < 0 ? s->fd : fd_set_nonblock(s->fd, 1);
         if (r == 0)
