@@ -3,7 +3,7 @@
 
 A test is a program that makes one Lab (a root folder of its own, below a short path because socket names are
 limited), checks things with lab.point(), and ends with lab.finish(), which also checks that nothing was left behind:
-no process, no socket, no folder. Exit status 77: skipped; the last line says what was missing.
+no process, no socket, no folder. A test that cannot run says in its TAP plan what is missing.
 """
 
 import json
@@ -32,7 +32,7 @@ SHELL_DEADLINE = 180
 
 def skip(why):
     print("1..0 # SKIP " + why)
-    sys.exit(77)
+    sys.exit(0)
 
 
 def need(*paths):

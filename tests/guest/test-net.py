@@ -29,13 +29,14 @@ def throughput(lab, server, client):
 
 def killed_switch(lab, server, client):
     """A stream with checked contents goes on across the kills; pings show the longest gap."""
-    client.must("ping -i 0.05 192.168.77.1 >/tmp/ping.log 2>&1 </dev/null & echo $! >/tmp/ping.pid")
+    # In subshells that end at once: the end of a job of its own can end busybox' shell while it waits for a line.
+    client.must("(ping -i 0.05 192.168.77.1 >/tmp/ping.log 2>&1 </dev/null & echo $! >/tmp/ping.pid)")
     # Its input must stay open: at its end nc would close its direction, and the other side would leave.
-    server.must("mkfifo /tmp/open; (exec 9<>/tmp/open; nc -l -p 7000 <&9 | md5sum >/tmp/received.md5; touch /tmp/received) "
-                ">/dev/null 2>&1 </dev/null &")
+    server.must("mkfifo /tmp/open; ((exec 9<>/tmp/open; nc -l -p 7000 <&9 | md5sum >/tmp/received.md5; touch /tmp/received) "
+                ">/dev/null 2>&1 </dev/null &)")
     client.must(f"yes {WORD} | head -c {PIECE_BYTES} >/tmp/piece")
     # Slow enough for the contents to be checked in software emulation, with a frame under way at every moment.
-    client.must("(while [ ! -e /tmp/enough ]; do cat /tmp/piece; echo x >>/tmp/sent; usleep 50000; done | nc 192.168.77.1 7000) >/dev/null 2>&1 </dev/null &")
+    client.must("((while [ ! -e /tmp/enough ]; do cat /tmp/piece; echo x >>/tmp/sent; usleep 50000; done | nc 192.168.77.1 7000) >/dev/null 2>&1 </dev/null &)")
     for _ in range(N_KILLS):
         before = int(server.must("cat /sys/class/net/eth0/statistics/rx_packets"))
         guest_lab.until("traffic goes on", 60, lambda: int(server.must("cat /sys/class/net/eth0/statistics/rx_packets")) > before + 20)
