@@ -433,7 +433,7 @@ static void killed_anywhere_a_successor_loses_and_repeats_nothing(void **state)
                         n_states += (unsigned) r;
                 }
         }
-        print_message("%u states\n", n_states);
+        print_message("# %u states\n", n_states);
 }
 
 static void killed_while_taking_over_the_next_one_still_succeeds(void **state)

@@ -222,7 +222,7 @@ class Lab:
     def point(self, ok, what):
         self.n_points += 1
         self.n_failed += not ok
-        print(f"{'ok' if ok else 'not ok'} {self.n_points} - {what}", flush=True)
+        print(f"{'ok' if ok else 'not ok'} {self.n_points} - " + what.replace("\n", " | "), flush=True)
         return ok
 
     def note(self, text):
@@ -287,7 +287,7 @@ def run_test(name, body, arch="amd64"):
     try:
         body(lab)
     except Exception as error:  # whatever it is, the lab must be cleaned up and the point counted
-        lab.point(False, f"{name}: {type(error).__name__}: {error}".replace("\n", " | "))
+        lab.point(False, f"{name}: {type(error).__name__}: {error}")
         for path in sorted(lab.root.rglob("*log*")) if lab.root.exists() else []:
             if path.is_file():
                 for line in path.read_text(errors="replace").splitlines()[-40:]:

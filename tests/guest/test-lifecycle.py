@@ -33,7 +33,7 @@ def orderly_verbs(lab):
 def supervisor_killed(lab):
     machine = lab.start(lab.bundle("orphan", [])).connect()
     pids = [pid for pid, _ in lab.processes()]
-    os.kill(machine.state()["busbar"]["supervisor"], signal.SIGKILL)
+    os.kill(machine.state()["busbar"]["supervisorPid"], signal.SIGKILL)
     guest_lab.until("children gone", 20, lambda: not lab.processes())
     machine.wait_stopped(20)
     lab.point(True, f"supervisor killed: its {len(pids)} processes are gone, the state says {machine.status()}")
