@@ -111,8 +111,14 @@ void net_guest_deinit(struct net_guest *g)
         closep(&g->memory_fd);
 }
 
+bool net_guest_has(const struct net_guest *g, uint64_t n_bytes)
+{
+        return n_bytes + 4096 <= NET_GUEST_MEMORY_BYTES - g->next;
+}
+
 unsigned net_guest_post(struct net_guest *g, uint16_t pair, unsigned n, uint32_t n_bytes)
 {
+        g->slot_bytes = n_bytes;
         for (unsigned i = 0; i < n; i++) {
                 struct driver_buffer b = { .len_bytes = n_bytes, .device_writes = true };
 
@@ -177,7 +183,7 @@ int net_guest_receive(struct net_guest *g, uint16_t pair, struct frame_header *r
         r = driver_queue_get(dq, &p, &len);
         if (r <= 0)
                 return r;
-        if (len < FRAME_HEADER_BYTES + FRAME_MIN_BYTES && len < FRAME_HEADER_BYTES)
+        if (len < FRAME_HEADER_BYTES)
                 return -EBADMSG;
         memcpy(&header, p, sizeof(header));
         *ret_header = header;
@@ -188,7 +194,7 @@ int net_guest_receive(struct net_guest *g, uint16_t pair, struct frame_header *r
                         return -EBADMSG;
                 memcpy(buf + done, p, len);
                 done += len;
-                (void) post_again(g, pair, (char *) p - (i == 0 ? FRAME_HEADER_BYTES : 0), NET_GUEST_SLOT_BYTES);
+                (void) post_again(g, pair, (char *) p - (i == 0 ? FRAME_HEADER_BYTES : 0), g->slot_bytes);
                 if (++i >= header.num_buffers)
                         break;
                 if (driver_queue_get(dq, &p, &len) != 1)

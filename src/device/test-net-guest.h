@@ -38,6 +38,7 @@ struct net_guest {
         struct driver_queue queues[NET_GUEST_QUEUES_MAX];
         int kick_fds[NET_GUEST_QUEUES_MAX], call_fds[NET_GUEST_QUEUES_MAX];
         unsigned n_needs_reset, n_config_changed;
+        uint32_t slot_bytes; /* of the receive buffers posted last: those received are posted again with it */
         gpa_t tx_area; /* where frames are put together: room for one of the longest */
 };
 
@@ -61,6 +62,9 @@ int net_guest_add_tx(struct net_guest *g, uint16_t pair, const struct frame_head
 /* Adds, kicks and runs; true if the device gave the chain back. */
 bool net_guest_send(struct net_guest *g, uint16_t pair, const struct frame_header *h, const void *bytes, uint32_t n,
                     uint32_t piece);
+
+/* Room for that much more. */
+bool net_guest_has(const struct net_guest *g, uint64_t n_bytes);
 
 /* Takes one received frame. Its buffers are posted again. Return: its length; 0 if there is none; -EBADMSG if the device
    broke the rules of 5.1.6.4. */
