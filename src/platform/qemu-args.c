@@ -108,17 +108,20 @@ static void add_blk(struct argv *a, const struct machine_device *d, size_t index
  * The packed ring is never offered here: when its server dies, QEMU's vhost-user network card does not know where the
  * device stood in a packed ring (it keeps no in-flight region for a network) and would begin at the start again; in a
  * split ring it reads the place from the used index.
+ *
+ * QEMU 7.2 without KVM crashes when a driver starts such a card with MSI-X; it gets none there (vectors=0).
  */
-static void add_net(struct argv *a, const struct machine_device *d, size_t index)
+static void add_net(struct argv *a, const struct machine_device *d, size_t index, const struct qemu_build *build)
 {
+        bool without_msix = build->version < 800 && !build->kvm && d->transport == TRANSPORT_PCI;
         auto_cleanup(freep) char *head = device_head(d, "virtio-net-pci", "virtio-net-device", index);
 
         argv_add(a, "-netdev");
         argv_addf(a, "vhost-user,id=n%zu,chardev=c%zu,queues=%u", index, index, d->n_queues);
         argv_add(a, "-device");
-        argv_addf(a, "%s,netdev=n%zu,mac=%02x:%02x:%02x:%02x:%02x:%02x,mq=%s,packed=off%s", head ? head : "", index,
+        argv_addf(a, "%s,netdev=n%zu,mac=%02x:%02x:%02x:%02x:%02x:%02x,mq=%s,packed=off%s%s", head ? head : "", index,
                   d->mac[0], d->mac[1], d->mac[2], d->mac[3], d->mac[4], d->mac[5], d->n_queues > 1 ? "on" : "off",
-                  d->transport == TRANSPORT_PCI ? ",romfile=" : "");
+                  d->transport == TRANSPORT_PCI ? ",romfile=" : "", without_msix ? ",vectors=0" : "");
 }
 
 static void add_rng(struct argv *a, const struct machine_device *d, size_t index)
@@ -173,7 +176,7 @@ static void add_device(struct argv *a, const struct machine_device *d, size_t in
                 add_blk(a, d, index);
                 break;
         case DEVICE_NET:
-                add_net(a, d, index);
+                add_net(a, d, index, build);
                 break;
         case DEVICE_RNG:
                 add_rng(a, d, index);
