@@ -346,6 +346,51 @@ static void restricted_network_leads_nowhere(void **state)
         assert_int_equal(harness_stop(&harness), 0);
 }
 
+static void datagrams_and_pings_pass(void **state)
+{
+        struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        socklen_t n = sizeof(a);
+        int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        uint8_t p[100] = { 0 }, back[4];
+
+        assert_int_equal(bind(fd, (struct sockaddr *) &a, sizeof(a)), 0);
+        assert_int_equal(getsockname(fd, (struct sockaddr *) &a, &n), 0);
+        start("--backend=user", NULL);
+        ask_for_an_address();
+        learn_gateway();
+
+        put16(p + 34, GUEST_PORT);
+        put16(p + 36, ntohs(a.sin_port));
+        put16(p + 38, 8 + 4);
+        memcpy(p + 42, "ping", 4);
+        transmit_ip(p, 17, address, host, 8 + 4, 6, 0);
+        n = sizeof(a);
+        assert_int_equal(recvfrom(fd, back, sizeof(back), 0, (struct sockaddr *) &a, &n), 4);
+        assert_memory_equal(back, "ping", 4);
+        assert_int_equal(sendto(fd, "pong", 4, 0, (struct sockaddr *) &a, n), 4);
+        expect_frame(0x0800, 17);
+        assert_memory_equal(got + 42, "pong", 4);
+        (void) close(fd);
+
+        /* An echo request. Whether the host may answer is its own affair; the server must live. */
+        memset(p + 34, 0, 50);
+        p[34] = 8;
+        put16(p + 38, 7);
+        put16(p + 36, (uint16_t) ~checksum_add(0, p + 34, 40));
+        memset(p + 14, 0, 20);
+        p[14] = 0x45;
+        put16(p + 16, 60);
+        p[22] = 64;
+        p[23] = 1;
+        memcpy(p + 26, address, 4);
+        memcpy(p + 30, host, 4);
+        put16(p + 24, (uint16_t) ~checksum_add(0, p + 14, 20));
+        transmit((struct frame_header) { 0 }, p, gateway, 0x0800, 74);
+        learn_gateway();
+        assert_true(harness_running(&harness));
+        assert_int_equal(harness_stop(&harness), 0);
+}
+
 static void bad_frames_are_survived(void **state)
 {
         uint32_t seed = 99;
@@ -391,6 +436,7 @@ int main(void)
                 CASE(the_same_through_a_switch),
                 CASE(forward_leads_to_the_guest),
                 CASE(restricted_network_leads_nowhere),
+                CASE(datagrams_and_pings_pass),
                 CASE(bad_frames_are_survived),
         };
 
