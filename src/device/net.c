@@ -131,7 +131,10 @@ static void net_config_read(const struct device *dev, size_t offset, void *buf, 
         memcpy(buf, (const uint8_t *) &config + offset, n);
 }
 
-/* The guest moved here and its driver cannot tell the network: its switch ports learn from a RARP request. */
+/*
+ * The guest moved here. Its driver tells the network if it can be asked to (5.1.6.5.4); for one that cannot, a RARP
+ * request does, which switches learn from.
+ */
 static int net_announce(struct device *dev, const uint8_t mac[6])
 {
         static const uint8_t start[] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0x80, 0x35,
@@ -142,6 +145,11 @@ static int net_announce(struct device *dev, const uint8_t mac[6])
         struct frame f;
         int r;
 
+        if (net->control != UINT16_MAX && has(dev->negotiated, VIRTIO_NET_F_GUEST_ANNOUNCE)) {
+                net->announce = true;
+                device_config_changed(dev);
+                return 0;
+        }
         memcpy(bytes, start, sizeof(start));
         memcpy(bytes + 6, mac, 6);  /* from */
         memcpy(bytes + 22, mac, 6); /* sender hardware address */

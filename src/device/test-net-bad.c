@@ -432,6 +432,49 @@ static void link_state_is_told(void **state)
         assert_int_equal(device_config_write(x->b.dev, 0, &config, 6), -EINVAL);
 }
 
+static uint16_t status_of(struct net_guest *g)
+{
+        uint16_t status;
+
+        assert_int_equal(device_config_read(g->dev, 6, &status, sizeof(status)), 0);
+        return status;
+}
+
+static void driver_is_asked_to_announce_itself(void **state)
+{
+        static const uint8_t acknowledge[] = { 3, 0 };
+        struct three *x = *state;
+
+        assert_int_equal(device_announce(x->b.dev, mac_b), 0);
+        assert_int_equal(x->b.n_config_changed, 1);
+        assert_int_equal(status_of(&x->b), VIRTIO_NET_S_LINK_UP | VIRTIO_NET_S_ANNOUNCE);
+        assert_int_equal(net_guest_control(&x->b, acknowledge, sizeof(acknowledge)), 0);
+        assert_int_equal(status_of(&x->b), VIRTIO_NET_S_LINK_UP);
+}
+
+static void driver_without_a_control_queue_is_announced(void **state)
+{
+        struct three *x = *state;
+
+        for (uint16_t pair = 1; pair < 3; pair++) {
+                net_guest_post(&x->b, pair, 4, NET_GUEST_SLOT_BYTES);
+                (void) driver_queue_kick(&x->b.queues[2 * pair]);
+        }
+        assert_int_equal(device_announce(x->a.dev, mac_a), 0);
+        net_guest_run(x->loop);
+        for (uint16_t pair = 0; pair < 3; pair++) {
+                int n = receive(x, &x->b, pair);
+
+                if (n == 0)
+                        continue;
+                assert_int_equal(n, 60);
+                assert_memory_equal(x->buf + 6, mac_a, 6);
+                assert_memory_equal(x->buf + 12, "\x80\x35", 2);
+                return;
+        }
+        fail();
+}
+
 static void flows_stay_on_their_pair(void **state)
 {
         static const uint8_t start[] = { 0x08, 0, 0x45, 0, 0, 46, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2 };
@@ -505,6 +548,9 @@ int main(void)
                 CASE(vlans_are_filtered),
                 CASE(offloads_can_be_switched_off),
                 CASE(link_state_is_told),
+                CASE(driver_is_asked_to_announce_itself),
+                cmocka_unit_test_setup_teardown(driver_without_a_control_queue_is_announced, set_up_multi_without_control,
+                                                tear_down),
                 cmocka_unit_test_setup_teardown(flows_stay_on_their_pair, set_up_multi, tear_down),
                 cmocka_unit_test_setup_teardown(pairs_without_buffers_or_stopped_are_passed_over,
                                                 set_up_multi_without_control, tear_down),
