@@ -35,6 +35,8 @@
 /* The sockets are listened on before QEMU starts, so a round or two are enough. */
 #define CONNECT_WAIT_NS (2 * NSEC_PER_MSEC)
 #define CONNECT_TRIES_MAX 5000
+/* From QEMU's start until its devices are made; emulating another architecture on a loaded host takes a few seconds. */
+#define READY_LIMIT_S 60
 
 struct qemu {
         struct platform_instance instance;
@@ -47,6 +49,7 @@ struct qemu {
         struct qmp *qmp; /* owned */
         struct timer connect_timer;
         unsigned n_connect_tries;
+        struct timer ready_limit;
         enum machine_end end;
         bool killed;
 
@@ -170,6 +173,7 @@ static void on_process_end(struct process *p, int status)
         while (read_stderr(q))
                 ;
         timer_stop(&q->connect_timer);
+        timer_stop(&q->ready_limit);
         q->qmp = qmp_free(q->qmp);
         if (q->end == END_FAILED && !q->killed)
                 (void) snprintf(text, sizeof(text), "QEMU %s%s%s", process_status_text(status, how, sizeof(how)),
@@ -186,10 +190,16 @@ static void give_up(struct qemu *q, const char *why)
         (void) process_signal(&q->process, SIGKILL);
 }
 
+static void on_ready_limit(struct timer *t)
+{
+        give_up(container_of(t, struct qemu, ready_limit), "not ready within a minute");
+}
+
 static void on_configured(json_t *result, const char *error, void *data)
 {
         struct qemu *q = data;
 
+        timer_stop(&q->ready_limit);
         if (error)
                 give_up(q, error);
         else
@@ -287,6 +297,7 @@ static int start_process(struct qemu *q, char *const *argv, int qmp_peer)
         if (r < 0)
                 return r;
         q->stderr_fd = take_fd(&read_end);
+        timer_start(&q->ready_limit, q->loop, clock_now_ns() + READY_LIMIT_S * NSEC_PER_SEC, on_ready_limit);
         return watch_start(&q->stderr_watch, q->loop, q->stderr_fd, EPOLLIN, on_stderr);
 }
 
@@ -299,6 +310,7 @@ static struct platform_instance *qemu_free(struct platform_instance *instance)
         q = container_of(instance, struct qemu, instance);
         process_deinit(&q->process);
         timer_stop(&q->connect_timer);
+        timer_stop(&q->ready_limit);
         watch_stop(&q->stderr_watch);
         closep(&q->stderr_fd);
         qmp_free(q->qmp);
