@@ -12,7 +12,7 @@ from lab import MIB
 OLD = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "busbar/qemu-7.2/bin"
 
 SEEN = ("for d in /sys/bus/virtio/devices/*; do echo \"$(cat $d/device) $(cat $d/vendor) $(cat $d/features)\"; done | sort; "
-        "cat /sys/block/vdb/queue/{logical_block_size,max_segments,write_cache,discard_granularity} | tr '\\n' ' '")
+        "cd /sys/block/vdb/queue; echo $(cat logical_block_size max_segments write_cache discard_granularity)")
 
 
 def seen_by_guest(lab, bundle, name, n_tries=1):
