@@ -23,7 +23,6 @@
 
 #define QUEUE_SIZE 256
 #define SLOT_BYTES 2048
-#define SLOT_STRIDE (SLOT_BYTES + 128) /* as buffers of real drivers, they do not all begin in the same lines of a cache */
 #define HEADER_BYTES 12
 #define BURST 32
 #define STALL_NS (5 * NSEC_PER_SEC)
@@ -101,13 +100,13 @@ static int set_up(struct load *l)
         if (!l->free_slots)
                 return -ENOMEM;
         for (unsigned i = 0; i < QUEUE_SIZE; i++) {
-                at = vhost_driver_alloc(&l->a, SLOT_STRIDE, 64);
+                at = vhost_driver_alloc(&l->a, SLOT_BYTES, SLOT_BYTES);
                 fill_frame(vhost_driver_pointer(&l->a, at), 1, 2, l->frame_bytes);
                 l->free_slots[l->n_free++] = at;
-                at = vhost_driver_alloc(&l->b, SLOT_STRIDE, 64);
+                at = vhost_driver_alloc(&l->b, SLOT_BYTES, SLOT_BYTES);
                 r = post(&l->b, at);
                 if (r == 0)
-                        r = post(&l->a, vhost_driver_alloc(&l->a, SLOT_STRIDE, 64));
+                        r = post(&l->a, vhost_driver_alloc(&l->a, SLOT_BYTES, SLOT_BYTES));
                 if (r < 0)
                         return r;
         }
@@ -119,7 +118,7 @@ static int set_up(struct load *l)
         (void) driver_queue_kick(&l->b.queues[RX]);
 
         /* The receiver says where it is. */
-        at = vhost_driver_alloc(&l->b, SLOT_STRIDE, 64);
+        at = vhost_driver_alloc(&l->b, SLOT_BYTES, SLOT_BYTES);
         fill_frame(vhost_driver_pointer(&l->b, at), 2, 1, 60);
         r = send_slot(l, &l->b, at);
         (void) driver_queue_kick(&l->b.queues[TX]);

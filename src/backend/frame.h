@@ -20,7 +20,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 #include <sys/uio.h>
 
 #define FRAME_HEADER_BYTES 12
@@ -99,21 +98,6 @@ static inline bool frame_suits(const struct frame *f, const struct frame_offload
         default:
                 return can->tso6 && (can->ecn || (f->header.gso_type & FRAME_GSO_ECN) == 0);
         }
-}
-
-/* memcpy() of 16 to about FRAME_HEAD_MAX bytes, of a number that the compiler does not know: no call, no dispatch. */
-static inline void frame_copy_short(void *to, const void *from, uint32_t n)
-{
-        uint32_t done = 0;
-
-        for (; n - done >= 32; done += 32)
-                memcpy((uint8_t *) to + done, (const uint8_t *) from + done, 32);
-        if (n - done >= 16) {
-                memcpy((uint8_t *) to + done, (const uint8_t *) from + done, 16);
-                done += 16;
-        }
-        if (n > done)
-                memcpy((uint8_t *) to + n - 16, (const uint8_t *) from + n - 16, 16);
 }
 
 /* Copies the whole frame, without its header, to @to, which has room for n_bytes. */

@@ -186,10 +186,7 @@ static void deliver_one(struct net *net, struct net_pair *p, const struct frame 
                 memcpy(to + offsetof(struct frame_header, num_buffers), &one, sizeof(one));
                 if (!net->takes.checksum)
                         to[offsetof(struct frame_header, flags)] = 0; /* DATA_VALID, at most */
-                if (likely(f->n_head >= 16))
-                        frame_copy_short(to + FRAME_HEADER_BYTES, f->head, f->n_head);
-                else
-                        memcpy(to + FRAME_HEADER_BYTES, f->head, f->n_head);
+                memcpy(to + FRAME_HEADER_BYTES, f->head, f->n_head);
                 if (f->n_bytes > f->n_head)
                         memcpy(to + FRAME_HEADER_BYTES + f->n_head, f->rest[0].iov_base, f->n_bytes - f->n_head);
         } else {
@@ -231,12 +228,11 @@ int net_deliver(void *data, const struct frame *f)
         struct chain c;
         int r;
 
-        if (unlikely(!net->link_up || !(net->filter.promiscuous || net_filter_passes(&net->filter, f)))) {
+        if (unlikely(!net->link_up || !net_filter_passes(&net->filter, f))) {
                 net->counters.n_rx_filtered++;
                 return 0;
         }
-        if (unlikely(p->window.n > 0))
-                window_release(p);
+        window_release(p);
         r = pop_buffer(p->rx, &c);
         if (unlikely(r <= 0))
                 return -EAGAIN;

@@ -3,7 +3,7 @@
  * From the guest. The header and the beginning of the frame are copied once, then looked at; what follows is passed
  * on where it lies.
  *
- * A wake-up ends when the ring is empty, BURST_FRAMES_MAX are done, or enough work is: bytes, and
+ * A wake-up ends when the ring is empty, the chains of QUEUE_BUDGET are used up, or the work in them is: bytes, and
  * segments that somebody may have to cut. So a guest that sends the most expensive frames there are holds up others
  * no longer than one that sends many.
  */
@@ -14,7 +14,6 @@
 
 #define BURST_COST_MAX (1 << 20) /* bytes, or what takes as long */
 #define SEGMENT_COST 256
-#define BURST_FRAMES_MAX 1024 /* of the smallest, less than 0.1 ms: a round of the loop costs as much as ten of them */
 #define FIRST_MAX (FRAME_HEADER_BYTES + FRAME_HEAD_MAX)
 
 /* Chains are taken in batches, so that the memory of one is on its way while another is worked on. */
@@ -58,6 +57,21 @@ static uint32_t cost_of(const struct frame *f)
         return f->n_bytes + n_segments * SEGMENT_COST;
 }
 
+/* Copies at least 16 bytes; short ones of a length that the compiler does not know are slow by memcpy(). */
+static inline void copy_first(uint8_t *to, const uint8_t *from, uint32_t n)
+{
+        uint32_t done = 0;
+
+        for (; n - done >= 32; done += 32)
+                memcpy(to + done, from + done, 32);
+        if (n - done >= 16) {
+                memcpy(to + done, from + done, 16);
+                done += 16;
+        }
+        if (n > done)
+                memcpy(to + n - 16, from + n - 16, 16);
+}
+
 /* Return: 0 done with the chain; -EAGAIN the port is full. */
 static int transmit(struct net *net, uint16_t pair, struct chain *c, uint32_t *cost)
 {
@@ -72,7 +86,7 @@ static int transmit(struct net *net, uint16_t pair, struct chain *c, uint32_t *c
                 return 0;
         }
         if (likely(c->iov[0].iov_len >= n_first))
-                frame_copy_short(first, c->iov[0].iov_base, n_first);
+                copy_first(first, c->iov[0].iov_base, n_first);
         else
                 (void) chain_read(c, 0, first, n_first);
 
@@ -107,21 +121,17 @@ static int batch_fill(struct queue *q, struct tx_batch *b)
         int r = 1;
 
         b->n = 0;
-        /* Only a batch that stays empty asks for a kick: before, we come back by ourselves. */
         while (b->n < TX_BATCH && (r = queue_pop(q, &b->slots[b->n].chain)) > 0) {
                 struct tx_slot *s = &b->slots[b->n];
 
-                q->quiet = true;
                 if (chain_own(&s->chain, s->iov, TX_SLOT_IOV) < 0) {
                         queue_unpop(q, 1);
-                        r = -ENOMEM;
-                        break;
+                        return -ENOMEM;
                 }
                 __builtin_prefetch(s->chain.iov[0].iov_base);
                 __builtin_prefetch((const uint8_t *) s->chain.iov[0].iov_base + 64);
                 b->n++;
         }
-        q->quiet = false;
         return r;
 }
 
@@ -172,7 +182,6 @@ int net_handle_tx(struct net *net, struct queue *q)
         uint32_t cost = 0;
         int r, sent;
 
-        q->budget = BURST_FRAMES_MAX;
         /* Both sides learn of a batch as soon as it is done, so that they work while the next one is. */
         do {
                 r = batch_fill(q, &batch);
@@ -183,6 +192,6 @@ int net_handle_tx(struct net *net, struct queue *q)
                         net->port->ops->send_flush(net->port);
                 (void) queue_notify(q);
                 /* Also what was put back after the ring had been found empty. */
-        } while (sent > 0 || (r >= 0 && batch.n > 0 && sent == 0));
+        } while (sent > 0 || (r > 0 && sent == 0));
         return sent < 0 ? 0 : r;
 }
