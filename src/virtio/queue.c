@@ -286,7 +286,7 @@ static int take_or_arm(struct queue *q, struct chain *ret)
         struct queue_ring *r = q->ring;
         int n = r->ops->take(r, ret);
 
-        if (n != 0 || r->armed || q->quiet || q->poll.active)
+        if (n != 0 || r->armed || q->poll.active)
                 return n;
         r->armed = true;
         if (r->ops->arm(r))

@@ -73,7 +73,6 @@ struct queue {
         struct queue_ring *ring; /* owned; NULL: stopped */
         bool enabled;          /* vhost-user: SET_VRING_ENABLE; a started but disabled ring is not popped. True at first */
         bool broken;           /* sticky until queue_stop() */
-        bool quiet;            /* the handler's: queue_pop() does not arm notifications, see there */
         uint32_t budget;       /* chains that this wake-up may still pop */
         struct watch kick;
         struct task again;     /* continues when the budget of a wake-up was spent */
@@ -138,8 +137,7 @@ void queue_set_poll(struct queue *q, uint64_t max_ns);
  *        iovec array is the queue's until the next queue_pop() (chain_keep() copies it)
  *
  * When the ring is empty the driver's notifications are armed and the ring is looked at once more, so a
- * caller that pops until 0 misses nothing. One that stops earlier must come back by itself, as must one that sets
- * q->quiet because it has work at hand and pops again after it: until then the driver need not kick.
+ * caller that pops until 0 misses nothing. One that stops earlier must come back by itself.
  *
  * Return: 1 popped; 0 ring empty, stopped, disabled or wake-up budget spent (@q then re-kicks itself);
  * -EBADMSG if the driver broke the rules: return it from the handler, which breaks the queue.

@@ -118,24 +118,6 @@ static int walk(struct queue_ring *r, uint16_t head, struct chain *c)
         return -EBADMSG; /* longer than the queue: a loop */
 }
 
-/* A chain of one descriptor within the window, as those of a network are. Return: false if it is anything else. */
-static inline bool take_single(struct queue_ring *r, uint16_t head, struct chain *c)
-{
-        struct raw_descriptor d = shared_descriptor(&r->split.table[head]);
-        uint64_t offset = d.address - r->window.start;
-        uint32_t len = (uint32_t) d.rest;
-        bool write = d.rest >> 32 & VRING_DESC_F_WRITE;
-
-        if ((d.rest >> 32 & (VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT)) || len == 0 ||
-            offset >= r->window.size_bytes || len > r->window.size_bytes - offset)
-                return false;
-        *c = (struct chain) { .id = head, .n_descriptors = 1, .inflight_slot = head, .n_read = !write, .n_write = write,
-                              .n_read_bytes = write ? 0 : len, .n_write_bytes = write ? len : 0 };
-        r->iov[0].iov_base = r->window.host + offset;
-        r->iov[0].iov_len = len;
-        return true;
-}
-
 /* Looks for more. Return: how many are available; -EBADMSG if more than the queue can hold. */
 static int look(struct queue_ring *r)
 {
@@ -182,12 +164,9 @@ static int split_take(struct queue_ring *r, struct chain *c)
         head = shared_load(&r->split.avail->ring[r->avail & mask]);
         if (head >= r->size || ring_id_taken(r, head) || r->n_in_flight >= r->size)
                 return -EBADMSG;
-        if (!take_single(r, head, c)) {
-                /* Begins anew: what was read is not used. */
-                result = walk(r, head, c);
-                if (result < 0)
-                        return result;
-        }
+        result = walk(r, head, c);
+        if (result < 0)
+                return result;
 
         if (r->inflight.region)
                 inflight_split_take(&r->inflight, head);
