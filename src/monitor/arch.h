@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * What an architecture supplies: x86_64/ or aarch64/, chosen by meson. Called by main.c in this order.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct kvm_irq_routing_entry;
+struct monitor;
+struct vcpu;
+struct vm_msi;
+
+/* Before vCPUs and memory: whatever the virtual machine needs first (x86-64: TSS and identity map addresses, the
+   irqchip). Allocates m->arch. */
+int arch_init(struct monitor *m);
+/* Registers of the monitor's own on the buses: serial port, clock, watchdog, power. */
+int arch_add_registers(struct monitor *m);
+/* A new vCPU: CPUID, MPIDR, features. On the vCPU's own thread. */
+int arch_init_vcpu(struct vcpu *v);
+/* All vCPUs are there (arm64: the GIC is made and initialised now). */
+int arch_vcpus_ready(struct monitor *m);
+/* Kernel and initrd into guest memory, tables (ACPI, device tree) written; devices are attached already, so that
+   devices.h says which there are. Return: 0, or a negative errno with a sentence in *ret_error (caller frees). */
+int arch_load(struct monitor *m, char **ret_error);
+/* Registers of the boot CPU, for the kernel that arch_load() found. */
+int arch_start_boot_cpu(struct vcpu *v);
+/* An exit that is no access to a register on a bus. Lock held. Return: 0 go on; a negative errno: cannot be
+   handled, the machine ends as crashed. */
+int arch_exit(struct vcpu *v);
+/* Presses the power button. Lock held. -ENOTSUP: the guest has no driver for it that we know of. */
+int arch_power_button(struct monitor *m);
+/* For vm.c: the route of a wired line, of a message. */
+void arch_route_line(unsigned line, struct kvm_irq_routing_entry *ret);
+void arch_route_msi(const struct vm_msi *msi, struct kvm_irq_routing_entry *ret);
+void arch_deinit(struct monitor *m);

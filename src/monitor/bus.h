@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Registers by address: one bus for memory-mapped ones, on x86-64 a second one for ports.
+ *
+ * A range may be moved (a PCI BAR) while vCPUs run; everything here is called with the machine's lock held
+ * (monitor.h). Handlers get what the guest wrote and nothing else: any offset in the range, 1 to 8 bytes, unaligned
+ * too. An access that no range holds wholly reads as all ones and writes nothing.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct bus_range {
+        uint64_t start, size_bytes;
+        const char *name; /* of traces */
+        void (*read)(void *data, uint64_t offset, void *buf, unsigned n_bytes);
+        void (*write)(void *data, uint64_t offset, const void *buf, unsigned n_bytes);
+        void *data; /* borrowed */
+};
+
+struct bus {
+        struct bus_range *ranges; /* owned; sorted by start */
+        unsigned n_ranges;
+};
+
+void bus_deinit(struct bus *b);
+
+/* Copies *range. Return: 0; -EEXIST if it overlaps another; -EINVAL if it is empty or wraps; -ENOMEM. */
+int bus_add(struct bus *b, const struct bus_range *range);
+/* The range that starts there. Idempotent. */
+void bus_remove(struct bus *b, uint64_t start);
+
+/* Return: false if nobody is there. */
+bool bus_read(struct bus *b, uint64_t address, void *buf, unsigned n_bytes);
+bool bus_write(struct bus *b, uint64_t address, const void *buf, unsigned n_bytes);
