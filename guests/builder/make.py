@@ -57,14 +57,16 @@ def _build(recipe, arch, target, say, force):
         apt = AptRoot(arch, note)
         note("resolving packages")
         packages = [p for p in apt.resolve(recipe.packages) if recipe.takes(p.name)] if recipe.packages else []
-        kernel_package = apt.kernel_package("%s-%s" % ((boot or recipe).kernel, arch), sources.kernel_suite())
-        debs = apt.download(packages + [kernel_package])
+        kernel_packages = []
+        if recipe.kind != "folder":
+            kernel_packages.append(apt.kernel_package("%s-%s" % ((boot or recipe).kernel, arch), sources.kernel_suite()))
+        debs = apt.download(packages + kernel_packages)
 
         note("unpacking %d packages" % len(debs))
         root = _populate(recipe, work, [debs[p] for p in packages])
         kernel = None
-        if not boot or recipe.modules:
-            tree.unpack(debs[kernel_package], work)
+        if kernel_packages and (not boot or recipe.modules):
+            tree.unpack(debs[kernel_packages[0]], work)
             kernel = Kernel(work)
             _add_modules(recipe, boot, kernel, root)
 
@@ -72,10 +74,10 @@ def _build(recipe, arch, target, say, force):
             for file in (KERNEL, UNPACKED_KERNEL, INITRD):
                 if (boot_folder / file).exists():
                     _link(boot_folder / file, result / file)
-        else:
+        elif kernel:
             _write_kernel(kernel, arch, result)
         _write_image(recipe, root, result, note)
-        _write_manifest(result, recipe, arch, key, packages + [kernel_package])
+        _write_manifest(result, recipe, arch, key, packages + kernel_packages)
         if target.exists():
             os.rename(target, work / "previous")
         os.rename(result, target)
@@ -117,12 +119,15 @@ def _write_kernel(kernel, arch, folder):
 
 
 def _write_image(recipe, root, folder, note):
-    path = folder / {"initramfs": INITRD, "squashfs": "root.squashfs", "ext4": "root.ext4"}[recipe.kind]
+    path = folder / {"initramfs": INITRD, "squashfs": "root.squashfs", "ext4": "root.ext4", "folder": "root"}[recipe.kind]
     note("writing %s" % path.name)
     if recipe.kind == "initramfs":
         image.write_initramfs(root, path, recipe.compression)
     elif recipe.kind == "squashfs":
         image.write_squashfs(root, path, recipe.compression)
+    elif recipe.kind == "folder":
+        tree.make_movable(root)
+        os.rename(root, path)
     else:
         image.write_ext4(root, path, recipe.size_mib, recipe.name)
 

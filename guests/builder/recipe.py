@@ -10,11 +10,12 @@ from . import BuildError
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent
 ARCHES = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
-COMPRESSION = {"initramfs": ("none", "gzip", "lz4", "zstd", "xz"), "squashfs": ("gzip", "lz4", "zstd", "xz"), "ext4": ("none",)}
+COMPRESSION = {"initramfs": ("none", "gzip", "lz4", "zstd", "xz"), "squashfs": ("gzip", "lz4", "zstd", "xz"), "ext4": ("none",),
+               "folder": ("none",)}
 
 MEMBERS = {
     "description": str,   # one line
-    "image": dict,        # {"kind": initramfs|squashfs|ext4, "compression": ..., "size": MiB (ext4)}
+    "image": dict,        # {"kind": initramfs|squashfs|ext4|folder, "compression": ..., "size": MiB (ext4)}
     "boot": str,          # disks: the initramfs recipe whose kernel and initrd start this one
     "kernel": str,        # initramfs: kernel metapackage without its "-amd64", "-arm64"
     "modules": list,      # kernel modules, loaded in this order (what they depend on comes by itself)
@@ -66,7 +67,7 @@ class Recipe:
         self.size_mib = image.get("size", 0)
         if self.kind == "ext4" and not (isinstance(self.size_mib, int) and 1 <= self.size_mib <= 4096):
             raise BuildError("%s: image.size of ext4 must be a number of MiB from 1 to 4096" % path)
-        if (self.boot is None) != (self.kind == "initramfs"):
+        if (self.boot is None) != (self.kind in ("initramfs", "folder")):
             raise BuildError("%s: 'boot' names the initramfs recipe that starts a disk; only disks have it" % path)
 
     def takes(self, package):

@@ -116,6 +116,17 @@ def install_modules(root, modules):
     (folder / "order").write_text("".join(name + "\n" for name, _ in modules))
 
 
+def make_movable(root):
+    """Lets absolute symbolic links of the tree point into it wherever it lies."""
+    for folder, folders, files in os.walk(root):
+        for name in folders + files:
+            path = os.path.join(folder, name)
+            if os.path.islink(path) and os.readlink(path).startswith("/"):
+                target = os.path.relpath(str(root) + os.readlink(path), folder)
+                os.unlink(path)
+                os.symlink(target, path)
+
+
 def _listing(root):
     """{relative path} of all files and symbolic links."""
     found = set()
