@@ -18,7 +18,7 @@
 #include "base/loop.h"
 #include "base/macros.h"
 #include "device/net.h"
-#include "server/sandbox.h"
+#include "sandbox/sandbox.h"
 
 #define BACKLOG 4
 

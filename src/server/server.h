@@ -22,7 +22,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "server/sandbox.h"
+#include "sandbox/sandbox.h"
 #include "server/settings.h"
 
 struct device;

@@ -21,7 +21,7 @@
 #include "base/macros.h"
 #include "harness.h"
 #include "net-guest.h"
-#include "server/sandbox.h"
+#include "sandbox/sandbox.h"
 #include "virtio/features.h"
 
 #define WAIT_MS 20000

@@ -21,7 +21,7 @@
 #include "base/fd.h"
 #include "base/macros.h"
 #include "harness.h"
-#include "server/sandbox.h"
+#include "sandbox/sandbox.h"
 #include "server/server.h"
 #include "vhost/driver.h"
 #include "virtio/features.h"

@@ -5,7 +5,7 @@
 #include <cap-ng.h>
 
 #include "base/log.h"
-#include "server/sandbox.h"
+#include "sandbox/sandbox.h"
 
 int sandbox_drop_capabilities(const struct sandbox *s)
 {

@@ -17,7 +17,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "server/sandbox.h"
+#include "sandbox/sandbox.h"
 
 #define FS_EXECUTE (1U << 0)
 #define FS_WRITE_FILE (1U << 1)

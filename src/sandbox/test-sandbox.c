@@ -33,7 +33,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/worker.h"
-#include "server/sandbox.h"
+#include "sandbox/sandbox.h"
 
 #define CHILD_OK 0
 #define CHILD_SETUP_FAILED 99
@@ -312,6 +312,60 @@ static void worker_threads_work_and_end(void **state)
         assert_int_equal(status, CHILD_OK);
 }
 
+/* A thread with a list of its own beside a main thread with another. */
+static const struct sandbox_call getppid_call[] = { SANDBOX_CALL("getppid"), { .name = NULL } };
+static struct sandbox_thread_filter *thread_filter;
+static pthread_barrier_t filtered, go_on;
+static int (*thread_attempt)(void);
+static pthread_t thread;
+
+static void *be_thread(void *data)
+{
+        if (sandbox_filter_thread(thread_filter) < 0)
+                _exit(CHILD_SETUP_FAILED);
+        (void) pthread_barrier_wait(&filtered);
+        (void) pthread_barrier_wait(&go_on);
+        return (void *) (intptr_t) thread_attempt();
+}
+
+static void start_own_thread(struct sandbox *s)
+{
+        s->own_threads = true;
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || pthread_barrier_init(&filtered, NULL, 2) != 0 ||
+            pthread_barrier_init(&go_on, NULL, 2) != 0 ||
+            sandbox_thread_filter_new("rng", getppid_call, &thread_filter) < 0 ||
+            pthread_create(&thread, NULL, be_thread, NULL) != 0)
+                _exit(CHILD_SETUP_FAILED);
+        (void) pthread_barrier_wait(&filtered);
+}
+
+static int let_thread_try(void)
+{
+        void *result;
+
+        (void) pthread_barrier_wait(&go_on);
+        if (pthread_join(thread, &result) != 0)
+                return 1;
+        sandbox_thread_filter_free(thread_filter);
+        return (int) (intptr_t) result;
+}
+
+static int get_parent(void) { return getppid() > 0 ? CHILD_OK : 1; }
+static int accept_connection(void) { return (int) syscall(SYS_accept4, -1, NULL, NULL, 0); }
+
+static void a_kind_of_threads_has_a_list_of_its_own(void **state)
+{
+        if (unfiltered())
+                return;
+        thread_attempt = get_parent;
+        assert_int_equal(run_child(start_own_thread, let_thread_try), CHILD_OK);
+        expect_named(run_child(start_own_thread, get_parent), "getppid", SYS_getppid);
+        thread_attempt = accept_connection;
+        expect_named(run_child(start_own_thread, let_thread_try), "accept4", SYS_accept4);
+        thread_attempt = map_code;
+        expect_named(run_child(start_own_thread, let_thread_try), "mmap", SYS_mmap);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -324,6 +378,7 @@ int main(void)
                 cmocka_unit_test(privileges_and_limits_are_gone),
                 cmocka_unit_test(filter_holds_for_worker_threads),
                 cmocka_unit_test(worker_threads_work_and_end),
+                cmocka_unit_test(a_kind_of_threads_has_a_list_of_its_own),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-#include "server/sandbox.h"
+#include "sandbox/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -99,6 +99,6 @@ int sandbox_filter_calls(struct sandbox *s)
 
         if (sandbox_sanitizer_build())
                 return 0;
-        r = sandbox_report_init(s);
+        r = sandbox_report_init(s->subject);
         return r < 0 ? r : sandbox_load_filter(s);
 }

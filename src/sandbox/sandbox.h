@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Lock-down of a device server, in stages, after everything is open and before any guest byte is read:
+ * Lock-down of a process that serves guests (device server, monitor), in stages, after everything is open and
+ * before any guest byte is read:
  *
- *   sandbox_enter()         no new privileges, no capabilities (sandbox-caps.c), limits, Landlock
- *                           (sandbox-landlock.c). Caller: the only thread, so that later ones inherit it
+ *   sandbox_enter()         no new privileges, no capabilities (caps.c), limits, Landlock
+ *                           (landlock.c). Caller: the only thread, so that later ones inherit it
  *   [worker threads start]
- *   sandbox_filter_calls()  seccomp allow-list on all threads (sandbox-seccomp.c). From here on there are no
+ *   sandbox_filter_calls()  seccomp allow-list on all threads (seccomp.c). From here on there are no
  *                           new threads and no other programs
+ *
+ * A process whose threads are of several kinds gives each kind a list of its own: `own_threads` is set, each
+ * such thread calls sandbox_filter_thread() as its last act before it serves, and sandbox_filter_calls() takes the
+ * calling thread only.
  *
  * A system call that is not on the list ends the process by SIGSYS, after one line that names it.
  *
@@ -53,6 +58,7 @@ struct sandbox {
         size_t n_paths;
         bool network; /* may open TCP connections and ports later; abstract sockets stay closed */
         uint64_t n_files_max; /* RLIMIT_NOFILE */
+        bool own_threads;     /* all other threads filter themselves: leave them alone */
 };
 
 void sandbox_init(struct sandbox *s, const char *subject);
@@ -68,11 +74,22 @@ int sandbox_allow_path(struct sandbox *s, const char *path, unsigned access);
 int sandbox_enter(struct sandbox *s);
 int sandbox_filter_calls(struct sandbox *s);
 
+/*
+ * The list of one kind of threads: compiled once, loaded by each of them for itself. Much smaller than the common
+ * list: locks, eventfds, its own memory, time, its end, and what @calls adds (ends with a NULL name).
+ * @subject: as in struct sandbox; there is one for the process, the last one counts.
+ */
+struct sandbox_thread_filter;
+int sandbox_thread_filter_new(const char *subject, const struct sandbox_call *calls, struct sandbox_thread_filter **ret);
+struct sandbox_thread_filter *sandbox_thread_filter_free(struct sandbox_thread_filter *f);
+/* Any thread, more than once at a time; after sandbox_enter(). Return: 0 or a negative errno. */
+int sandbox_filter_thread(const struct sandbox_thread_filter *f);
+
 /* The stages, for sandbox.c. */
 int sandbox_drop_capabilities(const struct sandbox *s);
 int sandbox_restrict_files(const struct sandbox *s);
 int sandbox_load_filter(const struct sandbox *s);
-int sandbox_report_init(const struct sandbox *s);
+int sandbox_report_init(const char *subject);
 
 /* True in builds with AddressSanitizer, ThreadSanitizer ...: they open files, trace and start threads at will. */
 bool sandbox_sanitizer_build(void);

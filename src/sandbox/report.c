@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Names the system call that ended the server. The filter's answer to a call outside the list is SIGSYS; its
+ * Names the system call that ended the process. The filter's answer to a call outside the list is SIGSYS; its
  * handler writes one line and lets the default action of the same signal end the process.
  *
  * The handler has no argument and may call nothing that allocates or locks, hence the two globals: text that
@@ -17,7 +17,7 @@
 #include <seccomp.h>
 
 #include "base/macros.h"
-#include "server/sandbox.h"
+#include "sandbox/sandbox.h"
 
 #define CALLS_MAX 600
 
@@ -94,7 +94,7 @@ static int collect_names(void)
         return 0;
 }
 
-int sandbox_report_init(const struct sandbox *s)
+int sandbox_report_init(const char *subject)
 {
         struct sigaction action = { .sa_sigaction = on_sigsys,
                                     .sa_flags = SA_SIGINFO | SA_RESETHAND | SA_NODEFER };
@@ -105,7 +105,7 @@ int sandbox_report_init(const struct sandbox *s)
                 if (r < 0)
                         return r;
         }
-        (void) snprintf(report_subject, sizeof(report_subject), "%s", s->subject);
+        (void) snprintf(report_subject, sizeof(report_subject), "%s", subject);
         sigemptyset(&action.sa_mask);
         return sigaction(SIGSYS, &action, NULL) < 0 ? -errno : 0;
 }
