@@ -31,7 +31,8 @@ int arch_start_boot_cpu(struct vcpu *v);
 int arch_exit(struct vcpu *v);
 /* Presses the power button. Lock held. -ENOTSUP: the guest has no driver for it that we know of. */
 int arch_power_button(struct monitor *m);
-/* For vm.c: the route of a wired line, of a message. */
+/* For vm.c: what KVM_IRQ_LINE calls a wired line; the route of a line, of a message (the gsi is set already). */
+uint32_t arch_line_number(unsigned line);
 void arch_route_line(unsigned line, struct kvm_irq_routing_entry *ret);
 void arch_route_msi(const struct vm_msi *msi, struct kvm_irq_routing_entry *ret);
 void arch_deinit(struct monitor *m);

@@ -38,6 +38,9 @@ enum monitor_end {
 
 struct monitor {
         const struct monitor_spec *spec; /* borrowed */
+        struct {
+                int kernel, initrd, device_tree;
+        } files; /* owned: opened before the sandbox closed, read by arch_load(); -1: none */
         struct vm *vm;
         struct memory memory;
         struct bus mmio, ports;
