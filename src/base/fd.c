@@ -212,7 +212,7 @@ int fd_unix_listen(const char *path, int backlog)
         return take_fd(&fd);
 }
 
-int fd_unix_connect(const char *path)
+static int unix_connect(const char *path, int flags)
 {
         auto_cleanup(closep) int fd = -1;
         struct sockaddr_un address;
@@ -221,10 +221,20 @@ int fd_unix_connect(const char *path)
         r = unix_address(path, &address);
         if (r < 0)
                 return r;
-        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
         if (fd < 0)
                 return -errno;
         if (connect(fd, (struct sockaddr *) &address, sizeof(address)) < 0)
                 return -errno;
         return take_fd(&fd);
+}
+
+int fd_unix_connect(const char *path)
+{
+        return unix_connect(path, 0);
+}
+
+int fd_unix_connect_nonblock(const char *path)
+{
+        return unix_connect(path, SOCK_NONBLOCK);
 }

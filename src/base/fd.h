@@ -49,3 +49,5 @@ int fd_unix_listen(const char *path, int backlog);
 
 /* Connects to the stream socket at @path. Return: an fd or a negative errno. */
 int fd_unix_connect(const char *path);
+/* The same without waiting: -EAGAIN if too many others wait there. The fd is non-blocking. */
+int fd_unix_connect_nonblock(const char *path);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * What comes from the back end unasked: its requests on the channel that SET_BACKEND_REQ_FD opened, and the
- * end of the connection. On the main socket nothing may come between two calls, so whatever makes it
- * readable there is its end. A broken channel is closed; the device lives on without it.
+ * end of the connection. On the main socket nothing may come between two calls, so whatever is there to read
+ * is its end. A call that fails shuts the socket down, which is seen here as well. A broken channel is closed;
+ * the device lives on without it.
  */
 #include <errno.h>
 #include <sys/socket.h>
@@ -27,34 +28,26 @@ static void channel_close(struct frontend *f)
 void frontend_unwatch(struct frontend *f)
 {
         watch_stop(&f->watch);
-        task_cancel(&f->lost);
         channel_close(f);
         f->events = NULL;
 }
 
-static void on_lost(struct task *t)
-{
-        struct frontend *f = container_of(t, struct frontend, lost);
-
-        f->events->disconnected(f, f->data);
-}
-
-void frontend_lost(struct frontend *f)
-{
-        if (!f->events || f->disconnected_told)
-                return;
-        f->disconnected_told = true;
-        task_schedule(&f->lost, f->watch.loop, on_lost);
-        watch_stop(&f->watch);
-}
-
+/* A reply that woke us may have been taken by a call of another thread meanwhile: then there is nothing to see. */
 static void on_main(struct watch *w, uint32_t events)
 {
         struct frontend *f = container_of(w, struct frontend, watch);
+        char byte;
 
-        if (f->error == 0)
-                f->error = -ECONNRESET;
-        frontend_lost(f);
+        if (f->error == 0) {
+                ssize_t n = recv(f->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+                if (n < 0 && (errno == EAGAIN || errno == EINTR))
+                        return;
+                f->error = n > 0 ? -EBADMSG : -ECONNRESET;
+        }
+        watch_stop(w);
+        /* Last: the callback may free the front end. */
+        f->events->disconnected(f, f->data);
 }
 
 /* Answers if asked; one that does not take its answer is broken. Return: 0 or a negative errno. */

@@ -14,13 +14,12 @@ struct frontend {
         struct vhost_receiver rx;
         struct vhost_sender tx;
         const char *reason; /* of the error, static; for debugging */
+        bool greeted;       /* GET_FEATURES was sent, its reply not yet taken */
 
         /* frontend_watch() */
         const struct frontend_events *events; /* borrowed; NULL: not watched */
         void *data;
-        bool disconnected_told;
         struct watch watch;
-        struct task lost;     /* tells of a connection that was lost within a call */
         int channel_fd;       /* owned; -1: none */
         struct watch channel_watch;
         struct vhost_receiver channel_rx;
@@ -60,5 +59,3 @@ int frontend_needs(const struct frontend *f, unsigned protocol_feature);
 
 /* frontend-events.c */
 void frontend_unwatch(struct frontend *f);
-/* The connection just became useless within a call; the owner is told later, from the loop. */
-void frontend_lost(struct frontend *f);

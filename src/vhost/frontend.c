@@ -66,6 +66,16 @@ void frontend_set_timeout(struct frontend *f, unsigned timeout_ms)
         f->timeout_ms = timeout_ms;
 }
 
+int frontend_error(const struct frontend *f)
+{
+        return f->error;
+}
+
+int frontend_fd(const struct frontend *f)
+{
+        return f->fd;
+}
+
 uint64_t frontend_protocol_features(const struct frontend *f)
 {
         return f->protocol_features;
@@ -126,9 +136,9 @@ static int receive(struct frontend *f, uint64_t deadline_ns, struct vhost_messag
 static int fail(struct frontend *f, int error, uint32_t request)
 {
         f->error = error;
+        (void) shutdown(f->fd, SHUT_RDWR);
         log_debug("vhost-user", "front end: %s: %s", vhost_request_name(VHOST_CHANNEL_MAIN, request),
                   f->reason ? f->reason : strerror(-error));
-        frontend_lost(f);
         return error;
 }
 
@@ -189,12 +199,41 @@ int frontend_get_u64(struct frontend *f, uint32_t request, uint64_t *ret)
         return 0;
 }
 
-int frontend_negotiate(struct frontend *f, uint64_t without_protocol, uint64_t *ret_features)
+int frontend_greet(struct frontend *f)
 {
-        uint64_t features, offered;
         int r;
 
-        r = frontend_get_u64(f, VHOST_REQUEST_GET_FEATURES, &features);
+        if (f->error)
+                return f->error;
+        vhost_sender_prepare(&f->tx, VHOST_REQUEST_GET_FEATURES, 0, NULL, 0, NULL, 0);
+        r = send_all(f, clock_now_ns());
+        if (r < 0)
+                return fail(f, r, VHOST_REQUEST_GET_FEATURES);
+        f->greeted = true;
+        return 0;
+}
+
+static int get_features(struct frontend *f, uint64_t *ret)
+{
+        struct vhost_message m;
+        struct frontend_call call = { .request = VHOST_REQUEST_GET_FEATURES, .reply = &m };
+        int r;
+
+        if (!f->greeted)
+                return frontend_get_u64(f, VHOST_REQUEST_GET_FEATURES, ret);
+        f->greeted = false;
+        r = take_reply(f, &call, false, clock_now_ns() + f->timeout_ms * NSEC_PER_MSEC);
+        if (r == 0)
+                *ret = m.payload.u64;
+        return r;
+}
+
+int frontend_negotiate(struct frontend *f, uint64_t without_protocol, uint64_t *ret_features)
+{
+        uint64_t features = 0, offered;
+        int r;
+
+        r = get_features(f, &features);
         if (r < 0)
                 return r;
         if (features & FEATURE(VHOST_FEATURE_PROTOCOL_FEATURES)) {

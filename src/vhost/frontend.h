@@ -6,6 +6,10 @@
  *
  * Requests of the back end (config change) arrive on a second socket, which is watched on a loop.
  *
+ * Threads: one at a time. Others than the loop's may make requests if they and the loop exclude each other
+ * (loop_set_mutex()); watching, unwatching and freeing are the loop's. Events come on the loop, also of a
+ * connection that was lost within a request of another thread.
+ *
  * What a monitor does with it: negotiate, set memory, per ring set num, base, addr, kick, call, enable.
  * driver.h beside this does all of that for tests and benchmarks.
  *
@@ -28,6 +32,14 @@ int frontend_connect(const char *path, struct frontend **ret);
 struct frontend *frontend_free(struct frontend *f);
 
 void frontend_set_timeout(struct frontend *f, unsigned timeout_ms);
+
+/* 0, or the negative errno that ended the use of the connection. */
+int frontend_error(const struct frontend *f);
+/* The socket, to wait for. */
+int frontend_fd(const struct frontend *f);
+/* Sends what frontend_negotiate() begins with and does not wait: once the socket is readable the server is there (or
+   gone), and negotiating takes no longer than it does. For who must not wait for a server that is being started. */
+int frontend_greet(struct frontend *f);
 
 /* GET_FEATURES, GET/SET_PROTOCOL_FEATURES (all that both know, minus @without_protocol), SET_OWNER. */
 int frontend_negotiate(struct frontend *f, uint64_t without_protocol, uint64_t *ret_features);

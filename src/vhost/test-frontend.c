@@ -401,7 +401,35 @@ static void data_that_nobody_asked_for_ends_the_connection(void **state)
         for (int i = 0; i < 3; i++)
                 assert_int_equal(loop_step(s->loop, 0), 0);
         assert_int_equal(s->n_disconnected, 1);
-        expect_dead(s, -ECONNRESET);
+        expect_dead(s, -EBADMSG);
+}
+
+static void connection_lost_within_a_call_is_told_by_the_loop(void **state)
+{
+        struct scene *s = *state;
+        auto_cleanup(closep) int channel = watch(s);
+        uint64_t n;
+
+        assert_int_equal(frontend_get_max_mem_slots(s->f, &n), -EOPNOTSUPP);
+        assert_int_equal(frontend_set_features(s->f, 0), -ETIMEDOUT);
+        assert_int_equal(s->n_disconnected, 0);
+        for (int i = 0; i < 3; i++)
+                assert_int_equal(loop_step(s->loop, 0), 0);
+        assert_int_equal(s->n_disconnected, 1);
+        assert_int_equal(frontend_error(s->f), -ETIMEDOUT);
+}
+
+static void greeted_server_is_negotiated_with_later(void **state)
+{
+        struct scene *s = *state;
+        uint64_t features;
+        char request[12];
+
+        assert_int_equal(frontend_greet(s->f), 0);
+        assert_int_equal(recv(s->peer, request, sizeof(request), MSG_DONTWAIT), sizeof(request));
+        say_u64(s, VHOST_REQUEST_GET_FEATURES, 5);
+        assert_int_equal(frontend_negotiate(s->f, 0, &features), 0);
+        assert_int_equal(features, 5);
 }
 
 int main(void)
@@ -429,6 +457,8 @@ int main(void)
                 CASE(disconnect_is_told_once_and_allows_freeing),
                 CASE(config_change_callback_may_free),
                 CASE(data_that_nobody_asked_for_ends_the_connection),
+                CASE(connection_lost_within_a_call_is_told_by_the_loop),
+                CASE(greeted_server_is_negotiated_with_later),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
