@@ -12,9 +12,10 @@ struct monitor;
 struct vcpu;
 struct vm_msi;
 
-/* Before vCPUs and memory: whatever the virtual machine needs first (x86-64: TSS and identity map addresses, the
-   irqchip). Allocates m->arch. */
-int arch_init(struct monitor *m);
+/* Before vCPUs, memory and the sandbox: opens the boot files (boot-file.h), makes whatever the virtual machine needs
+   first (x86-64: TSS and identity map addresses, the irqchip). Allocates m->arch. Return: 0, or a negative errno with a
+   sentence in *ret_error (caller frees; NULL if there is none), after which arch_deinit() still works. */
+int arch_init(struct monitor *m, char **ret_error);
 /* Registers of the monitor's own on the buses: serial port, clock, watchdog, power. */
 int arch_add_registers(struct monitor *m);
 /* A new vCPU: CPUID, MPIDR, features. On the vCPU's own thread. */

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include "monitor/boot-file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/macros.h"
+#include "monitor/memory.h"
+
+int boot_error(char **ret_error, int error, const char *format, ...)
+{
+        va_list ap;
+
+        if (*ret_error)
+                return error;
+        va_start(ap, format);
+        if (vasprintf(ret_error, format, ap) < 0)
+                *ret_error = NULL;
+        va_end(ap);
+        return error;
+}
+
+int boot_file_open(struct boot_file *ret, const char *what, const char *path, char **ret_error)
+{
+        auto_cleanup(closep) int fd = -1;
+        struct stat st;
+
+        *ret = (struct boot_file){ .fd = -1, .what = what };
+        if (!path)
+                return 0;
+        /* Not to wait for somebody who writes into a pipe. */
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return boot_error(ret_error, -errno, "%s: %s: %s", what, path, strerror(errno));
+        if (!S_ISREG(st.st_mode))
+                return boot_error(ret_error, -EINVAL, "%s: %s: not a regular file", what, path);
+        ret->size_bytes = (uint64_t) st.st_size;
+        ret->fd = take_fd(&fd);
+        return 0;
+}
+
+void boot_file_close(struct boot_file *f)
+{
+        fd_close(&f->fd);
+}
+
+static int read_at(const struct boot_file *f, uint64_t offset, char *buf, uint64_t n_bytes, char **ret_error)
+{
+        while (n_bytes > 0) {
+                ssize_t n = pread(f->fd, buf, MIN(n_bytes, UINT64_C(1) << 30), (off_t) offset);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return boot_error(ret_error, -errno, "%s: %s", f->what, strerror(errno));
+                if (n == 0)
+                        return boot_error(ret_error, -EBADMSG, "%s: the file became shorter while it was read", f->what);
+                buf += n;
+                offset += (uint64_t) n;
+                n_bytes -= (uint64_t) n;
+        }
+        return 0;
+}
+
+static int check_range(const struct boot_file *f, uint64_t offset, uint64_t n_bytes, char **ret_error)
+{
+        if (range_fits(offset, n_bytes, f->size_bytes))
+                return 0;
+        return boot_error(ret_error, -EBADMSG, "%s: cut off: %#llx bytes at offset %#llx expected, the file has %#llx",
+                          f->what, (unsigned long long) n_bytes, (unsigned long long) offset,
+                          (unsigned long long) f->size_bytes);
+}
+
+int boot_file_read(const struct boot_file *f, uint64_t offset, void *buf, size_t n_bytes, char **ret_error)
+{
+        int r = check_range(f, offset, n_bytes, ret_error);
+
+        return r < 0 ? r : read_at(f, offset, buf, n_bytes, ret_error);
+}
+
+int boot_file_load(const struct boot_file *f, uint64_t offset, uint64_t n_bytes, const struct memory *memory, gpa_t at,
+                   char **ret_error)
+{
+        char *to;
+        int r;
+
+        r = check_range(f, offset, n_bytes, ret_error);
+        if (r < 0 || n_bytes == 0)
+                return r;
+        to = memory_at(memory, at, n_bytes);
+        if (!to)
+                return boot_error(ret_error, -ENOSPC, "%s: needs %#llx bytes of memory at %#llx, which are not there",
+                                  f->what, (unsigned long long) n_bytes, (unsigned long long) at);
+        return read_at(f, offset, to, n_bytes, ret_error);
+}
