@@ -6,11 +6,15 @@
  *
  * The events that one epoll_wait() returned are kept in the loop while they are dispatched; stopping a
  * watch clears its entries there, which is what makes stopping take effect at once.
+ *
+ * With a mutex, the wait itself is for the epoll descriptor to become readable, and collects nothing: events are
+ * collected when the mutex is held again, so that none is of a watch that was stopped meanwhile.
  */
 #include "base/loop.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -39,6 +43,7 @@ struct loop {
         uint64_t round;
         struct epoll_event events[LOOP_EVENTS_MAX];
         int n_events;
+        pthread_mutex_t *mutex; /* borrowed; NULL: the loop has a thread of its own to itself */
 
         atomic_bool running;
         atomic_bool quit;
@@ -181,20 +186,35 @@ static void run_tasks(struct loop *loop)
         }
 }
 
-int loop_step(struct loop *loop, int timeout_ms)
+/* Waits, then collects events. Return: how many; a negative errno. */
+static int collect(struct loop *loop, int64_t left_ns)
 {
-        int64_t left_ns = wait_ns(loop, timeout_ms);
         struct timespec ts = { left_ns / (int64_t) NSEC_PER_SEC, left_ns % (int64_t) NSEC_PER_SEC };
+        struct pollfd ready = { .fd = loop->epoll_fd, .events = POLLIN };
         int n;
 
-        n = epoll_pwait2(loop->epoll_fd, loop->events, LOOP_EVENTS_MAX, left_ns < 0 ? NULL : &ts, NULL);
-        if (n < 0) {
-                if (errno != EINTR)
-                        return -errno;
-                n = 0;
+        if (!loop->mutex) {
+                n = epoll_pwait2(loop->epoll_fd, loop->events, LOOP_EVENTS_MAX, left_ns < 0 ? NULL : &ts, NULL);
+        } else {
+                pthread_mutex_unlock(loop->mutex);
+                n = ppoll(&ready, 1, left_ns < 0 ? NULL : &ts, NULL);
+                pthread_mutex_lock(loop->mutex);
+                if (n > 0)
+                        n = epoll_wait(loop->epoll_fd, loop->events, LOOP_EVENTS_MAX, 0);
         }
+        if (n < 0)
+                return errno == EINTR ? 0 : -errno;
+        return n;
+}
 
-        loop->n_events = n;
+int loop_step(struct loop *loop, int timeout_ms)
+{
+        int n;
+
+        if (loop->mutex)
+                pthread_mutex_lock(loop->mutex);
+        n = collect(loop, wait_ns(loop, timeout_ms));
+        loop->n_events = MAX(n, 0);
         for (int i = 0; i < n; i++) {
                 struct watch *w = loop->events[i].data.ptr;
 
@@ -202,10 +222,13 @@ int loop_step(struct loop *loop, int timeout_ms)
                         w->fn(w, loop->events[i].events);
         }
         loop->n_events = 0;
-
-        run_timers(loop);
-        run_tasks(loop);
-        return 0;
+        if (n >= 0) {
+                run_timers(loop);
+                run_tasks(loop);
+        }
+        if (loop->mutex)
+                pthread_mutex_unlock(loop->mutex);
+        return MIN(n, 0);
 }
 
 int loop_run(struct loop *loop)
@@ -227,6 +250,11 @@ int loop_run(struct loop *loop)
 
         atomic_store(&loop->quit, false);
         return r < 0 ? r : loop->result;
+}
+
+void loop_set_mutex(struct loop *loop, pthread_mutex_t *mutex)
+{
+        loop->mutex = mutex;
 }
 
 void loop_quit(struct loop *loop, int result)

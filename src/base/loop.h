@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/epoll.h>
@@ -70,6 +71,15 @@ int loop_run(struct loop *loop);
  * Return: 0, or a negative errno.
  */
 int loop_step(struct loop *loop, int timeout_ms);
+
+/**
+ * loop_set_mutex() - share the loop's state with other threads
+ * @mutex: borrowed; held while callbacks run and while events are collected, not while waiting
+ *
+ * Others who hold @mutex may stop watches, timers and tasks, too; an event can then not have been collected already.
+ * They must not wait in loop_call(). Called before the loop runs.
+ */
+void loop_set_mutex(struct loop *loop, pthread_mutex_t *mutex);
 
 /* Ends loop_run() after the current round. Any thread. */
 void loop_quit(struct loop *loop, int result);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MPL-2.0 */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -120,12 +121,73 @@ static void call_runs_on_the_worker_and_waits(void **state)
         assert_null(worker_free(w));
 }
 
+struct shared {
+        struct watch watch;
+        struct loop *loop;
+        pthread_mutex_t mutex;
+        int fd;
+        int n_calls;
+};
+
+static void expect_mutex(struct watch *w, uint32_t events)
+{
+        struct shared *s = container_of(w, struct shared, watch);
+
+        assert_int_not_equal(pthread_mutex_trylock(&s->mutex), 0);
+        s->n_calls++;
+        (void) fd_event_take(s->fd);
+        loop_quit(s->loop, 0);
+}
+
+/* Makes the watch ready and stops it, without the loop in between. */
+static void *stop_when_ready(void *data)
+{
+        struct shared *s = data;
+
+        pthread_mutex_lock(&s->mutex);
+        fd_event_signal(s->fd);
+        watch_stop(&s->watch);
+        loop_quit(s->loop, 0);
+        pthread_mutex_unlock(&s->mutex);
+        return NULL;
+}
+
+static void loop_holds_its_mutex_in_callbacks_but_not_while_it_waits(void **state)
+{
+        auto_cleanup(loop_freep) struct loop *loop = NULL;
+        auto_cleanup(closep) int fd = fd_event();
+        struct shared s = { .fd = fd };
+        pthread_t thread;
+
+        pthread_mutex_init(&s.mutex, NULL);
+        assert_int_equal(loop_new(&loop), 0);
+        s.loop = loop;
+        loop_set_mutex(loop, &s.mutex);
+        assert_int_equal(watch_start(&s.watch, loop, fd, EPOLLIN, expect_mutex), 0);
+        fd_event_signal(fd);
+        assert_int_equal(loop_run(loop), 0);
+        assert_int_equal(s.n_calls, 1);
+
+        /* The loop can only end by the thread's taking of the mutex, at whatever moment that falls. */
+        for (int i = 0; i < 200; i++) {
+                assert_int_equal(pthread_create(&thread, NULL, stop_when_ready, &s), 0);
+                assert_int_equal(loop_run(loop), 0);
+                pthread_join(thread, NULL);
+                assert_int_equal(s.n_calls, 1);
+                (void) fd_event_take(fd);
+                assert_int_equal(watch_start(&s.watch, loop, fd, EPOLLIN, expect_mutex), 0);
+        }
+        watch_stop(&s.watch);
+        pthread_mutex_destroy(&s.mutex);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(stopped_watch_gets_no_collected_event),
                 cmocka_unit_test(task_that_schedules_itself_runs_once_a_round),
                 cmocka_unit_test(timers_fire_in_order_of_deadline),
+                cmocka_unit_test(loop_holds_its_mutex_in_callbacks_but_not_while_it_waits),
                 cmocka_unit_test(call_runs_on_the_worker_and_waits),
         };
 
