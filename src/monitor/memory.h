@@ -29,14 +29,26 @@ struct memory {
         int fd; /* owned */
         char *map; /* owned, with its gaps */
         uint64_t map_bytes;
+        uint64_t page_bytes; /* of the memfd */
         struct memory_range ranges[MEMORY_RANGES_MAX];
         size_t n_ranges;
 };
 
-/* @huge_pages: hugetlb where the host has enough, else transparent ones. @prefault: all pages now, on as many threads
-   as help. Return: 0 or a negative errno; *ret_error then says what would help (owned by the caller). */
-int memory_init(struct memory *m, uint64_t size_bytes, bool huge_pages, bool prefault, char **ret_error);
+/**
+ * memory_init() - reserve and map
+ * @size_bytes:  a multiple of 2 MiB
+ * @huge_pages:  hugetlb pages where the host has enough of them free, else transparent ones where it allows them
+ * @ret_error:   says what would help; owned by the caller
+ *
+ * Nothing is allocated yet but hugetlb pages: see memory_prefault().
+ *
+ * Return: 0 or a negative errno.
+ */
+int memory_init(struct memory *m, uint64_t size_bytes, bool huge_pages, char **ret_error);
+/* Makes the ranges memory of a virtual machine. */
 int memory_show(const struct memory *m, struct vm *vm);
+/* Allocates all pages now, on as many threads as help; others may use the memory meanwhile. */
+int memory_prefault(struct memory *m, char **ret_error);
 void memory_deinit(struct memory *m);
 
 /* @size_bytes of RAM from @start on, in one range, or NULL. */

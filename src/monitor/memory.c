@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The mapping: gap, first range, gap, second range, gap. Gaps are never accessible, so that an access that runs off
+ * a range ends the process instead of reading its neighbour. Ranges begin at multiples of MEMORY_ALIGN_BYTES in the
+ * process, in the file and in the guest, so that large pages can be used in all three.
+ */
+#include "monitor/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/macros.h"
+#include "monitor/fail.h"
+#include "monitor/layout.h"
+#include "monitor/vm.h"
+
+#define MEMORY_ALIGN_BYTES (UINT64_C(2) << 20)
+#define PREFAULT_CHUNK_BYTES (UINT64_C(32) << 20)
+#define PREFAULT_THREADS_MAX 16
+#define MIB(bytes) ((unsigned long long) (bytes) >> 20)
+
+/* A file of @size_bytes that can neither shrink nor grow. Return: an fd or a negative errno. */
+static int make_file(uint64_t size_bytes, unsigned flags)
+{
+        auto_cleanup(closep) int fd = -1;
+
+        fd = memfd_create("busbar-guest", MFD_CLOEXEC | MFD_ALLOW_SEALING | flags);
+        if (fd < 0)
+                return -errno;
+        if (ftruncate(fd, (off_t) size_bytes) < 0)
+                return -errno;
+        if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+                return -errno;
+        return take_fd(&fd);
+}
+
+static int lay_out(struct memory *m, uint64_t size_bytes, char **ret_error)
+{
+        uint64_t left_bytes = size_bytes, max_bytes = 0;
+
+        if (size_bytes == 0 || size_bytes % MEMORY_ALIGN_BYTES != 0)
+                return fail(-EINVAL, ret_error, "memory must be a multiple of 2 MiB, %llu bytes are not",
+                            (unsigned long long) size_bytes);
+        for (size_t i = 0; i < MEMORY_RANGES_MAX && left_bytes > 0; i++) {
+                uint64_t n = MIN(left_bytes, layout.ram[i].size_bytes_max);
+
+                max_bytes += layout.ram[i].size_bytes_max;
+                if (n == 0)
+                        continue;
+                m->ranges[m->n_ranges++] = (struct memory_range){
+                        .start = layout.ram[i].start, .size_bytes = n, .offset_bytes = size_bytes - left_bytes
+                };
+                left_bytes -= n;
+        }
+        if (left_bytes > 0)
+                return fail(-E2BIG, ret_error, "%llu MiB of memory are more than the %llu MiB that a machine can have here",
+                            MIB(size_bytes), MIB(max_bytes));
+        return 0;
+}
+
+/* Maps the file's ranges with gaps. Return: 0 or a negative errno; what was mapped is m->map's. */
+static int map_file(struct memory *m, int fd)
+{
+        struct statfs fs;
+        uint64_t align, at;
+
+        if (fstatfs(fd, &fs) < 0)
+                return -errno;
+        m->page_bytes = (uint64_t) fs.f_bsize;
+        align = MAX(m->page_bytes, MEMORY_ALIGN_BYTES);
+
+        m->map_bytes = 2 * align;
+        for (size_t i = 0; i < m->n_ranges; i++)
+                m->map_bytes += m->ranges[i].size_bytes + align;
+        m->map = mmap(NULL, m->map_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (m->map == MAP_FAILED) {
+                m->map = NULL;
+                return -errno;
+        }
+        at = ((uintptr_t) m->map + align - 1) / align * align + align;
+        for (size_t i = 0; i < m->n_ranges; i++) {
+                struct memory_range *range = &m->ranges[i];
+
+                range->host = mmap(m->map + (at - (uintptr_t) m->map), range->size_bytes, PROT_READ | PROT_WRITE,
+                                   MAP_SHARED | MAP_FIXED, fd, (off_t) range->offset_bytes);
+                if (range->host == MAP_FAILED) {
+                        range->host = NULL;
+                        return -errno;
+                }
+                if (madvise(range->host, range->size_bytes, MADV_DONTDUMP) < 0)
+                        return -errno;
+                at += range->size_bytes + align;
+        }
+        return 0;
+}
+
+static void unmap(struct memory *m)
+{
+        if (m->map)
+                (void) munmap(m->map, m->map_bytes);
+        m->map = NULL;
+}
+
+/* From the pool of the host; mapping reserves them, so that a touch cannot fail later. */
+static int init_hugetlb(struct memory *m, uint64_t size_bytes)
+{
+        auto_cleanup(closep) int fd = -1;
+        int r;
+
+        fd = make_file(size_bytes, MFD_HUGETLB);
+        if (fd < 0)
+                return fd;
+        r = map_file(m, fd);
+        if (r < 0) {
+                unmap(m);
+                return r;
+        }
+        m->fd = take_fd(&fd);
+        return 0;
+}
+
+int memory_init(struct memory *m, uint64_t size_bytes, bool huge_pages, char **ret_error)
+{
+        auto_cleanup(closep) int fd = -1;
+        int r;
+
+        *m = (struct memory){ .fd = -1 };
+        r = lay_out(m, size_bytes, ret_error);
+        if (r < 0)
+                return r;
+        if (huge_pages && init_hugetlb(m, size_bytes) == 0)
+                return 0;
+
+        fd = make_file(size_bytes, 0);
+        if (fd < 0)
+                return fail(fd, ret_error, "%llu MiB of memory: %s", MIB(size_bytes), strerror(-fd));
+        r = map_file(m, fd);
+        if (r < 0) {
+                unmap(m);
+                return fail(r, ret_error, "mapping %llu MiB of memory: %s; a limit of the address space (ulimit -v) "
+                            "or vm.overcommit_memory=2 may be in the way", MIB(size_bytes), strerror(-r));
+        }
+        /* Refused where the host's /sys/kernel/mm/transparent_hugepage/shmem_enabled says never: small pages then. */
+        for (size_t i = 0; i < m->n_ranges && huge_pages; i++)
+                (void) madvise(m->ranges[i].host, m->ranges[i].size_bytes, MADV_HUGEPAGE);
+        m->fd = take_fd(&fd);
+        return 0;
+}
+
+int memory_show(const struct memory *m, struct vm *vm)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < m->n_ranges && r == 0; i++)
+                r = vm_add_memory(vm, m->ranges[i].start, m->ranges[i].size_bytes, m->ranges[i].host, false);
+        return r;
+}
+
+struct prefault {
+        const struct memory *memory;
+        atomic_uint_fast64_t next; /* offset in the file of the first byte that nobody took on */
+        atomic_int error;
+};
+
+/* Linux before 5.14 has no MADV_POPULATE_WRITE. Reading a page and writing the same back would undo what another
+   thread writes meanwhile; adding zero does not. */
+static void touch(char *start, uint64_t n_bytes, uint64_t step_bytes)
+{
+        for (uint64_t i = 0; i < n_bytes; i += step_bytes)
+                (void) __atomic_fetch_add(start + i, 0, __ATOMIC_RELAXED);
+}
+
+static void *prefault_some(void *data)
+{
+        struct prefault *p = data;
+        const struct memory *m = p->memory;
+        uint64_t chunk = MAX(PREFAULT_CHUNK_BYTES, m->page_bytes), at;
+        const struct memory_range *last = &m->ranges[m->n_ranges - 1];
+
+        while ((at = atomic_fetch_add(&p->next, chunk)) < last->offset_bytes + last->size_bytes) {
+                for (size_t i = 0; i < m->n_ranges; i++) {
+                        const struct memory_range *range = &m->ranges[i];
+                        uint64_t from = MAX(at, range->offset_bytes);
+                        uint64_t to = MIN(at + chunk, range->offset_bytes + range->size_bytes);
+                        char *start = range->host + (from - range->offset_bytes);
+
+                        if (from >= to || madvise(start, to - from, MADV_POPULATE_WRITE) == 0)
+                                continue;
+                        if (errno == EINVAL)
+                                touch(start, to - from, (uint64_t) sysconf(_SC_PAGESIZE));
+                        else
+                                atomic_store(&p->error, errno);
+                }
+                if (atomic_load(&p->error) != 0)
+                        break;
+        }
+        return NULL;
+}
+
+int memory_prefault(struct memory *m, char **ret_error)
+{
+        struct prefault p = { .memory = m };
+        uint64_t size_bytes = 0;
+        pthread_t threads[PREFAULT_THREADS_MAX];
+        unsigned n_threads = 0, n_max;
+        int error;
+
+        for (size_t i = 0; i < m->n_ranges; i++)
+                size_bytes += m->ranges[i].size_bytes;
+        /* The calling thread works, too. */
+        n_max = (unsigned) MIN((uint64_t) MAX(sysconf(_SC_NPROCESSORS_ONLN), 1) - 1, size_bytes / PREFAULT_CHUNK_BYTES);
+        n_max = MIN(n_max, (unsigned) PREFAULT_THREADS_MAX);
+        while (n_threads < n_max && pthread_create(&threads[n_threads], NULL, prefault_some, &p) == 0)
+                n_threads++;
+        (void) prefault_some(&p);
+        while (n_threads > 0)
+                (void) pthread_join(threads[--n_threads], NULL);
+
+        error = atomic_load(&p.error);
+        if (error != 0)
+                return fail(-error, ret_error, "allocating %llu MiB of memory: %s; free memory or a memory limit of its "
+                            "control group is too small for it", MIB(size_bytes), strerror(error));
+        return 0;
+}
+
+void memory_deinit(struct memory *m)
+{
+        unmap(m);
+        fd_close(&m->fd);
+        m->n_ranges = 0;
+}
+
+void *memory_at(const struct memory *m, gpa_t start, uint64_t size_bytes)
+{
+        for (size_t i = 0; i < m->n_ranges; i++) {
+                const struct memory_range *range = &m->ranges[i];
+
+                if (start >= range->start && range_fits(start - range->start, size_bytes, range->size_bytes))
+                        return range->host + (start - range->start);
+        }
+        return NULL;
+}
