@@ -143,7 +143,7 @@ void process_deinit(struct process *p)
 const char *process_status_text(int status, char *buf, size_t n)
 {
         if (WIFSIGNALED(status))
-                (void) snprintf(buf, n, "killed by SIG%s", sigabbrev_np(WTERMSIG(status)) ?: "?");
+                (void) snprintf(buf, n, "was killed by SIG%s", sigabbrev_np(WTERMSIG(status)) ?: "?");
         else
                 (void) snprintf(buf, n, "exited with status %d", WEXITSTATUS(status));
         return buf;

@@ -50,5 +50,5 @@ int process_signal(struct process *p, int signal_number);
 /* Kills and reaps a running child without calling its function. Idempotent. */
 void process_deinit(struct process *p);
 
-/* "exited with status 3" or "killed by SIGKILL"; into buf, which is returned. */
+/* What a sentence says of the process, "exited with status 3" or "was killed by SIGKILL"; into buf, which is returned. */
 const char *process_status_text(int status, char *buf, size_t n);

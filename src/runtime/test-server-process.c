@@ -99,7 +99,7 @@ static void server_that_never_gets_ready_is_killed(void **state)
         f.server.ready_limit_ms = 200;
         server_process_start(&f.server);
         run_until(&f.n_failed, 1);
-        assert_string_equal(f.why, "killed by SIGKILL before it was ready: waiting");
+        assert_string_equal(f.why, "was killed by SIGKILL before it was ready: waiting");
 }
 
 static void server_that_closes_its_end_is_not_ready(void **state)

@@ -338,7 +338,7 @@ static void killed_supervisor_leaves_nothing(void **unused)
         n = family(pids);
         assert_int_equal(kill(pids[0], SIGKILL), 0);
         await("ended", text, sizeof(text));
-        assert_string_equal(text, "failed the supervisor killed by SIGKILL");
+        assert_string_equal(text, "failed the supervisor was killed by SIGKILL");
         assert_int_equal(ended(), 1);
         nobody_is_left(pids, n);
         look(&s);

@@ -290,7 +290,7 @@ static void killed_system_supervisor_leaves_nothing(void **unused)
         await("up", NULL, 0);
         assert_int_equal(kill(system_supervisor_pid(), SIGKILL), 0);
         await("ended", text, sizeof(text));
-        assert_string_equal(text, "failed the supervisor killed by SIGKILL");
+        assert_string_equal(text, "failed the supervisor was killed by SIGKILL");
         assert_int_equal(ended(), 1);
         nothing_is_left();
 }
