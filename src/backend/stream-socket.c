@@ -16,13 +16,12 @@
 
 #include "backend/history.h"
 #include "backend/stream.h"
+#include "base/acceptor.h"
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/macros.h"
-
-#define ACCEPT_PAUSE_NS (100 * NSEC_PER_MSEC)
 
 struct socket_stream;
 
@@ -41,8 +40,7 @@ struct socket_stream {
         struct loop *loop; /* borrowed */
         int listen_fd;     /* owned */
         char *path;        /* owned; NULL: not ours to remove */
-        struct watch accept_watch;
-        struct timer pause; /* after a failure of accept(): not again at once */
+        struct acceptor acceptor;
         struct history history;
         size_t scrollback_bytes;
         bool wanted;
@@ -235,29 +233,13 @@ static void client_init(struct socket_stream *s, struct client *c, int fd)
         client_flush(c);
 }
 
-static void on_connection(struct watch *w, uint32_t events);
-
-static void on_pause_over(struct timer *t)
+static void on_connection(struct acceptor *a, int connection_fd)
 {
-        struct socket_stream *s = container_of(t, struct socket_stream, pause);
+        struct socket_stream *s = container_of(a, struct socket_stream, acceptor);
+        auto_cleanup(closep) int fd = connection_fd;
 
-        if (watch_start(&s->accept_watch, s->loop, s->listen_fd, EPOLLIN, on_connection) < 0)
-                timer_start(&s->pause, s->loop, clock_now_ns() + ACCEPT_PAUSE_NS, on_pause_over);
-}
-
-static void on_connection(struct watch *w, uint32_t events)
-{
-        struct socket_stream *s = container_of(w, struct socket_stream, accept_watch);
-        auto_cleanup(closep) int fd = -1;
-
-        fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd < 0) {
-                if (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR)
-                        return;
-                watch_stop(&s->accept_watch);
-                timer_start(&s->pause, s->loop, clock_now_ns() + ACCEPT_PAUSE_NS, on_pause_over);
+        if (fd < 0)
                 return;
-        }
         for (size_t i = 0; i < ARRAY_SIZE(s->clients); i++) {
                 if (s->clients[i].fd < 0) {
                         client_init(s, &s->clients[i], take_fd(&fd));
@@ -275,8 +257,7 @@ static struct stream *socket_free(struct stream *stream)
                 return NULL;
         for (size_t i = 0; i < ARRAY_SIZE(s->clients); i++)
                 client_close(&s->clients[i]);
-        watch_stop(&s->accept_watch);
-        timer_stop(&s->pause);
+        acceptor_stop(&s->acceptor);
         if (s->path && s->listen_fd >= 0)
                 (void) unlink(s->path);
         free(s->path);
@@ -317,10 +298,7 @@ int stream_socket_new(struct loop *loop, int listen_fd, const char *path, size_t
         r = history_init(&s->history, STREAM_SOCKET_BUFFER);
         if (r < 0)
                 return r;
-        r = fd_set_nonblock(listen_fd, 1);
-        if (r < 0)
-                return r;
-        r = watch_start(&s->accept_watch, loop, listen_fd, EPOLLIN, on_connection);
+        r = acceptor_start(&s->acceptor, loop, listen_fd, on_connection);
         if (r < 0)
                 return r;
         s->listen_fd = listen_fd;

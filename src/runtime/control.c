@@ -206,13 +206,12 @@ static bool is_permitted(int fd)
         return peer.uid == geteuid() || peer.uid == 0;
 }
 
-static void on_listen(struct watch *w, uint32_t events)
+static void on_connection(struct acceptor *a, int connection_fd)
 {
-        struct control *control = container_of(w, struct control, watch);
-        auto_cleanup(closep) int fd = -1;
+        struct control *control = container_of(a, struct control, acceptor);
+        auto_cleanup(closep) int fd = connection_fd;
         struct control_client *c;
 
-        fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0)
                 return;
         if (!is_permitted(fd)) {
@@ -241,7 +240,7 @@ int control_open(struct control *control, struct loop *loop, const char *path, c
         control->fd = fd_unix_listen(path, CONTROL_CLIENTS_MAX);
         if (control->fd < 0)
                 return control->fd;
-        r = watch_start(&control->watch, loop, control->fd, EPOLLIN, on_listen);
+        r = acceptor_start(&control->acceptor, loop, control->fd, on_connection);
         if (r < 0)
                 fd_close(&control->fd);
         return r;
@@ -254,7 +253,7 @@ void control_close(struct control *control)
         for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
                 if (control->clients[i].control)
                         client_close(&control->clients[i]);
-        watch_stop(&control->watch);
+        acceptor_stop(&control->acceptor);
         fd_close(&control->fd);
         control->loop = NULL;
 }

@@ -18,6 +18,7 @@
 
 #include <jansson.h>
 
+#include "base/acceptor.h"
 #include "base/loop.h"
 
 #define CONTROL_CLIENTS_MAX 16
@@ -52,7 +53,7 @@ typedef void (*control_fn)(struct control_client *c, const char *op, const json_
 struct control {
         struct loop *loop; /* borrowed */
         int fd;            /* owned: listening */
-        struct watch watch;
+        struct acceptor acceptor;
         control_fn fn;
         struct control_client clients[CONTROL_CLIENTS_MAX];
 };

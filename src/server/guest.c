@@ -19,7 +19,6 @@
 #include "virtio/device.h"
 
 #define LISTEN_BACKLOG 4
-#define ACCEPT_PAUSE_NS (100 * NSEC_PER_MSEC)
 
 /* Return: 1 if the stream socket listens, 0 if it is connected, -EINVAL if it is none of these. */
 static int socket_listens(int fd)
@@ -124,31 +123,12 @@ static int serve(struct guest *g, int fd)
         return r;
 }
 
-static void on_connection(struct watch *w, uint32_t events);
-
-static void on_pause_over(struct timer *t)
+static void on_connection(struct acceptor *a, int fd)
 {
-        struct guest *g = container_of(t, struct guest, pause);
-        int r;
+        struct guest *g = container_of(a, struct guest, acceptor);
 
-        r = watch_start(&g->accept_watch, g->loop, g->listen_fd, EPOLLIN, on_connection);
-        if (r < 0)
-                timer_start(&g->pause, g->loop, clock_now_ns() + ACCEPT_PAUSE_NS, on_pause_over);
-}
-
-static void on_connection(struct watch *w, uint32_t events)
-{
-        struct guest *g = container_of(w, struct guest, accept_watch);
-        int fd;
-
-        fd = accept4(g->listen_fd, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0) {
-                if (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR)
-                        return;
-                /* Out of descriptors or memory: the connection stays in the queue and would wake us again at once. */
-                log_error(g->id, "accept: %s", strerror(errno));
-                watch_stop(&g->accept_watch);
-                timer_start(&g->pause, g->loop, clock_now_ns() + ACCEPT_PAUSE_NS, on_pause_over);
+                log_error(g->id, "accept: %s", strerror(-fd));
                 return;
         }
         if (g->backend || g->connection) {
@@ -165,13 +145,12 @@ int guest_start(struct guest *g, guest_finished_fn finished, void *data)
         g->data = data;
         if (g->given_fd >= 0)
                 return serve(g, take_fd(&g->given_fd));
-        return watch_start(&g->accept_watch, g->loop, g->listen_fd, EPOLLIN, on_connection);
+        return acceptor_start(&g->acceptor, g->loop, g->listen_fd, on_connection);
 }
 
 void guest_close(struct guest *g)
 {
-        watch_stop(&g->accept_watch);
-        timer_stop(&g->pause);
+        acceptor_stop(&g->acceptor);
         if (g->bound && unlink(g->socket_path) < 0 && errno != ENOENT)
                 log_warning(g->id, "%s is left behind: %s", g->socket_path, strerror(errno));
         g->bound = false;

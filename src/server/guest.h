@@ -13,7 +13,7 @@
 
 #include <stdbool.h>
 
-#include "base/loop.h"
+#include "base/acceptor.h"
 
 struct connection_ops;
 struct device;
@@ -31,8 +31,7 @@ struct guest {
         struct device *device;     /* owned */
         int listen_fd;             /* owned; -1: the connection was given */
         int given_fd;              /* owned: connected, not yet served; -1: none */
-        struct watch accept_watch;
-        struct timer pause;        /* after a failure of accept(): not again at once */
+        struct acceptor acceptor;
         struct vhost_backend *backend; /* owned; NULL: not connected */
         const struct connection_ops *connection_ops; /* borrowed: serve instead of vhost-user; NULL: none */
         void *connection;          /* owned; NULL: not connected */

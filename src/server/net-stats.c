@@ -13,9 +13,9 @@
 #include <jansson.h>
 
 #include "backend/switch.h"
+#include "base/acceptor.h"
 #include "base/cleanup.h"
 #include "base/fd.h"
-#include "base/loop.h"
 #include "base/macros.h"
 #include "device/net.h"
 #include "sandbox/sandbox.h"
@@ -23,11 +23,10 @@
 #define BACKLOG 4
 
 struct net_stats {
-        struct loop *loop;
         const char *path;
         const struct switch_fabric *fabric;
         int fd; /* owned: listens */
-        struct watch watch;
+        struct acceptor acceptor;
         struct { const char *id; const struct device *dev; } *guests; /* owned */
         size_t n_guests;
 };
@@ -60,10 +59,10 @@ static char *stats_text(const struct net_stats *s)
         return text;
 }
 
-static void on_connection(struct watch *w, uint32_t events)
+static void on_connection(struct acceptor *a, int connection_fd)
 {
-        struct net_stats *s = container_of(w, struct net_stats, watch);
-        auto_cleanup(closep) int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        struct net_stats *s = container_of(a, struct net_stats, acceptor);
+        auto_cleanup(closep) int fd = connection_fd;
         auto_cleanup(freep) char *text = NULL;
 
         if (fd < 0)
@@ -83,10 +82,8 @@ int net_stats_new(struct loop *loop, const char *path, const struct switch_fabri
                 return -ENOMEM;
         /* Opens a random device, which the sandbox would not allow later. */
         json_object_seed(0);
-        *s = (struct net_stats) { .loop = loop, .path = path, .fabric = fabric, .fd = fd_unix_listen(path, BACKLOG) };
-        r = s->fd < 0 ? s->fd : fd_set_nonblock(s->fd, 1);
-        if (r == 0)
-                r = watch_start(&s->watch, loop, s->fd, EPOLLIN, on_connection);
+        *s = (struct net_stats) { .path = path, .fabric = fabric, .fd = fd_unix_listen(path, BACKLOG) };
+        r = s->fd < 0 ? s->fd : acceptor_start(&s->acceptor, loop, s->fd, on_connection);
         if (r < 0) {
                 net_stats_free(s);
                 return r;
@@ -99,7 +96,7 @@ struct net_stats *net_stats_free(struct net_stats *s)
 {
         if (!s)
                 return NULL;
-        watch_stop(&s->watch);
+        acceptor_stop(&s->acceptor);
         if (s->fd >= 0)
                 (void) unlink(s->path);
         closep(&s->fd);
