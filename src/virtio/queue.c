@@ -387,13 +387,15 @@ static void hold(struct queue_ring *r, const struct chain *c, uint32_t n_written
         }
 }
 
-static void log_written(struct space *s, const struct chain *c)
+static void log_written(struct space *s, const struct chain *c, size_t left)
 {
-        for (uint16_t i = c->n_read; i < c->n_read + c->n_write; i++) {
+        for (uint16_t i = c->n_read; left > 0 && i < c->n_read + c->n_write; i++) {
+                size_t n = MIN(left, c->iov[i].iov_len);
                 gpa_t at;
 
                 if (space_from_pointer(s, c->iov[i].iov_base, &at) == 0)
-                        space_mark_dirty(s, at, c->iov[i].iov_len);
+                        space_mark_dirty(s, at, n);
+                left -= n;
         }
 }
 
@@ -404,9 +406,9 @@ void queue_push(struct queue *q, const struct chain *c, uint32_t n_written)
         if (unlikely(!r || q->broken || !ring_id_taken(r, c->id)))
                 return;
         r->id_bits[c->id / 64] &= ~(UINT64_C(1) << (c->id % 64));
-        if (unlikely(space_logs(r->space)))
-                log_written(r->space, c);
         n_written = MIN(n_written, c->n_write_bytes);
+        if (unlikely(space_logs(r->space)))
+                log_written(r->space, c, n_written);
         if (unlikely(r->in_order))
                 hold(r, c, n_written);
         else

@@ -151,9 +151,10 @@ void queue_unpop(struct queue *q, unsigned n_chains);
  * queue_push() - complete a request
  * @n_written: bytes written to the writable part, from its start without holes
  *
- * Staged: visible to the driver at the next queue_notify(), all at once. Marks the pages of the writable
- * part in the dirty log, all of them, as a device may have written beyond what it reports. Does nothing on a
- * queue that is broken or stopped, or for a chain that was pushed before.
+ * Staged: visible to the driver at the next queue_notify(), all at once. Marks the pages of these bytes in the
+ * dirty log. Those of what a device wrote beyond them (a frame that was read and dropped) stay clean: a driver may
+ * not look there (VIRTIO 1.4, 2.7.8.3), so that neither the old nor the new contents is wrong after a migration. Does
+ * nothing on a queue that is broken or stopped, or for a chain that was pushed before.
  */
 void queue_push(struct queue *q, const struct chain *c, uint32_t n_written);
 

@@ -425,6 +425,36 @@ static void writes_are_marked_in_the_dirty_log(void **state)
         (void) munmap(log, 4096);
 }
 
+/* Uses a page and ten bytes of what it may write. */
+static int write_some(struct rig *rig, struct queue *q)
+{
+        struct chain c;
+        int r;
+
+        while ((r = queue_pop(q, &c)) > 0)
+                queue_push(q, &c, (uint32_t) chain_write(&c, 0, "0123456789", 10) + 4096);
+        return r < 0 ? r : queue_notify(q);
+}
+
+static void pages_beyond_the_used_length_stay_clean_in_the_dirty_log(void **state)
+{
+        struct rig *rig = *state;
+        auto_cleanup(closep) int fd = fd_memfd_sealed("log", 4096);
+        uint8_t *log = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        struct driver_buffer buffers[] = { { 0x300000, 0x1000, true }, { 0x310000, 0x4000, true }, { 0x320000, 1, true } };
+
+        assert_int_equal(space_set_log(rig->space, fd, 0, 4096), 0);
+        rig->handle = write_some;
+        rig_start(rig);
+        assert_int_equal(driver_queue_add(&rig->dq, buffers, 3, NULL), 0);
+        (void) driver_queue_kick(&rig->dq);
+        rig_run(rig);
+        assert_int_equal(log[0x300 / 8], 1);
+        assert_int_equal(log[0x310 / 8], 1);
+        assert_int_equal(log[0x320 / 8], 0);
+        (void) munmap(log, 4096);
+}
+
 static int refuse(struct rig *rig, struct queue *q)
 {
         struct chain c;
@@ -551,6 +581,7 @@ int main(void)
                 RIG_CASE(stop_publishes_and_start_continues),
                 RIG_CASE(buffer_across_regions_is_whole),
                 RIG_CASE(writes_are_marked_in_the_dirty_log),
+                RIG_CASE(pages_beyond_the_used_length_stay_clean_in_the_dirty_log),
                 RIG_CASE(handler_error_breaks_the_queue_until_stop),
                 RIG_CASE(kick_that_was_not_seen_survives_another_kick_fd),
                 RIG_CASE(chain_helpers_stay_inside),
