@@ -13,6 +13,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -22,6 +23,7 @@
 struct devices;
 struct loop;
 struct monitor_spec;
+struct sandbox_thread_filter;
 struct vcpu;
 struct vm;
 
@@ -48,11 +50,33 @@ struct monitor {
         struct loop *loop;
         struct vcpu **vcpus;
         unsigned n_vcpus;
+        const struct sandbox_thread_filter *vcpu_filter; /* borrowed: system calls of vCPU threads; NULL: any */
         struct devices *devices; /* devices.h */
         void *arch;              /* the architecture's own state */
         uint64_t n_exits;        /* to the monitor, of all vCPUs; under the lock */
+        struct {
+                atomic_bool claimed; /* by the first that said how it ended */
+                atomic_bool over;    /* the rest is valid */
+                enum monitor_end how;
+                char text[256];
+        } end;
 };
+
+/**
+ * monitor_run() - the life of a machine and of this process (main.c)
+ *
+ * Restricts the process for good: only the end of it can follow.
+ *
+ * Return: how it ended, an enum monitor_end; said on stderr.
+ */
+int monitor_run(const struct monitor_spec *spec);
 
 /* The machine is over: vCPUs stop at their next exit, the loop ends. The first call counts. Any thread, lock held
    or not. @text: for the log and the supervisor; copied; NULL: none. */
 void monitor_end(struct monitor *m, enum monitor_end how, const char *text);
+
+/* Once it is over; vCPUs look after each exit. */
+static inline bool monitor_is_over(const struct monitor *m)
+{
+        return atomic_load_explicit(&m->end.over, memory_order_acquire);
+}

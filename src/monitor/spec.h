@@ -3,7 +3,7 @@
  * What one monitor process runs, as its command line says (busbar-monitor(1)). Nothing here is checked against the
  * host; files are opened by whoever uses them, before the sandbox closes.
  *
- * Ownership: strings borrow argv.
+ * Ownership: strings borrow argv, but those of devices.
  */
 #pragma once
 
@@ -16,9 +16,10 @@
 
 enum monitor_transport { MONITOR_PCI, MONITOR_MMIO };
 
-/* --device id=ID,type=TYPE,socket=PATH[,transport=pci|mmio][,queues=N][,queue-size=N][,packed=on|off]: a vhost-user
-   device. The type only says which virtio device id the guest sees: the monitor knows nothing else of it. */
+/* --device id=ID,type=TYPE,socket=PATH[,transport=pci|mmio][,queues=N][,queue-size=N][,packed=on|off]
+   [,mac=AA:BB:CC:DD:EE:FF]: a vhost-user device; ",," is a comma within a value. The type only says which virtio device id the guest sees: the monitor knows nothing else of it. */
 struct monitor_device {
+        char *text;     /* owned: the strings below point into it; NULL: they are borrowed */
         const char *id; /* unique; in log lines */
         uint32_t virtio_id;
         const char *socket_path;
@@ -37,8 +38,20 @@ struct monitor_spec {
         bool huge_pages, prefault;
         const char *kernel, *initrd, *parameters; /* NULL where absent */
         const char *device_tree;                  /* overlay (.dtbo); NULL where absent */
-        const struct monitor_device *devices;
+        const struct monitor_device *devices; /* owned where monitor_spec_add_device() made them */
         size_t n_devices;
         int control_fd; /* owned by the monitor: control.h; -1: run at once, signals stop it */
         int serial_fd;  /* borrowed: early messages of the guest; -1: discarded */
 };
+
+/* What holds for an option that is not given: one vCPU, 256 MiB, no files. */
+void monitor_spec_init(struct monitor_spec *spec);
+void monitor_spec_deinit(struct monitor_spec *spec);
+
+/* @text: the value of --device. Return: 0; a negative errno with a sentence in *ret_error (caller frees). */
+int monitor_spec_add_device(struct monitor_spec *spec, const char *text, char **ret_error);
+
+/* "536870912", "512M", "2G": a number of bytes. Return: 0 or -EINVAL. */
+int monitor_parse_bytes(const char *text, uint64_t *ret);
+/* Return: 0; -EINVAL if it is no number from @min to @max. */
+int monitor_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *ret);

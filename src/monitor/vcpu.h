@@ -16,17 +16,23 @@ struct kvm_run;
 struct monitor;
 struct vcpu;
 
-/* Makes the vCPU and its (waiting) thread. @index: 0 is the one that boots. */
+/* Begins to make the vCPU, on its own (afterwards waiting) thread. @index: 0 is the one that boots. */
 int vcpu_new(struct monitor *m, unsigned index, struct vcpu **ret);
-struct vcpu *vcpu_free(struct vcpu *v); /* ends the thread */
+/* Return: 0 when it is made; a negative errno of KVM or of arch_init_vcpu(). */
+int vcpu_wait_ready(struct vcpu *v);
+struct vcpu *vcpu_free(struct vcpu *v); /* ends the thread; the caller does not hold the machine's lock */
 
 unsigned vcpu_index(const struct vcpu *v);
 int vcpu_fd(const struct vcpu *v);
 struct monitor *vcpu_monitor(const struct vcpu *v);
 struct kvm_run *vcpu_run(const struct vcpu *v);
 
+/* On the main thread, after vcpu_wait_ready(). */
 void vcpu_resume(struct vcpu *v);
 /* Asks; vcpu_wait_paused() waits until it no longer runs guest code and handles no exit. The caller does not hold the
    machine's lock. */
 void vcpu_pause(struct vcpu *v);
 void vcpu_wait_paused(struct vcpu *v);
+
+/* "KVM_EXIT_SHUTDOWN"; for log lines. */
+const char *vcpu_exit_name(unsigned reason);
