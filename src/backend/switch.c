@@ -23,7 +23,6 @@
 #include "base/macros.h"
 
 #define FLOOD_BURST_MIN 256
-#define FLOOD_FRAME_BYTES 1514
 
 static bool is_group(const uint8_t *mac) { return mac[0] & 1; }
 
@@ -54,10 +53,10 @@ static void flush_dirty(struct switch_fabric *s)
         }
 }
 
-/* Ports to which gso_finish() hands its frames on. */
+/* What gso_finish() needs to hand its frames on. */
 struct outlet {
-        struct switch_port *const *to;
-        uint16_t n_to, from;
+        struct switch_port *to;
+        uint16_t from;
 };
 
 static void output_one(struct switch_port *to, uint16_t from, const struct frame *f)
@@ -82,57 +81,38 @@ static void output_finished(void *data, const struct frame *f)
 {
         struct outlet *o = data;
 
-        for (uint16_t i = 0; i < o->n_to; i++)
-                output_one(o->to[i], o->from, f);
-}
-
-/* For receivers that cannot take the frame with what is left undone in it; they all get what is made of it once. */
-static void output_unsuited(struct switch_port *const *to, uint16_t n_to, struct switch_port *from, const struct frame *f)
-{
-        struct outlet o = { .to = to, .n_to = n_to, .from = from->index };
-
-        if (!from->fabric->scratch)
-                from->fabric->scratch = malloc(FRAME_MAX_BYTES + FRAME_TAG_BYTES);
-        if (!from->fabric->scratch || gso_finish(f, from->fabric->scratch, output_finished, &o) < 0)
-                from->n_drop_bad++;
-}
-
-/* A frame as a trunk has it. */
-struct tagged {
-        struct frame frame;
-        uint8_t head[FRAME_HEAD_MAX + FRAME_TAG_BYTES];
-};
-
-/* @f: as it is inside the switch. Return: as @to has it, NULL if it may not go there. */
-static const struct frame *dress(const struct switch_port *to, const struct frame *f, uint16_t vlan, uint16_t tci,
-                                 struct tagged *tagged)
-{
-        if (likely(to->vlan != SWITCH_VLAN_TRUNK))
-                return f;
-        if (vlan != SWITCH_VLAN_NONE) {
-                frame_tag(f, tci, tagged->head, &tagged->frame);
-                return &tagged->frame;
-        }
-        /* Would come out as a frame of a VLAN that its sender has no part in. */
-        return frame_ether_type(f) == SWITCH_TYPE_VLAN ? NULL : f;
+        output_one(o->to, o->from, f);
 }
 
 /* @f: as it is inside the switch. */
 static void output(struct switch_port *to, struct switch_port *from, const struct frame *f, uint16_t vlan, uint16_t tci)
 {
-        struct tagged tagged;
+        uint8_t buffer[FRAME_HEAD_MAX + FRAME_TAG_BYTES];
+        struct outlet o = { .to = to, .from = from->index };
+        struct frame tagged;
 
         if (!to->up) {
                 to->n_drop_down++;
                 return;
         }
-        f = dress(to, f, vlan, tci, &tagged);
-        if (unlikely(!f))
-                to->n_drop_vlan++;
-        else if (likely(frame_suits(f, &to->can)))
+        if (unlikely(to->vlan == SWITCH_VLAN_TRUNK)) {
+                if (vlan != SWITCH_VLAN_NONE) {
+                        frame_tag(f, tci, buffer, &tagged);
+                        f = &tagged;
+                } else if (frame_ether_type(f) == SWITCH_TYPE_VLAN) {
+                        /* Would come out as a frame of a VLAN that its sender has no part in. */
+                        to->n_drop_vlan++;
+                        return;
+                }
+        }
+        if (likely(frame_suits(f, &to->can)))
                 output_one(to, from->index, f);
-        else
-                output_unsuited(&to, 1, from, f);
+        else {
+                if (!from->fabric->scratch)
+                        from->fabric->scratch = malloc(FRAME_MAX_BYTES + FRAME_TAG_BYTES);
+                if (!from->fabric->scratch || gso_finish(f, from->fabric->scratch, output_finished, &o) < 0)
+                        from->n_drop_bad++;
+        }
 }
 
 static bool port_carries(const struct switch_port *sp, uint16_t vlan)
@@ -140,42 +120,20 @@ static bool port_carries(const struct switch_port *sp, uint16_t vlan)
         return sp->vlan == vlan || sp->vlan == SWITCH_VLAN_TRUNK;
 }
 
-/* In ordinary frames: those that it will be cut into, or would have to be; at most one too many. */
-static uint64_t flood_cost(const struct frame *f)
-{
-        uint32_t size = f->header.gso_type != FRAME_GSO_NONE ? f->header.gso_size : FLOOD_FRAME_BYTES;
-
-        return 1 + (f->n_bytes - 1) / size;
-}
-
 static void flood(struct switch_port *from, const struct frame *f, uint16_t vlan, uint16_t tci)
 {
-        struct switch_port *unsuited[2][SWITCH_PORTS_MAX]; /* without and with tags */
-        uint16_t n_unsuited[2] = { 0 };
         struct switch_fabric *s = from->fabric;
-        struct tagged tagged;
 
-        if (!ratelimit_take(&from->flood, MIN(flood_cost(f), from->flood.burst), s->now_ns)) {
+        if (!ratelimit_take(&from->flood, 1, s->now_ns)) {
                 from->n_drop_flood++;
                 return;
         }
         for (uint16_t i = 0; i < SWITCH_PORTS_MAX; i++) {
                 struct switch_port *to = s->ports[i];
-                const struct frame *dressed;
 
-                if (!to || to == from || !to->up || !port_carries(to, vlan))
-                        continue;
-                dressed = dress(to, f, vlan, tci, &tagged);
-                if (!dressed)
-                        to->n_drop_vlan++;
-                else if (frame_suits(dressed, &to->can))
-                        output_one(to, from->index, dressed);
-                else
-                        unsuited[dressed != f][n_unsuited[dressed != f]++] = to;
+                if (to && to != from && to->up && port_carries(to, vlan))
+                        output(to, from, f, vlan, tci);
         }
-        for (unsigned i = 0; i < 2; i++)
-                if (n_unsuited[i] > 0)
-                        output_unsuited(unsuited[i], n_unsuited[i], from, dress(unsuited[i][0], f, vlan, tci, &tagged));
 }
 
 /* Puts a frame into its VLAN. Return: 0; -EPROTO if it has no place in this port. */

@@ -32,7 +32,7 @@ struct switch_fabric;
 struct switch_options {
         uint32_t aging_s;           /* 0: 300 */
         uint16_t stations;          /* MAC addresses a port; 0: 256 */
-        uint64_t flood_per_second;  /* frames a port to more than one receiver, long ones as what they would be cut into; 0: no limit */
+        uint64_t flood_per_second;  /* frames a port to more than one receiver; 0: no limit */
         uint32_t queue_frames;      /* that wait for one port; 0: 1024 */
         uint32_t queue_bytes;       /* 0: 1 MiB */
 };

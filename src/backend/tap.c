@@ -276,14 +276,12 @@ static const struct port_ops tap_port_ops = {
         .ready = tap_ready,
 };
 
-static int open_by_name(struct tap *tap, const char *name, bool must_exist)
+static int open_by_name(struct tap *tap, const char *name)
 {
         struct ifreq ifr = { 0 };
 
         if (strlen(name) == 0 || strlen(name) >= sizeof(ifr.ifr_name))
                 return -EINVAL;
-        if (must_exist && if_nametoindex(name) == 0)
-                return -ENODEV;
         for (uint16_t i = 0; i < tap->n_queues; i++) {
                 tap->queues[i].fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
                 if (tap->queues[i].fd < 0)
@@ -356,7 +354,7 @@ int tap_open(struct loop *loop, const struct tap_options *options, struct port *
                 tap->queues[i] = (struct tap_queue) { .tap = tap, .index = i,
                                                       .fd = options->fds ? options->fds[i] : -1 };
 
-        r = options->fds ? 0 : open_by_name(tap, options->name, options->must_exist);
+        r = options->fds ? 0 : open_by_name(tap, options->name);
         if (r == 0)
                 r = configure(tap);
         if (r < 0)

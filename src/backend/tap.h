@@ -10,7 +10,6 @@
  */
 #pragma once
 
-#include <stdbool.h>
 #include <stdint.h>
 
 struct loop;
@@ -22,14 +21,12 @@ struct tap_options {
         const char *name;   /* of the interface; needs CAP_NET_ADMIN, or one that exists and is ours; or NULL and: */
         const int *fds;     /* open taps (IFF_TAP, IFF_NO_PI, IFF_VNET_HDR), one a queue; taken in any case */
         uint16_t n_queues;  /* pairs; 1 to TAP_QUEUES_MAX */
-        bool must_exist;    /* an interface of this name is not made if there is none */
 };
 
 /**
  * tap_open() - a port that is a tap
  * @ret: owned by the caller
  *
- * Return: 0; -EINVAL: not a fitting descriptor or number; -ENODEV: it must exist and does not; a negative errno of
- * open(2) or ioctl(2).
+ * Return: 0; -EINVAL: not a fitting descriptor or number; a negative errno of open(2) or ioctl(2).
  */
 int tap_open(struct loop *loop, const struct tap_options *options, struct port **ret);

@@ -290,43 +290,6 @@ static void floods_are_limited_and_known_traffic_is_not(void **state)
         tear_down(x);
 }
 
-/* An IPv4 TCP segment of @n bytes to everybody, to be cut to @size; 0: left as it is. */
-static void send_long(struct station *from, uint8_t *bytes, uint32_t n, uint16_t size)
-{
-        static const uint8_t start[] = { 0x08, 0, 0x45, 0, 0, 0, 0, 0, 0, 0, 64, 6, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8 };
-        const struct frame_header cut = { .flags = FRAME_NEEDS_CHECKSUM, .gso_type = FRAME_GSO_TCPV4, .gso_size = size,
-                                          .csum_start = 34, .csum_offset = 16 };
-
-        memset(bytes, 0, n);
-        memcpy(bytes, broadcast, 6);
-        memcpy(bytes + 6, from->mac, 6);
-        memcpy(bytes + 12, start, sizeof(start));
-        bytes[46] = 0x50;
-        send_bytes(from, bytes, n, size > 0 ? cut : (struct frame_header) { 0 });
-}
-
-static void long_frame_counts_in_a_flood_as_what_it_becomes(void **state)
-{
-        const struct switch_options options = { .flood_per_second = 8 };
-        auto_cleanup(freep) struct fixture *x = calloc(1, sizeof(*x));
-        auto_cleanup(freep) uint8_t *bytes = malloc(65000);
-
-        set_up(x, &options, NULL, NULL);
-        for (int i = 0; i < 100; i++)
-                send_long(&x->st[0], bytes, 9054, 900);
-        assert_in_range(x->st[1].n_got, 20, 26);
-        for (int i = 0; i < 100; i++)
-                send_long(&x->st[2], bytes, 9054, 0);
-        assert_in_range(x->st[1].n_got, 20 + 256 / 6, 26 + 260 / 6);
-        /* One that is dearer than the whole bucket passes when the bucket is full. */
-        x->st[1].n_got = 0;
-        send_long(&x->st[3], bytes, 9054, 20);
-        assert_int_equal(x->st[1].n_got, 1);
-        send_long(&x->st[3], bytes, 9054, 20);
-        assert_int_equal(x->st[1].n_got, 1);
-        tear_down(x);
-}
-
 static void frames_wait_in_order_while_there_are_no_buffers(void **state)
 {
         const struct switch_options options = { .queue_frames = 20 };
@@ -389,57 +352,24 @@ static void queue_is_bounded_in_bytes(void **state)
         tear_down(x);
 }
 
-/* Whoever needs the same is sent the same: it is cut once, as the count of bad ones shows. */
-static void flood_is_cut_once_for_all_that_need_it(void **state)
-{
-        const struct switch_options options = { 0 };
-        const uint16_t vlans[4] = { SWITCH_VLAN_TRUNK, 3, 3, SWITCH_VLAN_TRUNK };
-        auto_cleanup(freep) struct fixture *x = calloc(1, sizeof(*x));
-        uint8_t bytes[1554];
-
-        set_up(x, &options, vlans, NULL);
-        for (int i = 0; i < 4; i++)
-                if (i != 1)
-                        x->st[i].port->ops->start(x->st[i].port, &none);
-        send_long(&x->st[1], bytes, sizeof(bytes), 500);
-        for (int i = 0; i < 4; i++) {
-                bool trunk = vlans[i] == SWITCH_VLAN_TRUNK;
-
-                assert_int_equal(x->st[i].n_got, i == 1 ? 0 : 3);
-                assert_int_equal(x->st[i].sum_sizes, i == 1 ? 0 : 1500 + 3 * (trunk ? 58 : 54));
-                if (i != 1)
-                        assert_int_equal(x->st[i].last[13], 0);
-                if (i != 1)
-                        assert_int_equal(x->st[i].last[12], trunk ? 0x81 : 0x08);
-        }
-        tear_down(x);
-
-        set_up(x, &options, NULL, NULL);
-        for (int i = 1; i < 4; i++)
-                x->st[i].port->ops->start(x->st[i].port, &none);
-        send_long(&x->st[0], bytes, sizeof(bytes), 500);
-        bytes[12] = 0x99; /* no IP: cannot be cut */
-        send_bytes(&x->st[0], bytes, sizeof(bytes),
-                   (struct frame_header) { .flags = FRAME_NEEDS_CHECKSUM, .gso_type = FRAME_GSO_TCPV4, .gso_size = 500,
-                                           .csum_start = 34, .csum_offset = 16 });
-        assert_int_equal(x->st[1].n_got + x->st[2].n_got + x->st[3].n_got, 9);
-        assert_int_equal(stat(x, 0, "dropped", "bad"), 1);
-        tear_down(x);
-}
-
 static void receiver_without_offloads_gets_finished_frames(void **state)
 {
         const struct switch_options options = { 0 };
         const uint16_t vlans[4] = { 3, 3, SWITCH_VLAN_TRUNK, 4 };
         const struct frame_header h = { .flags = FRAME_NEEDS_CHECKSUM, .gso_type = FRAME_GSO_TCPV4, .gso_size = 500,
                                         .csum_start = 34, .csum_offset = 16 };
+        static const uint8_t start[] = { 0x08, 0, 0x45, 0, 0, 0, 0, 0, 0, 0, 64, 6, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8 };
         auto_cleanup(freep) struct fixture *x = calloc(1, sizeof(*x));
-        uint8_t bytes[1554];
+        uint8_t bytes[1554] = { 0 };
 
         set_up(x, &options, vlans, NULL);
         x->st[1].port->ops->start(x->st[1].port, &none);
         x->st[2].port->ops->start(x->st[2].port, &none);
-        send_long(&x->st[0], bytes, sizeof(bytes), 500);
+        memcpy(bytes, broadcast, 6);
+        memcpy(bytes + 6, x->st[0].mac, 6);
+        memcpy(bytes + 12, start, sizeof(start));
+        bytes[46] = 0x50;
+        send_bytes(&x->st[0], bytes, sizeof(bytes), h);
         assert_int_equal(x->st[1].n_got, 3);
         assert_int_equal(x->st[1].sum_sizes, 1500 + 3 * 54);
         assert_int_equal(x->st[2].n_got, 3);
@@ -582,12 +512,10 @@ int main(void)
                 cmocka_unit_test(vlans_keep_ports_apart),
                 cmocka_unit_test(tag_of_a_port_without_vlan_is_no_way_into_a_trunk),
                 cmocka_unit_test(floods_are_limited_and_known_traffic_is_not),
-                cmocka_unit_test(long_frame_counts_in_a_flood_as_what_it_becomes),
                 cmocka_unit_test(frames_wait_in_order_while_there_are_no_buffers),
                 cmocka_unit_test(one_sender_cannot_fill_a_queue_for_others),
                 cmocka_unit_test(queue_is_bounded_in_bytes),
                 cmocka_unit_test(receiver_without_offloads_gets_finished_frames),
-                cmocka_unit_test(flood_is_cut_once_for_all_that_need_it),
                 cmocka_unit_test(frame_that_never_fits_is_dropped),
                 cmocka_unit_test(uplink_is_one_more_port_and_may_be_full),
                 cmocka_unit_test(table_is_bounded_by_port),

@@ -196,26 +196,23 @@ static int open_user(struct server *server, struct port **ret)
         return 0;
 }
 
-static int open_tap_by_name(struct server *server, const struct tap_options *options, struct port **ret)
+static int open_tap_by_name(struct server *server, const char *name, uint16_t n_pairs, struct port **ret)
 {
         struct net_server *ns = server_data(server);
-        const char *name = options->name;
+        const struct tap_options options = { .name = name, .n_queues = n_pairs };
         int r;
 
-        r = tap_open(server_loop(server), options, ret);
+        r = tap_open(server_loop(server), &options, ret);
         switch (r) {
         case 0:
                 ns->uses_tap = true;
                 return 0;
         case -EPERM:
                 return server_error(server, r, "tap %s: not permitted: have it made for this user (ip tuntap add %s mode tap user $USER%s)",
-                                    name, name, options->n_queues > 1 ? " multi_queue" : "");
-        case -ENODEV:
-                return server_error(server, r, "tap %s: there is no such interface: have it made first, with what it is connected to (ip tuntap add %s mode tap)",
-                                    name, name);
+                                    name, name, n_pairs > 1 ? " multi_queue" : "");
         case -EINVAL:
                 return server_error(server, r, "tap %s: not a name, not a tap, or made for %s", name,
-                                    options->n_queues > 1 ? "one queue only" : "several queues");
+                                    n_pairs > 1 ? "one queue only" : "several queues");
         default:
                 return server_error(server, r, "tap %s: %s", name, strerror(-r));
         }
@@ -224,8 +221,6 @@ static int open_tap_by_name(struct server *server, const struct tap_options *opt
 static int add_uplink(struct server *server, const char *uplink)
 {
         static const struct switch_port_options options = { .name = "uplink" };
-        /* A new one would be connected to nothing. */
-        struct tap_options tap = { .n_queues = 1, .must_exist = true };
         struct net_server *ns = server_data(server);
         auto_cleanup(port_freep) struct port *below = NULL;
         int r;
@@ -234,10 +229,9 @@ static int add_uplink(struct server *server, const char *uplink)
                 return 0;
         if (strcmp(uplink, "user") == 0)
                 r = open_user(server, &below);
-        else if (strncmp(uplink, "tap=", 4) == 0) {
-                tap.name = uplink + 4;
-                r = open_tap_by_name(server, &tap, &below);
-        } else
+        else if (strncmp(uplink, "tap=", 4) == 0)
+                r = open_tap_by_name(server, uplink + 4, 1, &below);
+        else
                 return server_error(server, -EINVAL, "uplink=%s: expected none, user or tap=NAME", uplink);
         if (r == 0)
                 r = switch_add_uplink(ns->fabric, &options, below);
@@ -297,7 +291,7 @@ static int open_guest_tap(struct server *server, const struct settings *guest, u
         if (!name == (n == 0))
                 return server_error(server, -EINVAL, "give either tap or tap-fd");
         if (name)
-                return open_tap_by_name(server, &(struct tap_options) { .name = name, .n_queues = n_pairs }, ret);
+                return open_tap_by_name(server, name, n_pairs, ret);
         if (n != n_pairs)
                 return server_error(server, -EINVAL, "%zu times tap-fd for queues=%u: expected one each", n, n_pairs);
         for (size_t i = 0; i < n; i++) {

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include "monitor/arch.h"
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+
+#include "base/cleanup.h"
+#include "base/macros.h"
+#include "monitor/aarch64/arm.h"
+#include "monitor/aarch64/fdt.h"
+#include "monitor/aarch64/image.h"
+#include "monitor/devices.h"
+#include "monitor/fail.h"
+#include "monitor/layout.h"
+#include "monitor/memory.h"
+#include "monitor/pvpanic.h"
+#include "monitor/vcpu.h"
+#include "monitor/vm.h"
+
+static int open_files(const struct monitor_spec *spec, struct arm *a, char **ret_error)
+{
+        int r;
+
+        r = boot_file_open(&a->kernel, "kernel", spec->kernel, ret_error);
+        if (r < 0)
+                return r;
+        r = boot_file_open(&a->initrd, "initrd", spec->initrd, ret_error);
+        if (r < 0)
+                return r;
+        return boot_file_open(&a->overlay, "device tree overlay", spec->device_tree, ret_error);
+}
+
+int arch_init(struct monitor *m, char **ret_error)
+{
+        const struct kvm_enable_cap suspend = { .cap = KVM_CAP_ARM_SYSTEM_SUSPEND };
+        struct arm *a;
+        int r;
+
+        *ret_error = NULL;
+        a = calloc(1, sizeof(*a));
+        if (!a)
+                return -ENOMEM;
+        a->kernel.fd = a->initrd.fd = a->overlay.fd = a->clock.timer_fd = a->watchdog.timer_fd = -1;
+        m->arch = a;
+        r = open_files(m->spec, a, ret_error);
+        if (r < 0)
+                return r;
+        a->pmu = ioctl(vm_fd(m->vm), KVM_CHECK_EXTENSION, KVM_CAP_ARM_PMU_V3) > 0;
+        /* Older kernels do not have it: then the guest is not told of it. */
+        (void) ioctl(vm_fd(m->vm), KVM_ENABLE_CAP, &suspend);
+        return gic_choose(m, ret_error);
+}
+
+static void watchdog_bites(void *data)
+{
+        monitor_end(data, MONITOR_WATCHDOG, "the guest did not feed its watchdog");
+}
+
+int arch_add_registers(struct monitor *m)
+{
+        struct arm *a = arm_of(m);
+        int r;
+
+        a->serial.wire = (struct wire){ .vm = m->vm, .line = layout.serial_line };
+        a->serial.fd = m->spec->serial_fd;
+        r = pl011_add(&a->serial, &m->mmio, layout.serial);
+        if (r < 0)
+                return r;
+        a->clock.wire = (struct wire){ .vm = m->vm, .line = layout.clock_line };
+        r = pl031_add(&a->clock, &m->mmio, layout.clock, m->loop);
+        if (r < 0)
+                return r;
+        a->power.wire = (struct wire){ .vm = m->vm, .line = layout.power_line };
+        r = pl061_add(&a->power, &m->mmio, layout.power, m->loop);
+        if (r < 0)
+                return r;
+        a->watchdog.wire = (struct wire){ .vm = m->vm, .line = layout.watchdog_line };
+        a->watchdog.count = cpu_counter;
+        a->watchdog.frequency_hz = cpu_counter_hz();
+        a->watchdog.bite = watchdog_bites;
+        a->watchdog.data = m;
+        r = watchdog_add(&a->watchdog, &m->mmio, layout.watchdog, m->loop);
+        return r < 0 ? r : pvpanic_add(m, &m->mmio, layout.panic);
+}
+
+int arch_vcpus_ready(struct monitor *m)
+{
+        struct arm *a = arm_of(m);
+        int r;
+
+        r = gic_make(m);
+        for (unsigned i = 0; r == 0 && a->pmu && i < m->n_vcpus; i++)
+                r = cpu_start_pmu(m->vcpus[i]);
+        return r < 0 ? r : cpu_counter_behind(m->vcpus[0], &a->watchdog.behind);
+}
+
+/* The tree goes behind the kernel, into a block of its own, the initrd behind that: all in the kernel's first map. */
+static int load_tree(struct monitor *m, gpa_t initrd, uint64_t initrd_bytes, char **ret_error)
+{
+        struct arm *a = arm_of(m);
+        struct fdt_facts facts = {
+                .layout = &layout,
+                .memory = &m->memory,
+                .gic_version = a->gic_version,
+                .pmu = a->pmu,
+                .mpidr = a->mpidr,
+                .n_vcpus = m->n_vcpus,
+                .n_mmio = devices_n_mmio(m->devices),
+                .parameters = m->spec->parameters,
+                .initrd = initrd,
+                .initrd_bytes = initrd_bytes,
+        };
+        auto_cleanup(freep) char *overlay = NULL;
+        void *tree = memory_at(&m->memory, a->tree, FDT_BYTES_MAX);
+        int r;
+
+        if (!tree)
+                return fail(-ENOSPC, ret_error, "device tree: no memory is left behind the kernel");
+        if (getrandom(facts.seed, sizeof(facts.seed), 0) != sizeof(facts.seed) ||
+            getrandom(&facts.kaslr_seed, sizeof(facts.kaslr_seed), 0) != sizeof(facts.kaslr_seed))
+                return fail(-EIO, ret_error, "no random numbers");
+        r = devicetree_build(&facts, tree, FDT_BYTES_MAX);
+        if (r < 0)
+                return fail(r, ret_error, "device tree: the kernel parameters are too long");
+        if (a->overlay.fd < 0)
+                return 0;
+
+        if (a->overlay.size_bytes > FDT_OVERLAY_BYTES_MAX)
+                return fail(-EFBIG, ret_error, "device tree overlay: larger than %d KiB", FDT_OVERLAY_BYTES_MAX >> 10);
+        overlay = malloc(MAX(a->overlay.size_bytes, UINT64_C(1)));
+        if (!overlay)
+                return -ENOMEM;
+        r = boot_file_read(&a->overlay, 0, overlay, a->overlay.size_bytes, ret_error);
+        return r < 0 ? r : devicetree_overlay(tree, FDT_BYTES_MAX, overlay, a->overlay.size_bytes, ret_error);
+}
+
+int arch_load(struct monitor *m, char **ret_error)
+{
+        struct arm *a = arm_of(m);
+        struct image image = { 0 };
+        gpa_t initrd;
+        int r;
+
+        *ret_error = NULL;
+        r = image_load(&a->kernel, &m->memory, &image, ret_error);
+        if (r < 0)
+                return r;
+        a->entry = image.entry;
+        a->tree = (image.end + IMAGE_ALIGNMENT - 1) & ~(gpa_t) (IMAGE_ALIGNMENT - 1);
+        initrd = a->tree + FDT_BYTES_MAX;
+        r = boot_file_load(&a->initrd, 0, a->initrd.size_bytes, &m->memory, initrd, ret_error);
+        if (r < 0)
+                return r;
+        r = load_tree(m, initrd, a->initrd.size_bytes, ret_error);
+        boot_file_close(&a->kernel);
+        boot_file_close(&a->initrd);
+        boot_file_close(&a->overlay);
+        return r;
+}
+
+static int system_event(struct vcpu *v)
+{
+        struct monitor *m = vcpu_monitor(v);
+
+        switch (vcpu_run(v)->system_event.type) {
+        case KVM_SYSTEM_EVENT_SHUTDOWN:
+                monitor_end(m, MONITOR_POWERED_OFF, NULL);
+                return 0;
+        case KVM_SYSTEM_EVENT_RESET:
+                monitor_end(m, MONITOR_RESET, NULL);
+                return 0;
+        case KVM_SYSTEM_EVENT_CRASH:
+                monitor_end(m, MONITOR_PANICKED, NULL);
+                return 0;
+        case KVM_SYSTEM_EVENT_SUSPEND:
+                return cpu_suspend(v);
+        case KVM_SYSTEM_EVENT_WAKEUP:
+                return cpu_wake(v);
+        default:
+                return -ENOTSUP;
+        }
+}
+
+int arch_exit(struct vcpu *v)
+{
+        return vcpu_run(v)->exit_reason == KVM_EXIT_SYSTEM_EVENT ? system_event(v) : -ENOTSUP;
+}
+
+int arch_power_button(struct monitor *m)
+{
+        return pl061_press(&arm_of(m)->power);
+}
+
+void arch_deinit(struct monitor *m)
+{
+        struct arm *a = arm_of(m);
+
+        if (!a)
+                return;
+        boot_file_close(&a->kernel);
+        boot_file_close(&a->initrd);
+        boot_file_close(&a->overlay);
+        pl031_deinit(&a->clock);
+        pl061_deinit(&a->power);
+        watchdog_deinit(&a->watchdog);
+        free(a);
+        m->arch = NULL;
+}

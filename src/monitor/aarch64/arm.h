@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* arm64's own state of a machine: what arch.c, cpu.c and gic.c share. The only files here that issue KVM ioctls. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mem/space.h"
+#include "monitor/aarch64/pl011.h"
+#include "monitor/aarch64/pl031.h"
+#include "monitor/aarch64/pl061.h"
+#include "monitor/aarch64/watchdog.h"
+#include "monitor/boot-file.h"
+#include "monitor/monitor.h"
+#include "monitor/spec.h"
+
+struct arm {
+        struct boot_file kernel, initrd, overlay;
+        unsigned gic_version;
+        bool pmu;
+        uint64_t mpidr[MONITOR_VCPUS_MAX]; /* affinity fields; each set by its vCPU's thread */
+        gpa_t entry, tree;
+        struct pl011 serial;
+        struct pl031 clock;
+        struct pl061 power;
+        struct watchdog watchdog;
+};
+
+static inline struct arm *arm_of(const struct monitor *m) { return m->arch; }
+
+/* Finds out which interrupt controller this host offers. Return: 0, or a negative errno with a sentence. */
+int gic_choose(struct monitor *m, char **ret_error);
+/* Makes it, for all vCPUs. */
+int gic_make(struct monitor *m);
+
+/* The PMU of a vCPU, once the interrupt controller is there. */
+int cpu_start_pmu(struct vcpu *v);
+/* How far a guest's virtual counter is behind the host's. */
+int cpu_counter_behind(struct vcpu *v, uint64_t *ret);
+uint64_t cpu_counter(void);
+uint64_t cpu_counter_hz(void);
+/* PSCI's SYSTEM_SUSPEND: the vCPU waits for an interrupt; wakes where the guest said. On the vCPU's own thread. */
+int cpu_suspend(struct vcpu *v);
+int cpu_wake(struct vcpu *v);

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * vCPUs: what the host's processor is, with PSCI; all but the first wait for the guest to start them.
+ *
+ * Spec: Linux, Documentation/virt/kvm/api.rst, devices/vcpu.rst; Arm, DEN 0022 (PSCI).
+ */
+#include <errno.h>
+#include <linux/kvm.h>
+#include <stddef.h>
+#include <sys/ioctl.h>
+
+#include "base/macros.h"
+#include "monitor/aarch64/arm.h"
+#include "monitor/aarch64/gic-map.h"
+#include "monitor/arch.h"
+#include "monitor/vcpu.h"
+#include "monitor/vm.h"
+
+#define CORE_REGISTER(member)                                                                      \
+        (KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(member))
+#define MPIDR ARM64_SYS_REG(3, 0, 0, 0, 5)
+#define MPIDR_AFFINITY UINT64_C(0xff00ffffff)
+
+static int get(struct vcpu *v, uint64_t id, uint64_t *ret)
+{
+        const struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t) ret };
+
+        return ioctl(vcpu_fd(v), KVM_GET_ONE_REG, &reg) < 0 ? -errno : 0;
+}
+
+static int set(struct vcpu *v, uint64_t id, uint64_t value)
+{
+        const struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t) &value };
+
+        return ioctl(vcpu_fd(v), KVM_SET_ONE_REG, &reg) < 0 ? -errno : 0;
+}
+
+static bool has(const struct vcpu *v, int capability)
+{
+        return ioctl(vm_fd(vcpu_monitor(v)->vm), KVM_CHECK_EXTENSION, capability) > 0;
+}
+
+static void want(struct kvm_vcpu_init *init, unsigned feature) { init->features[feature / 32] |= 1U << (feature % 32); }
+
+/* @off: waits for PSCI's CPU_ON. Also what brings a vCPU back to where it begins. */
+static int init_vcpu(struct vcpu *v, bool off)
+{
+        struct kvm_vcpu_init init;
+        bool sve = has(v, KVM_CAP_ARM_SVE);
+        int feature = KVM_ARM_VCPU_SVE;
+
+        if (ioctl(vm_fd(vcpu_monitor(v)->vm), KVM_ARM_PREFERRED_TARGET, &init) < 0)
+                return -errno;
+        want(&init, KVM_ARM_VCPU_PSCI_0_2);
+        if (off)
+                want(&init, KVM_ARM_VCPU_POWER_OFF);
+        if (arm_of(vcpu_monitor(v))->pmu)
+                want(&init, KVM_ARM_VCPU_PMU_V3);
+        if (has(v, KVM_CAP_ARM_PTRAUTH_ADDRESS) && has(v, KVM_CAP_ARM_PTRAUTH_GENERIC)) {
+                want(&init, KVM_ARM_VCPU_PTRAUTH_ADDRESS);
+                want(&init, KVM_ARM_VCPU_PTRAUTH_GENERIC);
+        }
+        if (sve)
+                want(&init, KVM_ARM_VCPU_SVE);
+        if (ioctl(vcpu_fd(v), KVM_ARM_VCPU_INIT, &init) < 0)
+                return -errno;
+        /* Once in a vCPU's life; afterwards it says EPERM. */
+        if (sve && ioctl(vcpu_fd(v), KVM_ARM_VCPU_FINALIZE, &feature) < 0 && errno != EPERM)
+                return -errno;
+        return 0;
+}
+
+int arch_init_vcpu(struct vcpu *v)
+{
+        uint64_t mpidr = 0;
+        int r;
+
+        r = init_vcpu(v, vcpu_index(v) != 0);
+        if (r < 0)
+                return r;
+        r = get(v, MPIDR, &mpidr);
+        if (r < 0)
+                return r;
+        arm_of(vcpu_monitor(v))->mpidr[vcpu_index(v)] = mpidr & MPIDR_AFFINITY;
+        return 0;
+}
+
+int arch_start_boot_cpu(struct vcpu *v)
+{
+        const struct arm *a = arm_of(vcpu_monitor(v));
+        int r;
+
+        r = set(v, CORE_REGISTER(regs.pc), a->entry);
+        return r < 0 ? r : set(v, CORE_REGISTER(regs.regs[0]), a->tree);
+}
+
+int cpu_start_pmu(struct vcpu *v)
+{
+        const int interrupt = GIC_FIRST_PRIVATE + PRIVATE_PMU;
+        struct kvm_device_attr attr = {
+                .group = KVM_ARM_VCPU_PMU_V3_CTRL, .attr = KVM_ARM_VCPU_PMU_V3_IRQ, .addr = (uintptr_t) &interrupt
+        };
+
+        if (ioctl(vcpu_fd(v), KVM_SET_DEVICE_ATTR, &attr) < 0)
+                return -errno;
+        attr = (struct kvm_device_attr){ .group = KVM_ARM_VCPU_PMU_V3_CTRL, .attr = KVM_ARM_VCPU_PMU_V3_INIT };
+        return ioctl(vcpu_fd(v), KVM_SET_DEVICE_ATTR, &attr) < 0 ? -errno : 0;
+}
+
+uint64_t cpu_counter(void)
+{
+        uint64_t value;
+
+        __asm__ volatile("isb\n\tmrs %0, cntvct_el0" : "=r"(value)::"memory");
+        return value;
+}
+
+uint64_t cpu_counter_hz(void)
+{
+        uint64_t value;
+
+        __asm__("mrs %0, cntfrq_el0" : "=r"(value));
+        return value;
+}
+
+int cpu_counter_behind(struct vcpu *v, uint64_t *ret)
+{
+        uint64_t guest = 0;
+        int r;
+
+        r = get(v, KVM_REG_ARM_TIMER_CNT, &guest);
+        if (r < 0)
+                return r;
+        *ret = cpu_counter() - guest;
+        return 0;
+}
+
+static int set_state(struct vcpu *v, uint32_t state)
+{
+        struct kvm_mp_state mp = { .mp_state = state };
+
+        return ioctl(vcpu_fd(v), KVM_SET_MP_STATE, &mp) < 0 ? -errno : 0;
+}
+
+/* x1: where to wake, x2: what will be in x0 then. It is as after a reset: init_vcpu() resets a vCPU that ran. */
+int cpu_suspend(struct vcpu *v)
+{
+        uint64_t entry = 0, context = 0;
+        int r;
+
+        r = get(v, CORE_REGISTER(regs.regs[1]), &entry);
+        if (r < 0)
+                return r;
+        r = get(v, CORE_REGISTER(regs.regs[2]), &context);
+        if (r < 0)
+                return r;
+        r = init_vcpu(v, false);
+        if (r < 0)
+                return r;
+        r = set(v, CORE_REGISTER(regs.pc), entry);
+        if (r < 0)
+                return r;
+        r = set(v, CORE_REGISTER(regs.regs[0]), context);
+        return r < 0 ? r : set_state(v, KVM_MP_STATE_SUSPENDED);
+}
+
+int cpu_wake(struct vcpu *v)
+{
+        return set_state(v, KVM_MP_STATE_RUNNABLE);
+}

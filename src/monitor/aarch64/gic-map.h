@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Where the interrupt controller is, and which interrupts are whose: what layout.h has no name for. Numbers of shared
+ * interrupts (SPIs) count from 0, those of private ones (PPIs) too, as in a device tree.
+ */
+#pragma once
+
+#define GIC_DIST 0x08000000
+#define GIC_DIST_BYTES 0x10000
+#define GIC_CPU 0x08010000 /* version 2 */
+#define GIC_CPU_BYTES 0x10000
+#define GIC_V2M 0x08020000 /* version 2: its message frame */
+#define GIC_V2M_BYTES 0x1000
+#define GIC_ITS 0x08080000
+#define GIC_ITS_BYTES 0x20000
+#define GIC_REDIST 0x080a0000
+#define GIC_REDIST_BYTES 0x20000 /* for each vCPU */
+
+/* 0-15: registers of the monitor's own; 16-47: virtio-mmio; 48-63: free; 64-223: messages of the v2m frame. */
+#define GIC_V2M_LINE 64
+#define GIC_V2M_LINES 160
+#define GIC_LINES (GIC_V2M_LINE + GIC_V2M_LINES)
+#define GIC_FIRST_LINE 32 /* the interrupt id of shared interrupt 0 */
+#define GIC_FIRST_PRIVATE 16
+
+#define GIC_V2M_TYPER 0x008
+#define GIC_V2M_SETSPI 0x040
+#define GIC_V2M_IIDR 0xfcc
+
+#define PRIVATE_TIMER_SECURE 13
+#define PRIVATE_TIMER 14
+#define PRIVATE_TIMER_VIRTUAL 11
+#define PRIVATE_TIMER_HYPERVISOR 10
+#define PRIVATE_PMU 7

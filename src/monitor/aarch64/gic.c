@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The interrupt controller, which is in the host's kernel: version 3 with an ITS for messages, or version 2 with
+ * lines set apart for messages (v2m.h) where the host's hardware has no more.
+ *
+ * Spec: Linux, Documentation/virt/kvm/devices/arm-vgic*.rst.
+ */
+#include <errno.h>
+#include <linux/kvm.h>
+#include <sys/ioctl.h>
+
+#include "base/cleanup.h"
+#include "monitor/aarch64/arm.h"
+#include "monitor/aarch64/gic-map.h"
+#include "monitor/aarch64/v2m.h"
+#include "monitor/arch.h"
+#include "monitor/fail.h"
+#include "monitor/vm.h"
+
+#define V2_VCPUS_MAX 8
+
+static bool offered(const struct monitor *m, uint32_t type)
+{
+        struct kvm_create_device device = { .type = type, .flags = KVM_CREATE_DEVICE_TEST };
+
+        return ioctl(vm_fd(m->vm), KVM_CREATE_DEVICE, &device) == 0;
+}
+
+int gic_choose(struct monitor *m, char **ret_error)
+{
+        if (offered(m, KVM_DEV_TYPE_ARM_VGIC_V3) && offered(m, KVM_DEV_TYPE_ARM_VGIC_ITS))
+                arm_of(m)->gic_version = 3;
+        else if (offered(m, KVM_DEV_TYPE_ARM_VGIC_V2))
+                arm_of(m)->gic_version = 2;
+        else
+                return fail(-ENOTSUP, ret_error, "this host's KVM offers no interrupt controller (GICv2 or GICv3)");
+        if (arm_of(m)->gic_version == 2 && m->spec->n_vcpus > V2_VCPUS_MAX)
+                return fail(-EINVAL, ret_error, "this host has a GICv2, with which a machine has at most %d vCPUs",
+                            V2_VCPUS_MAX);
+        return 0;
+}
+
+/* Return: an fd or a negative errno. The device lives as long as the virtual machine, not as the fd. */
+static int make_device(const struct monitor *m, uint32_t type)
+{
+        struct kvm_create_device device = { .type = type };
+
+        return ioctl(vm_fd(m->vm), KVM_CREATE_DEVICE, &device) < 0 ? -errno : (int) device.fd;
+}
+
+static int set(int device, uint32_t group, uint64_t attribute, const void *value)
+{
+        struct kvm_device_attr attr = { .group = group, .attr = attribute, .addr = (uintptr_t) value };
+
+        return ioctl(device, KVM_SET_DEVICE_ATTR, &attr) < 0 ? -errno : 0;
+}
+
+static int set_address(int device, uint64_t what, uint64_t at)
+{
+        return set(device, KVM_DEV_ARM_VGIC_GRP_ADDR, what, &at);
+}
+
+static int set_size_and_init(int device)
+{
+        const uint32_t n_interrupts = GIC_FIRST_LINE + GIC_LINES;
+        int r;
+
+        r = set(device, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &n_interrupts);
+        return r < 0 ? r : set(device, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
+}
+
+static int make_its(const struct monitor *m)
+{
+        auto_cleanup(closep) int its = make_device(m, KVM_DEV_TYPE_ARM_VGIC_ITS);
+        int r;
+
+        if (its < 0)
+                return its;
+        r = set_address(its, KVM_VGIC_ITS_ADDR_TYPE, GIC_ITS);
+        return r < 0 ? r : set(its, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
+}
+
+static int make_v3(const struct monitor *m)
+{
+        auto_cleanup(closep) int gic = make_device(m, KVM_DEV_TYPE_ARM_VGIC_V3);
+        int r;
+
+        if (gic < 0)
+                return gic;
+        r = set_address(gic, KVM_VGIC_V3_ADDR_TYPE_DIST, GIC_DIST);
+        if (r < 0)
+                return r;
+        r = set_address(gic, KVM_VGIC_V3_ADDR_TYPE_REDIST, GIC_REDIST);
+        if (r < 0)
+                return r;
+        r = set_size_and_init(gic);
+        return r < 0 ? r : make_its(m);
+}
+
+static int make_v2(struct monitor *m)
+{
+        auto_cleanup(closep) int gic = make_device(m, KVM_DEV_TYPE_ARM_VGIC_V2);
+        int r;
+
+        if (gic < 0)
+                return gic;
+        r = set_address(gic, KVM_VGIC_V2_ADDR_TYPE_DIST, GIC_DIST);
+        if (r < 0)
+                return r;
+        r = set_address(gic, KVM_VGIC_V2_ADDR_TYPE_CPU, GIC_CPU);
+        if (r < 0)
+                return r;
+        r = set_size_and_init(gic);
+        return r < 0 ? r : v2m_add(&m->mmio);
+}
+
+int gic_make(struct monitor *m)
+{
+        return arm_of(m)->gic_version == 3 ? make_v3(m) : make_v2(m);
+}
+
+uint32_t arch_line_number(unsigned line)
+{
+        return KVM_ARM_IRQ_TYPE_SPI << KVM_ARM_IRQ_TYPE_SHIFT | (GIC_FIRST_LINE + line);
+}
+
+void arch_route_line(unsigned line, struct kvm_irq_routing_entry *ret)
+{
+        ret->type = KVM_IRQ_ROUTING_IRQCHIP;
+        ret->u.irqchip.irqchip = 0;
+        ret->u.irqchip.pin = line;
+}
+
+void arch_route_msi(const struct vm_msi *msi, struct kvm_irq_routing_entry *ret)
+{
+        unsigned line;
+
+        if (v2m_line(msi->address, msi->data, &line)) {
+                arch_route_line(line, ret);
+                return;
+        }
+        ret->type = KVM_IRQ_ROUTING_MSI;
+        ret->flags = KVM_MSI_VALID_DEVID;
+        ret->u.msi.address_lo = (uint32_t) msi->address;
+        ret->u.msi.address_hi = (uint32_t) (msi->address >> 32);
+        ret->u.msi.data = msi->data;
+        ret->u.msi.devid = msi->device;
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include "monitor/aarch64/pl011.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include "monitor/bus.h"
+
+#define PART 0x00341011
+
+#define DATA 0x000
+#define FLAGS 0x018
+#define FLAGS_RX_EMPTY (1 << 4)
+#define FLAGS_TX_EMPTY (1 << 7)
+#define BAUD_INTEGER 0x024
+#define BAUD_FRACTION 0x028
+#define LINE_CONTROL 0x02c
+#define CONTROL 0x030
+#define CONTROL_RESET 0x300 /* both directions on */
+#define FIFO_LEVEL 0x034
+#define FIFO_LEVEL_RESET 0x12
+#define MASK 0x038
+#define RAISED 0x03c
+#define RAISED_MASKED 0x040
+#define CLEAR 0x044
+#define DMA_CONTROL 0x048
+#define INTERRUPTS 0x7ff
+#define INTERRUPT_TX (1 << 5)
+
+static void put(const struct pl011 *p, uint8_t c)
+{
+        struct pollfd ready = { .fd = p->fd, .events = POLLOUT };
+
+        /* The lock is held: a full pipe must not keep us. */
+        if (p->fd >= 0 && poll(&ready, 1, 0) == 1 && (ready.revents & POLLOUT))
+                (void) !write(p->fd, &c, 1);
+}
+
+static uint32_t value(const struct pl011 *p, uint64_t offset)
+{
+        if (offset >= PRIMECELL_ID)
+                return primecell_id(PART, offset);
+        switch (offset) {
+        case FLAGS:
+                return FLAGS_RX_EMPTY | FLAGS_TX_EMPTY;
+        case BAUD_INTEGER:
+                return p->baud_integer;
+        case BAUD_FRACTION:
+                return p->baud_fraction;
+        case LINE_CONTROL:
+                return p->line_control;
+        case CONTROL:
+                return p->control;
+        case FIFO_LEVEL:
+                return p->fifo_level;
+        case MASK:
+                return p->mask;
+        case RAISED:
+                return p->raised;
+        case RAISED_MASKED:
+                return p->raised & p->mask;
+        case DMA_CONTROL:
+                return p->dma_control;
+        default:
+                return 0;
+        }
+}
+
+static void pl011_read(void *data, uint64_t offset, void *buf, unsigned n_bytes)
+{
+        register_answer(offset, buf, n_bytes, value(data, offset & ~UINT64_C(3)));
+}
+
+static void pl011_write(void *data, uint64_t offset, const void *buf, unsigned n_bytes)
+{
+        struct pl011 *p = data;
+        uint32_t v;
+
+        if (!register_written(offset, buf, n_bytes, &v))
+                return;
+        switch (offset) {
+        case DATA:
+                put(p, (uint8_t) v);
+                p->raised |= INTERRUPT_TX; /* full and at once empty again */
+                break;
+        case BAUD_INTEGER:
+                p->baud_integer = v & 0xffff;
+                break;
+        case BAUD_FRACTION:
+                p->baud_fraction = v & 0x3f;
+                break;
+        case LINE_CONTROL:
+                p->line_control = v & 0xff;
+                break;
+        case CONTROL:
+                p->control = v & 0xffff;
+                break;
+        case FIFO_LEVEL:
+                p->fifo_level = v & 0x3f;
+                break;
+        case MASK:
+                p->mask = v & INTERRUPTS;
+                break;
+        case CLEAR:
+                p->raised &= ~v;
+                break;
+        case DMA_CONTROL:
+                p->dma_control = v & 7;
+                break;
+        default:
+                break;
+        }
+        wire_set(&p->wire, p->raised & p->mask);
+}
+
+int pl011_add(struct pl011 *p, struct bus *bus, gpa_t at)
+{
+        const struct bus_range range = {
+                .start = at, .size_bytes = 0x1000, .name = "serial", .read = pl011_read, .write = pl011_write, .data = p
+        };
+
+        p->control = CONTROL_RESET;
+        p->fifo_level = FIFO_LEVEL_RESET;
+        return bus_add(bus, &range);
+}
