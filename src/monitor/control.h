@@ -20,9 +20,10 @@
 
 struct control;
 
-/* Takes @fd. Watches it on the machine's loop. */
+/* Takes @fd, in any case. Watches it on the machine's loop. */
 int control_new(struct monitor *m, int fd, struct control **ret);
 struct control *control_free(struct control *c);
 
+/* Both: @c NULL: nobody is told. */
 void control_send_event(struct control *c, const char *event);
 void control_send_ended(struct control *c, enum monitor_end how, const char *text);

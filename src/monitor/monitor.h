@@ -40,9 +40,6 @@ enum monitor_end {
 
 struct monitor {
         const struct monitor_spec *spec; /* borrowed */
-        struct {
-                int kernel, initrd, device_tree;
-        } files; /* owned: opened before the sandbox closed, read by arch_load(); -1: none */
         struct vm *vm;
         struct memory memory;
         struct bus mmio, ports;
@@ -50,6 +47,7 @@ struct monitor {
         struct loop *loop;
         struct vcpu **vcpus;
         unsigned n_vcpus;
+        bool running; /* vCPUs are; under the lock */
         const struct sandbox_thread_filter *vcpu_filter; /* borrowed: system calls of vCPU threads; NULL: any */
         struct devices *devices; /* devices.h */
         void *arch;              /* the architecture's own state */
