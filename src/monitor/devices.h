@@ -20,6 +20,9 @@ int devices_new(struct monitor *m, struct devices **ret);
 /* Waits until all are negotiated, puts them on the bus. Return: 0, or a negative errno with a sentence that names
    the device in *ret_error (caller frees). */
 int devices_attach(struct devices *d, char **ret_error);
+/* In between no server touches guest memory; kicks are kept for later. vCPUs are paused already, and resumed last. */
+void devices_pause(struct devices *d);
+void devices_resume(struct devices *d);
 /* Stops all rings and closes the connections: servers keep what they acknowledged and serve the next machine. */
 struct devices *devices_free(struct devices *d);
 
