@@ -52,7 +52,7 @@ __attribute__((format(printf, 2, 3))) static void begin(struct tree *t, const ch
         va_start(ap, format);
         n = vsnprintf(name, sizeof(name), format, ap);
         va_end(ap);
-        assert(n > 0 || format[0] == '\0');
+        assert(n >= 0);
         assert((size_t) n < sizeof(name));
         step(t, fdt_begin_node(t->fdt, name));
 }
@@ -237,6 +237,7 @@ static void add_registers(struct tree *t)
         cell(t, "#gpio-cells", 2);
         flag(t, "interrupt-controller");
         cell(t, "#interrupt-cells", 2);
+        cell(t, "#address-cells", 0);
         cell(t, "phandle", PHANDLE_POWER);
         end(t);
 
@@ -301,7 +302,7 @@ static void add_symbols(struct tree *t)
         text(t, "gic", path);
         text(t, "clock", "/apb-pclk");
         (void) snprintf(path, sizeof(path), "/gpio@%" PRIx64, t->facts->layout->power);
-        text(t, "gpio", path);
+        text(t, "pl061", path);
         (void) snprintf(path, sizeof(path), "/pcie@%" PRIx64, t->facts->layout->ecam);
         text(t, "pcie", path);
         end(t);

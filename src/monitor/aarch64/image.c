@@ -142,7 +142,7 @@ int image_load(const struct boot_file *f, const struct memory *m, struct image *
         } header = { 0 };
         int r;
 
-        r = boot_file_read(f, 0, &header, MIN(f->size_bytes, sizeof(header)), ret_error);
+        r = f->size_bytes < sizeof(header) ? 0 : boot_file_read(f, 0, &header, sizeof(header), ret_error);
         if (r < 0)
                 return r;
         if (header.bytes[0] == 0x1f && header.bytes[1] == 0x8b)
