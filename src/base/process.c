@@ -65,7 +65,10 @@ static void child_main(const struct process_spec *spec, pid_t parent, int report
         if (r == 0)
                 r = place_fds(spec);
         if (r == 0) {
-                execvp(spec->argv[0], (char *const *) spec->argv);
+                if (spec->program)
+                        execv(spec->program, (char *const *) spec->argv);
+                else
+                        execvp(spec->argv[0], (char *const *) spec->argv);
                 r = -errno;
         }
         (void) fd_write_full(report_fd, &r, sizeof(r));

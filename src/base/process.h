@@ -20,7 +20,8 @@ struct process_fd {
 };
 
 struct process_spec {
-        const char *const *argv; /* NULL-terminated; argv[0] is looked up in PATH */
+        const char *const *argv; /* NULL-terminated; argv[0] is looked up in PATH ... */
+        const char *program;     /* ... unless this is set: a path, seen from the child */
         const struct process_fd *fds;
         size_t n_fds;
         bool new_session; /* setsid(): a terminal's ^C does not reach it */
@@ -37,7 +38,7 @@ struct process {
  * process_start() - start a child
  *
  * Every descriptor but those of @spec and the standard ones is closed in the child; its signal mask is
- * empty and it gets SIGKILL when the thread that started it ends. The failure to execute argv[0] is
+ * empty and it gets SIGKILL when the thread that started it ends. The failure to execute it is
  * reported here, not by the child's status.
  *
  * Return: 0; @p calls @fn once when the child ended. Or a negative errno.

@@ -166,7 +166,7 @@ const struct command command_run = {
                 "power down; the second one ends the machine at once, as the end of this process does.\n"
                 "\n"
                 "Exit status: 0 powered off, 1 failed, 2 wrong command line, 3 the guest asked for a reset that the platform\n"
-                "does not do, 4 the guest panicked, 137 killed.",
+                "does not do, 4 the guest panicked, 5 its CPU crashed, 137 killed.",
         .options = options,
         .n_operands_max = 1,
         .run = run_run,

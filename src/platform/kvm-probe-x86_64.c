@@ -69,6 +69,8 @@ int kvm_probe_guest(int kvm_fd)
         write_guest(memory);
         region.userspace_addr = (uintptr_t) memory;
 
+        if (ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_IRQCHIP) <= 0)
+                return -ENODEV;
         vm = ioctl(kvm_fd, KVM_CREATE_VM, 0);
         if (vm < 0 || ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region) < 0)
                 return -errno;

@@ -45,7 +45,7 @@ static int run_in_child(int kvm_fd)
         return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
 }
 
-bool kvm_probe(char *why, size_t n_why)
+static bool probe(char *why, size_t n_why)
 {
         auto_cleanup(closep) int fd = -1;
         int r;
@@ -76,7 +76,27 @@ bool kvm_probe(char *why, size_t n_why)
                                 "/dev/kvm opens, but a test guest of 2 million instructions was not done in "
                                 "%d ms: it has no hardware behind it (nested without support?)",
                                 PROBE_DEADLINE_MS);
+        else if (r == -ENODEV)
+                (void) snprintf(why, n_why,
+                                "/dev/kvm opens, but the kernel has no interrupt controller for guests (arm64: a "
+                                "GICv3 or GICv2; x86-64: local APICs)");
         else if (r < 0)
                 (void) snprintf(why, n_why, "/dev/kvm opens, but a test guest failed: %s", strerror(-r));
         return r == 0;
+}
+
+/* The answer of this process: several platforms and checks ask, and where it is no it takes the whole deadline. */
+static struct {
+        bool known, usable;
+        char why[256];
+} answer;
+
+bool kvm_probe(char *why, size_t n_why)
+{
+        if (!answer.known) {
+                answer.usable = probe(answer.why, sizeof(answer.why));
+                answer.known = true;
+        }
+        (void) snprintf(why, n_why, "%s", answer.usable ? "" : answer.why);
+        return answer.usable;
 }

@@ -20,6 +20,7 @@ enum machine_end {
         END_POWERED_OFF, /* by the guest or by power_down */
         END_RESET,       /* the guest asked for a reset that the platform does not do itself */
         END_PANICKED,    /* the guest reported a panic */
+        END_CRASHED,     /* the guest's CPU cannot go on (x86-64: a triple fault) */
         END_KILLED,      /* by kill */
         END_FAILED,      /* the monitor died or never came up; text says why */
 };
@@ -39,6 +40,7 @@ struct platform_probe {
 
 struct platform_ops {
         const char *name;
+        bool console_streams; /* cannot attach a vhost-user console: machine_device.stream */
 
         /* Return: 0 with *ret filled, or a negative errno if even that could not be found out. */
         int (*probe)(enum machine_arch arch, struct platform_probe *ret);
@@ -70,11 +72,13 @@ const struct platform_ops *platform_find(const char *name);
 
 /**
  * platform_select() - the platform for a machine
- * @name: a platform's name, or "auto": the first usable accelerated one, else the first usable
+ * @m: names it, or "auto": the first one that can do all that @m needs and is usable and accelerated, else the first
+ *     that is usable at all
  * @ret_probe: what was found out about it, for bring_up()
- * @ret_why: on failure, text that says why not; owned by the caller
+ * @ret_why: on failure, text that says why not; on success NULL, or which one that "auto" prefers cannot do what @m
+ *           needs; owned by the caller
  *
- * Return: 0, -ENOENT (no such platform), -ENODEV (none usable).
+ * Return: 0, -ENOENT (no such platform), -ENODEV (none usable), -ENOTSUP (it cannot do what @m needs).
  */
-int platform_select(const char *name, enum machine_arch arch, const struct platform_ops **ret,
-                    struct platform_probe *ret_probe, char **ret_why);
+int platform_select(const struct machine *m, const struct platform_ops **ret, struct platform_probe *ret_probe,
+                    char **ret_why);

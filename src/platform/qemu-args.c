@@ -238,8 +238,6 @@ char *qemu_args_check(const struct machine *m)
 
                 if (d->transport == TRANSPORT_MMIO && m->arch != ARCH_AARCH64)
                         fprintf(out, "device %s: QEMU's x86 board has no virtio-mmio; use transport pci\n", d->id);
-                if (d->type == DEVICE_CONSOLE && !d->stream)
-                        fprintf(out, "device %s: QEMU cannot attach a vhost-user console, only a stream\n", d->id);
         }
         (void) fclose(out);
         if (text && n_text == 0) {

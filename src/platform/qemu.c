@@ -13,7 +13,6 @@
  */
 #include "platform/qemu.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -23,11 +22,11 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
-#include "base/fd.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/process.h"
 #include "platform/kvm-probe.h"
+#include "platform/output.h"
 #include "platform/qemu-args.h"
 #include "platform/qmp.h"
 
@@ -53,11 +52,8 @@ struct qemu {
         enum machine_end end;
         bool killed;
 
-        int stderr_fd; /* owned: read end */
-        struct watch stderr_watch;
-        char line[512];
-        size_t n_line;
-        char last_line[512];
+        struct output messages; /* its stderr */
+        char last_line[OUTPUT_LINE_MAX];
 };
 
 static enum machine_arch host_arch(void)
@@ -122,46 +118,16 @@ static int qemu_probe(enum machine_arch arch, struct platform_probe *ret)
 }
 
 /* "qemu-system-x86_64: -device ...: warning: ..." says of nothing that it failed. */
-static void take_stderr_line(struct qemu *q)
+static void on_message(const char *line, void *data)
 {
-        bool is_warning;
+        struct qemu *q = data;
 
-        q->line[q->n_line] = '\0';
-        is_warning = strstr(q->line, ": warning: ");
-        if (is_warning)
-                log_debug("qemu", "%s", q->line);
-        else if (q->n_line > 0) {
-                (void) snprintf(q->last_line, sizeof(q->last_line), "%s", q->line);
-                log_info("qemu", "%s", q->line);
+        if (strstr(line, ": warning: ")) {
+                log_debug("qemu", "%s", line);
+        } else if (*line) {
+                (void) snprintf(q->last_line, sizeof(q->last_line), "%s", line);
+                log_info("qemu", "%s", line);
         }
-        q->n_line = 0;
-}
-
-/* Return: false if there is nothing more to read now. */
-static bool read_stderr(struct qemu *q)
-{
-        char buf[512];
-        ssize_t n = q->stderr_fd < 0 ? -1 : read(q->stderr_fd, buf, sizeof(buf));
-
-        if (q->stderr_fd < 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
-                return false;
-        for (ssize_t i = 0; i < n; i++) {
-                if (buf[i] == '\n' || q->n_line == sizeof(q->line) - 1)
-                        take_stderr_line(q);
-                if (buf[i] != '\n')
-                        q->line[q->n_line++] = buf[i];
-        }
-        if (n <= 0) {
-                take_stderr_line(q);
-                watch_stop(&q->stderr_watch);
-                fd_close(&q->stderr_fd);
-        }
-        return n > 0;
-}
-
-static void on_stderr(struct watch *w, uint32_t events)
-{
-        (void) read_stderr(container_of(w, struct qemu, stderr_watch));
 }
 
 /* Tells how it ended once everything of the process is gone, and what it said last was read. */
@@ -170,8 +136,7 @@ static void on_process_end(struct process *p, int status)
         struct qemu *q = container_of(p, struct qemu, process);
         char text[600], how[64];
 
-        while (read_stderr(q))
-                ;
+        output_drain(&q->messages);
         timer_stop(&q->connect_timer);
         timer_stop(&q->ready_limit);
         q->qmp = qmp_free(q->qmp);
@@ -271,18 +236,15 @@ static void on_qmp_closed(const char *why, void *data)
 
 static int start_process(struct qemu *q, char *const *argv, int qmp_peer)
 {
-        auto_cleanup(closep) int read_end = -1;
         auto_cleanup(closep) int write_end = -1;
         auto_cleanup(closep) int null_fd = -1;
         struct process_fd fds[4];
-        int ends[2], r;
+        int r;
 
         null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-        if (null_fd < 0 || pipe2(ends, O_CLOEXEC) < 0)
+        if (null_fd < 0)
                 return -errno;
-        read_end = ends[0];
-        write_end = ends[1];
-        r = fd_set_nonblock(read_end, 1);
+        r = output_open(&q->messages, q->loop, on_message, q, &write_end);
         if (r < 0)
                 return r;
 
@@ -294,11 +256,9 @@ static int start_process(struct qemu *q, char *const *argv, int qmp_peer)
                 &q->process, q->loop,
                 &(struct process_spec){ .argv = (const char *const *) argv, .fds = fds, .n_fds = ARRAY_SIZE(fds) },
                 on_process_end);
-        if (r < 0)
-                return r;
-        q->stderr_fd = take_fd(&read_end);
-        timer_start(&q->ready_limit, q->loop, clock_now_ns() + READY_LIMIT_S * NSEC_PER_SEC, on_ready_limit);
-        return watch_start(&q->stderr_watch, q->loop, q->stderr_fd, EPOLLIN, on_stderr);
+        if (r == 0)
+                timer_start(&q->ready_limit, q->loop, clock_now_ns() + READY_LIMIT_S * NSEC_PER_SEC, on_ready_limit);
+        return r;
 }
 
 static struct platform_instance *qemu_free(struct platform_instance *instance)
@@ -311,8 +271,7 @@ static struct platform_instance *qemu_free(struct platform_instance *instance)
         process_deinit(&q->process);
         timer_stop(&q->connect_timer);
         timer_stop(&q->ready_limit);
-        watch_stop(&q->stderr_watch);
-        closep(&q->stderr_fd);
+        output_close(&q->messages);
         qmp_free(q->qmp);
         free(q);
         return NULL;
@@ -363,7 +322,7 @@ static int qemu_bring_up(struct loop *loop, const struct machine *m, const struc
                             .events = *events,
                             .data = data,
                             .end = END_FAILED,
-                            .stderr_fd = -1 };
+                            .messages = OUTPUT_NONE };
         r = start(q, probe);
         if (r < 0) {
                 if (asprintf(ret_error, "QEMU does not start: %s", strerror(-r)) < 0)
@@ -398,6 +357,7 @@ static int qemu_kill(struct platform_instance *instance)
 
 const struct platform_ops qemu_platform = {
         .name = "qemu",
+        .console_streams = true,
         .probe = qemu_probe,
         .check = qemu_args_check,
         .bring_up = qemu_bring_up,

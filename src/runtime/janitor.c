@@ -23,7 +23,7 @@
 
 static const char *const end_names[] = {
         [END_POWERED_OFF] = "powered-off", [END_RESET] = "reset",   [END_PANICKED] = "panicked",
-        [END_KILLED] = "killed",           [END_FAILED] = "failed",
+        [END_CRASHED] = "crashed",         [END_KILLED] = "killed", [END_FAILED] = "failed",
 };
 
 const char *machine_end_name(enum machine_end how) { return end_names[how]; }
@@ -31,7 +31,8 @@ const char *machine_end_name(enum machine_end how) { return end_names[how]; }
 int end_exit_status(enum machine_end how)
 {
         static const int statuses[] = {
-                [END_POWERED_OFF] = 0, [END_RESET] = 3, [END_PANICKED] = 4, [END_KILLED] = 137, [END_FAILED] = 1,
+                [END_POWERED_OFF] = 0, [END_RESET] = 3,    [END_PANICKED] = 4,
+                [END_CRASHED] = 5,     [END_KILLED] = 137, [END_FAILED] = 1,
         };
 
         return statuses[how];

@@ -71,8 +71,8 @@ pid_t janitor_start(const struct janitor_options *options, void (*supervise)(str
 /* Hands the end over to the janitor; or cleans up, if the janitor is gone. The caller exits next. */
 void janitor_finish(struct janitor_link *link, const struct janitor_options *options, const struct end *end);
 
-/* "powered-off", "reset", "panicked", "killed", "failed" */
+/* "powered-off", "reset", "panicked", "crashed", "killed", "failed" */
 const char *machine_end_name(enum machine_end how);
 
-/* 0 powered off, 1 failed, 3 reset, 4 panicked, 137 killed (as a shell has it for SIGKILL) */
+/* 0 powered off, 1 failed, 3 reset, 4 panicked, 5 crashed, 137 killed (as a shell has it for SIGKILL) */
 int end_exit_status(enum machine_end how);

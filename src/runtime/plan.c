@@ -96,7 +96,7 @@ static struct planned_server *add_server(struct planner *p, char *name, const ch
 
 /* The next socket of a server; its fd in the server is *ret_fd. */
 static int add_socket(const struct planner *p, struct planned_server *s, const struct part *part, size_t index,
-                      const char *suffix, bool fifos, unsigned *ret_fd, const char **ret_path)
+                      const char *suffix, unsigned *ret_fd, const char **ret_path)
 {
         struct planned_socket *longer = realloc(s->sockets, (s->n_sockets + 1) * sizeof(*longer));
         char *path;
@@ -110,7 +110,7 @@ static int add_socket(const struct planner *p, struct planned_server *s, const s
         if (r < 0)
                 return r;
         *ret_fd = PLAN_FIRST_FD + (unsigned) planned_server_n_fds(s);
-        s->sockets[s->n_sockets++] = (struct planned_socket) { .path = path, .fifos = fifos };
+        s->sockets[s->n_sockets++] = (struct planned_socket) { .path = path };
         if (strlen(path) >= sizeof(((struct sockaddr_un *) NULL)->sun_path))
                 return fail(p, -ENAMETOOLONG,
                             "%s: %zu bytes are too long for a socket's path; use a shorter folder or id", path,
@@ -182,7 +182,7 @@ static int put_console(const struct planner *p, struct planned_server *s, const 
         unsigned fd;
         int r;
 
-        r = add_socket(p, s, part, index, "tty", false, &fd, &path);
+        r = add_socket(p, s, part, index, "tty", &fd, &path);
         if (r < 0)
                 return r;
         guest_words_put(w, "socket-fd", "%u", fd);
@@ -279,7 +279,10 @@ static int find_server(struct planner *p, const struct part *part, const struct 
         if (r < 0)
                 return r;
         *ret = add_server(p, name, part->id, (const char *const[]) { "device", device_type_name(d->type), NULL });
-        return *ret ? 0 : -ENOMEM;
+        if (!*ret)
+                return -ENOMEM;
+        (*ret)->is_console = d->type == DEVICE_CONSOLE;
+        return 0;
 }
 
 static int put_device(struct planner *p, const struct part *part, size_t index, struct guest_words *w)
@@ -298,24 +301,21 @@ static int put_device(struct planner *p, const struct part *part, size_t index, 
         r = find_server(p, part, d, &net, &s);
         if (r < 0)
                 return r;
-        r = add_socket(p, s, part, index, device_type_name(d->type), d->type == DEVICE_CONSOLE, &fd, &path);
-        if (r < 0)
-                return r;
         guest_name(part->id, d->id, name);
         guest_words_put(w, "id", "%s", name);
+        /* Before the guest's own socket, so that its descriptors are the last: plan_stream_consoles(). */
+        if (d->type == DEVICE_CONSOLE)
+                r = put_console(p, s, part, index, d, w);
+        if (r == 0)
+                r = add_socket(p, s, part, index, device_type_name(d->type), &fd, &path);
+        if (r < 0)
+                return r;
         guest_words_put(w, "fd", "%u", fd);
-        /* No hypervisor here attaches a vhost-user console: its own one reaches the server by a byte stream. */
-        if (d->type == DEVICE_CONSOLE) {
-                guest_words_put(w, "input-fd", "%u", fd + 1);
-                guest_words_put(w, "stream", "on");
-        }
         if (d->type == DEVICE_BLK) {
                 put_blk(w, d);
         } else if (d->type == DEVICE_RNG) {
                 put_rng(w, d);
-        } else if (d->type == DEVICE_CONSOLE) {
-                r = put_console(p, s, part, index, d, w);
-        } else {
+        } else if (d->type == DEVICE_NET) {
                 r = settle_mac(p, part, d, mac);
                 if (r == 0)
                         put_net(w, d, net, mac);
@@ -327,7 +327,6 @@ static int put_device(struct planner *p, const struct part *part, size_t index, 
         *to = (struct machine_device) {
                 .type = d->type,
                 .transport = d->transport,
-                .stream = d->type == DEVICE_CONSOLE,
                 .n_queues = d->n_queues,
                 .queue_size = d->queue_size,
                 .packed = d->packed,
@@ -548,6 +547,40 @@ struct plan *plan_free(struct plan *p)
         free(p->servers);
         free(p);
         return NULL;
+}
+
+/* The guest's words are the server's last, and its descriptors too: the second fifo is the one after. */
+static int stream_console(struct planned_server *s)
+{
+        size_t n = 0;
+        char *text;
+        int r;
+
+        while (s->argv[n])
+                n++;
+        s->sockets[s->n_sockets - 1].fifos = true;
+        r = format_text(&text, "%s,input-fd=%zu,stream=on", s->argv[n - 1],
+                        PLAN_FIRST_FD + planned_server_n_fds(s) - 1);
+        if (r < 0)
+                return r;
+        free(s->argv[n - 1]);
+        s->argv[n - 1] = text;
+        return 0;
+}
+
+int plan_stream_consoles(struct plan *p, struct planned_machine *m)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < p->n_servers && r == 0; i++) {
+                struct planned_server *s = &p->servers[i];
+
+                if (s->is_console && strcmp(s->machine, m->machine.id) == 0)
+                        r = stream_console(s);
+        }
+        for (size_t i = 0; i < m->machine.n_devices; i++)
+                m->machine.devices[i].stream = m->machine.devices[i].type == DEVICE_CONSOLE;
+        return r;
 }
 
 size_t planned_server_n_fds(const struct planned_server *s)

@@ -8,13 +8,14 @@
  *      system ─┘                 consoles   where a person finds each console
  *
  * The supervisor creates a listening stream socket at each path of a server's `sockets` (or two fifos, PATH.out and
- * PATH.in, for a byte stream) and gives them to the server as fd 3, 4, 5 ... in that order. It keeps them open, so that
+ * PATH.in, for a byte stream) and gives them to the server as fd 3, 4, 5 ... in that order. A console is a vhost-user
+ * socket like every other device, until plan_stream_consoles() says that the platform brings a console of its own. It keeps them open, so that
  * a server that is restarted gets the same ones and a guest that reconnects meanwhile waits in the queue of the socket
  * instead of being refused.
  *
  * Every socket lies in the folder of the one machine that uses it, also those of a shared server.
  *
- * Ownership: everything is the plan's own; plan_free() frees all. Immutable.
+ * Ownership: everything is the plan's own; plan_free() frees all. Immutable but for plan_stream_consoles().
  */
 #pragma once
 
@@ -37,6 +38,7 @@ struct planned_socket {
 struct planned_server {
         char *name;    /* "alpha.root", or "network.backbone" for a shared one */
         char *machine; /* whose it is; NULL: shared by several */
+        bool is_console; /* the machine's platform decides whether its last socket is one or two fifos */
         char **argv;   /* what follows "busbar": "device", "blk", "--guest", ..., NULL */
         struct planned_socket *sockets;
         size_t n_sockets;
@@ -91,6 +93,14 @@ static inline void plan_freep(struct plan **p)
 {
         *p = plan_free(*p);
 }
+
+/**
+ * plan_stream_consoles() - the consoles of a machine are served over fifos
+ * @m: of this plan; its platform cannot attach a vhost-user console
+ *
+ * Once at most, and before their servers start: those are two descriptors instead of one then. Return: 0 or -ENOMEM.
+ */
+int plan_stream_consoles(struct plan *p, struct planned_machine *m);
 
 /* Descriptors that a server gets for its sockets. */
 size_t planned_server_n_fds(const struct planned_server *s);

@@ -11,16 +11,19 @@ static bool is_owner(const char *owner, const char *machine)
 }
 
 int server_set_start(struct server_set *set, struct loop *loop, const struct plan *plan, const char *owner,
-                     const char *program, struct log_collector *log, const struct server_events *events, void *data,
+                     bool consoles, const char *program, struct log_collector *log, const struct server_events *events, void *data,
                      char **ret_error)
 {
-        *set = (struct server_set){ .servers = calloc(plan->n_servers + 1, sizeof(*set->servers)) };
+        size_t first = set->n_servers;
+
+        if (!set->servers)
+                set->servers = calloc(plan->n_servers + 1, sizeof(*set->servers));
         if (!set->servers)
                 return -ENOMEM;
         for (size_t i = 0; i < plan->n_servers; i++) {
                 int r;
 
-                if (!is_owner(owner, plan->servers[i].machine))
+                if (!is_owner(owner, plan->servers[i].machine) || plan->servers[i].is_console != consoles)
                         continue;
                 r = server_process_init(&set->servers[set->n_servers], loop, &plan->servers[i], program, log, events,
                                         data, ret_error);
@@ -28,7 +31,7 @@ int server_set_start(struct server_set *set, struct loop *loop, const struct pla
                         return r;
                 set->n_servers++;
         }
-        for (size_t i = 0; i < set->n_servers; i++)
+        for (size_t i = first; i < set->n_servers; i++)
                 server_process_start(&set->servers[i]);
         return 0;
 }

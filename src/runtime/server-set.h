@@ -10,16 +10,18 @@ struct server_set {
 };
 
 /**
- * server_set_start() - start the servers of a plan that are @owner's, in parallel
+ * server_set_start() - start servers of a plan that are @owner's, in parallel
+ * @set: zero-initialised, or started with the other ones before
  * @owner: a machine's id; NULL: the shared ones
+ * @consoles: only those of consoles, which wait for the choice of a platform; or only the others
  *
- * All sockets are made before the first server starts.
+ * All sockets are made before the first of these servers starts.
  *
  * Return: 0; or a negative errno, with *ret_error set (owned by the caller) if there is more to say. @set is to be
  * deinitialised either way.
  */
 int server_set_start(struct server_set *set, struct loop *loop, const struct plan *plan, const char *owner,
-                     const char *program, struct log_collector *log, const struct server_events *events, void *data,
+                     bool consoles, const char *program, struct log_collector *log, const struct server_events *events, void *data,
                      char **ret_error);
 
 /* Was each of them ready at least once? */

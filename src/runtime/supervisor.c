@@ -189,25 +189,22 @@ static const struct server_events server_events = {
         .stopped = on_server_stopped,
 };
 
-/* The servers start meanwhile, so a probe that takes its time costs none. */
+/* The servers start meanwhile (all but the consoles'), so a probe that takes its time costs none. */
 static int select_platform(struct supervisor *s, char **ret_error)
 {
-        auto_cleanup(freep) char *lines = NULL;
+        auto_cleanup(freep) char *why = NULL;
         int r = 0;
 
         s->platform = s->options->platform;
         if (!s->platform)
-                r = platform_select(s->machine->platform, s->machine->arch, &s->platform, &s->probe, ret_error);
-        if (r == 0)
-                r = state_set_text(&s->state.platform, s->platform->name);
-        if (r < 0)
+                r = platform_select(s->machine, &s->platform, &s->probe, &why);
+        if (r < 0) {
+                *ret_error = take_ptr(&why);
                 return r;
-        lines = s->platform->check ? s->platform->check(s->machine) : NULL;
-        if (!lines)
-                return 0;
-        if (asprintf(ret_error, "platform %s: %.*s", s->platform->name, (int) strcspn(lines, "\n"), lines) < 0)
-                *ret_error = NULL;
-        return -ENOTSUP;
+        }
+        if (why)
+                log_collector_line(&s->keeper.log, SUBJECT, "%s; %s does", why, s->platform->name);
+        return state_set_text(&s->state.platform, s->platform->name);
 }
 
 static void on_orphaned(struct keeper *k, const char *why)
@@ -227,6 +224,12 @@ static const struct keeper_events keeper_events = {
         .orphaned = on_orphaned,
 };
 
+static int start_servers(struct supervisor *s, bool consoles, char **ret_error)
+{
+        return server_set_start(&s->servers, s->keeper.loop, s->options->plan, s->machine->id, consoles,
+                                s->options->program, &s->keeper.log, &server_events, s, ret_error);
+}
+
 static int set_up(struct supervisor *s, const struct janitor_link *link, char **ret_error)
 {
         int r;
@@ -237,10 +240,13 @@ static int set_up(struct supervisor *s, const struct janitor_link *link, char **
         if (r == 0)
                 r = supervisor_control_open(s);
         if (r == 0)
-                r = server_set_start(&s->servers, s->keeper.loop, s->options->plan, s->machine->id, s->options->program,
-                                     &s->keeper.log, &server_events, s, ret_error);
+                r = start_servers(s, false, ret_error);
         if (r == 0)
                 r = select_platform(s, ret_error);
+        if (r == 0 && s->platform->console_streams)
+                r = plan_stream_consoles(s->options->plan, s->options->machine);
+        if (r == 0)
+                r = start_servers(s, true, ret_error);
         if (r == 0 && s->servers.n_servers == 0)
                 bring_up(s);
         return r;

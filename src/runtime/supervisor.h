@@ -33,8 +33,8 @@
 
 struct supervisor_options {
         const struct run_dir *dir; /* borrowed until supervisor_start() returns, like all that follows */
-        const struct planned_machine *machine;
-        const struct plan *plan; /* the servers whose machine is this one are its own */
+        struct planned_machine *machine; /* of the plan; the supervisor changes its own copy of both */
+        struct plan *plan;               /* the servers whose machine is this one are its own */
         const char *program;     /* executable of the servers */
         const char *system;      /* NULL: none */
         enum janitor_mode mode;

@@ -15,7 +15,7 @@
 #include "base/macros.h"
 
 void slot_init(struct system_slot *slot, struct loop *loop, struct log_collector *log,
-               const struct supervisor_options *base, const struct planned_machine *machine, const struct run_dir *dir,
+               const struct supervisor_options *base, struct planned_machine *machine, const struct run_dir *dir,
                const struct slot_events *events, void *data)
 {
         *slot = (struct system_slot){ .base = base,
@@ -82,7 +82,7 @@ static void life_ended(struct system_slot *slot)
 /* Reads "how" back from its name. */
 static enum machine_end end_of(const char *name)
 {
-        static const enum machine_end all[] = { END_POWERED_OFF, END_RESET, END_PANICKED, END_KILLED };
+        static const enum machine_end all[] = { END_POWERED_OFF, END_RESET, END_PANICKED, END_CRASHED, END_KILLED };
 
         for (size_t i = 0; i < ARRAY_SIZE(all); i++)
                 if (strcmp(machine_end_name(all[i]), name) == 0)

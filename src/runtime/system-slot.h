@@ -25,7 +25,7 @@ struct slot_events {
 
 struct system_slot {
         const struct supervisor_options *base; /* borrowed: what all machines of the system have in common */
-        const struct planned_machine *machine;
+        struct planned_machine *machine;
         const struct run_dir *dir;
         const struct slot_events *events;
         void *data;
@@ -46,7 +46,7 @@ struct system_slot {
 };
 
 void slot_init(struct system_slot *slot, struct loop *loop, struct log_collector *log,
-               const struct supervisor_options *base, const struct planned_machine *machine, const struct run_dir *dir,
+               const struct supervisor_options *base, struct planned_machine *machine, const struct run_dir *dir,
                const struct slot_events *events, void *data);
 
 /* Starts it; a failure to do so is an end like others. */

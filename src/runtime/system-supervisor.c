@@ -17,7 +17,7 @@
 
 struct system_supervisor {
         const struct system_supervisor_options *options;
-        const struct plan *plan;
+        struct plan *plan;
         struct keeper keeper;
         struct control control;
         struct supervisor_options base; /* of every machine */
@@ -293,7 +293,7 @@ static int set_up(struct system_supervisor *s, const struct janitor_link *link, 
         if (r == 0)
                 r = path ? control_open(&s->control, s->keeper.loop, path, on_request) : -ENOMEM;
         if (r == 0)
-                r = server_set_start(&s->shared, s->keeper.loop, s->plan, NULL, s->options->program, &s->keeper.log,
+                r = server_set_start(&s->shared, s->keeper.loop, s->plan, NULL, false, s->options->program, &s->keeper.log,
                                      &server_events, s, ret_error);
         return r;
 }

@@ -33,7 +33,7 @@ struct system_supervisor_options {
         const char *name;
         const struct run_dir *dir; /* ROOT/@NAME; borrowed until system_supervisor_start() returns, as all is */
         const struct run_dir *machine_dirs; /* one for each machine of the plan */
-        const struct plan *plan;
+        struct plan *plan;
         const char *program; /* executable of the servers */
         int report_fd;       /* -1: none */
         int orders_fd;       /* -1: outlives its starter */

@@ -25,7 +25,7 @@ enum system_uplink {
 
 enum system_restart {
         RESTART_NEVER,
-        RESTART_ON_FAILURE, /* the guest panicked or its monitor failed */
+        RESTART_ON_FAILURE, /* the guest panicked or crashed, or its monitor failed */
         RESTART_ALWAYS,     /* also after it powered off by itself */
 };
 

@@ -109,7 +109,32 @@ static void a_single_bundle_gets_servers_of_its_own(void **state)
         assert_null(plan_find_server(p, "/run/bb/m1/9.blk"));
 }
 
-static void a_console_is_a_stream_with_socket_and_log(void **state)
+static void a_console_is_a_device_with_socket_and_log(void **state)
+{
+        auto_cleanup(bundle_freep) struct bundle *b = make_bundle(bundle_text);
+        auto_cleanup(plan_freep) struct plan *p = NULL;
+        struct plan_options options = { .run_dir = "/run/bb", .platform = "kvm" };
+        const struct planned_server *s;
+        char *error = NULL;
+
+        assert_int_equal(plan_new_single(b, &options, &p, &error), 0);
+        s = find(p, "pc.console");
+        assert_words(s, "device console --guest id=pc.console,socket-fd=3,log=/run/bb/pc/console/console.log,"
+                        "log-bytes=1048576,log-files=4,fd=4");
+        assert_true(s->is_console);
+        assert_false(find(p, "pc.root")->is_console);
+        assert_int_equal(s->n_sockets, 2);
+        assert_int_equal(planned_server_n_fds(s), 2);
+        assert_false(p->machines[0].machine.devices[4].stream);
+        assert_string_equal(p->machines[0].machine.devices[4].socket_path, s->sockets[1].path);
+        assert_int_equal(p->machines[0].n_consoles, 1);
+        assert_string_equal(p->machines[0].consoles[0].device, "console");
+        assert_string_equal(p->machines[0].consoles[0].socket_path, s->sockets[0].path);
+        assert_string_equal(p->machines[0].consoles[0].log_path, "/run/bb/pc/console/console.log");
+        assert_null(p->machines[0].consoles[0].pty_path);
+}
+
+static void a_platform_with_a_console_of_its_own_gets_a_stream(void **state)
 {
         auto_cleanup(bundle_freep) struct bundle *b = make_bundle(bundle_text);
         auto_cleanup(plan_freep) struct plan *p = NULL;
@@ -118,17 +143,16 @@ static void a_console_is_a_stream_with_socket_and_log(void **state)
         char *error = NULL;
 
         assert_int_equal(plan_new_single(b, &options, &p, &error), 0);
+        assert_int_equal(plan_stream_consoles(p, &p->machines[0]), 0);
         s = find(p, "pc.console");
-        assert_words(s, "device console --guest id=pc.console,fd=3,input-fd=4,stream=on,socket-fd=5,log=/run/bb/pc/console/console.log,"
-                        "log-bytes=1048576,log-files=4");
-        assert_int_equal(s->n_sockets, 2);
+        assert_words(s, "device console --guest id=pc.console,socket-fd=3,log=/run/bb/pc/console/console.log,"
+                        "log-bytes=1048576,log-files=4,fd=4,input-fd=5,stream=on");
+        assert_false(s->sockets[0].fifos);
+        assert_true(s->sockets[1].fifos);
+        assert_int_equal(planned_server_n_fds(s), 3);
         assert_true(p->machines[0].machine.devices[4].stream);
-        assert_string_equal(p->machines[0].machine.devices[4].socket_path, s->sockets[0].path);
-        assert_int_equal(p->machines[0].n_consoles, 1);
-        assert_string_equal(p->machines[0].consoles[0].device, "console");
-        assert_string_equal(p->machines[0].consoles[0].socket_path, s->sockets[1].path);
-        assert_string_equal(p->machines[0].consoles[0].log_path, "/run/bb/pc/console/console.log");
-        assert_null(p->machines[0].consoles[0].pty_path);
+        assert_false(p->machines[0].machine.devices[0].stream);
+        assert_words(find(p, "pc.rng0"), "device rng --guest id=pc.rng0,fd=3,rate=4096");
 }
 
 static void machines_of_a_system_share_a_switch_and_start_in_order(void **state)
@@ -245,7 +269,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_single_bundle_gets_servers_of_its_own),
-                cmocka_unit_test(a_console_is_a_stream_with_socket_and_log),
+                cmocka_unit_test(a_console_is_a_device_with_socket_and_log),
+                cmocka_unit_test(a_platform_with_a_console_of_its_own_gets_a_stream),
                 cmocka_unit_test(machines_of_a_system_share_a_switch_and_start_in_order),
                 cmocka_unit_test(addresses_are_stable_local_and_individual),
                 cmocka_unit_test(two_devices_cannot_have_one_address),
