@@ -32,6 +32,9 @@ int arch_start_boot_cpu(struct vcpu *v);
 int arch_exit(struct vcpu *v);
 /* Presses the power button. Lock held. -ENOTSUP: the guest has no driver for it that we know of. */
 int arch_power_button(struct monitor *m);
+/* All vCPUs stand still from now on, or are about to go on: no time of watchdogs passes in between. Lock held.
+   Idempotent. */
+void arch_set_paused(struct monitor *m, bool paused);
 /* For vm.c: what KVM_IRQ_LINE calls a wired line; the route of a line, of a message (the gsi is set already). */
 uint32_t arch_line_number(unsigned line);
 void arch_route_line(unsigned line, struct kvm_irq_routing_entry *ret);

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* arch.h on x86-64: what belongs to the machine as a whole. Its CPUs are in registers.c, booting in boot.c. */
+#include "monitor/arch.h"
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+
+#include "monitor/layout.h"
+#include "monitor/spec.h"
+#include "monitor/vm.h"
+#include "monitor/x86_64/cpuid.h"
+#include "monitor/x86_64/registers.h"
+#include "monitor/x86_64/x86.h"
+
+static int init_vm(struct monitor *m)
+{
+        uint64_t identity_map = REGISTERS_IDENTITY_MAP;
+        int vm = vm_fd(m->vm);
+
+        if (ioctl(vm, KVM_SET_IDENTITY_MAP_ADDR, &identity_map) < 0 || ioctl(vm, KVM_SET_TSS_ADDR, REGISTERS_TSS) < 0)
+                return -errno;
+        /* Local APICs, an IOAPIC; and an 8259, which no table mentions. No guest needs the timer of a PC: the clock
+           that KVM offers has a known frequency, and so have the APICs' timers. */
+        if (ioctl(vm, KVM_CREATE_IRQCHIP) < 0)
+                return -errno;
+        return cpuid_of_kvm(vm_kvm_fd(m->vm), &x86_of(m)->cpuid);
+}
+
+int arch_init(struct monitor *m, char **ret_error)
+{
+        struct x86 *x = calloc(1, sizeof(*x));
+        int r;
+
+        if (!x)
+                return -ENOMEM;
+        x->kernel_file.fd = x->initrd_file.fd = -1;
+        m->arch = x;
+        r = boot_file_open(&x->kernel_file, "kernel", m->spec->kernel, ret_error);
+        if (r == 0)
+                r = boot_file_open(&x->initrd_file, "initrd", m->spec->initrd, ret_error);
+        if (r == 0 && m->spec->device_tree)
+                r = boot_error(ret_error, -EINVAL, "device tree: x86-64 describes its hardware by ACPI");
+        return r < 0 ? r : init_vm(m);
+}
+
+int arch_add_registers(struct monitor *m)
+{
+        struct x86 *x = x86_of(m);
+        struct bus_range serial = serial_16550_range(&x->serial, layout.serial);
+        int r;
+
+        serial_16550_init(&x->serial, m->vm, layout.serial_line, m->spec->serial_fd);
+        r = bus_add(&m->ports, &serial);
+        if (r == 0)
+                r = power_add(&x->power, m);
+        if (r == 0)
+                r = wdat_add(&x->wdat, m);
+        if (r == 0)
+                r = pvpanic_add(m, &m->ports, layout.panic);
+        return r;
+}
+
+int arch_vcpus_ready(struct monitor *m)
+{
+        return 0;
+}
+
+int arch_power_button(struct monitor *m)
+{
+        return power_press_button(&x86_of(m)->power);
+}
+
+void arch_set_paused(struct monitor *m, bool paused)
+{
+        wdat_set_paused(&x86_of(m)->wdat, paused);
+}
+
+uint32_t arch_line_number(unsigned line)
+{
+        return line;
+}
+
+void arch_route_line(unsigned line, struct kvm_irq_routing_entry *ret)
+{
+        ret->type = KVM_IRQ_ROUTING_IRQCHIP;
+        ret->u.irqchip.irqchip = KVM_IRQCHIP_IOAPIC;
+        ret->u.irqchip.pin = line;
+}
+
+void arch_route_msi(const struct vm_msi *msi, struct kvm_irq_routing_entry *ret)
+{
+        ret->type = KVM_IRQ_ROUTING_MSI;
+        ret->u.msi.address_lo = (uint32_t) msi->address;
+        ret->u.msi.address_hi = (uint32_t) (msi->address >> 32);
+        ret->u.msi.data = msi->data;
+}
+
+void arch_deinit(struct monitor *m)
+{
+        struct x86 *x = x86_of(m);
+
+        if (!x)
+                return;
+        wdat_deinit(&x->wdat);
+        boot_file_close(&x->kernel_file);
+        boot_file_close(&x->initrd_file);
+        free(x->cpuid);
+        free(x);
+        m->arch = NULL;
+}
