@@ -3,8 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -12,20 +10,8 @@
 
 #include "base/cleanup.h"
 #include "base/macros.h"
+#include "monitor/fail.h"
 #include "monitor/memory.h"
-
-int boot_error(char **ret_error, int error, const char *format, ...)
-{
-        va_list ap;
-
-        if (*ret_error)
-                return error;
-        va_start(ap, format);
-        if (vasprintf(ret_error, format, ap) < 0)
-                *ret_error = NULL;
-        va_end(ap);
-        return error;
-}
 
 int boot_file_open(struct boot_file *ret, const char *what, const char *path, char **ret_error)
 {
@@ -38,18 +24,15 @@ int boot_file_open(struct boot_file *ret, const char *what, const char *path, ch
         /* Not to wait for somebody who writes into a pipe. */
         fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
         if (fd < 0 || fstat(fd, &st) < 0)
-                return boot_error(ret_error, -errno, "%s: %s: %s", what, path, strerror(errno));
+                return fail(-errno, ret_error, "%s: %s: %s", what, path, strerror(errno));
         if (!S_ISREG(st.st_mode))
-                return boot_error(ret_error, -EINVAL, "%s: %s: not a regular file", what, path);
+                return fail(-EINVAL, ret_error, "%s: %s: not a regular file", what, path);
         ret->size_bytes = (uint64_t) st.st_size;
         ret->fd = take_fd(&fd);
         return 0;
 }
 
-void boot_file_close(struct boot_file *f)
-{
-        fd_close(&f->fd);
-}
+void boot_file_close(struct boot_file *f) { fd_close(&f->fd); }
 
 static int read_at(const struct boot_file *f, uint64_t offset, char *buf, uint64_t n_bytes, char **ret_error)
 {
@@ -59,9 +42,9 @@ static int read_at(const struct boot_file *f, uint64_t offset, char *buf, uint64
                 if (n < 0 && errno == EINTR)
                         continue;
                 if (n < 0)
-                        return boot_error(ret_error, -errno, "%s: %s", f->what, strerror(errno));
+                        return fail(-errno, ret_error, "%s: %s", f->what, strerror(errno));
                 if (n == 0)
-                        return boot_error(ret_error, -EBADMSG, "%s: the file became shorter while it was read", f->what);
+                        return fail(-EBADMSG, ret_error, "%s: the file became shorter while it was read", f->what);
                 buf += n;
                 offset += (uint64_t) n;
                 n_bytes -= (uint64_t) n;
@@ -73,9 +56,9 @@ static int check_range(const struct boot_file *f, uint64_t offset, uint64_t n_by
 {
         if (range_fits(offset, n_bytes, f->size_bytes))
                 return 0;
-        return boot_error(ret_error, -EBADMSG, "%s: cut off: %#llx bytes at offset %#llx expected, the file has %#llx",
-                          f->what, (unsigned long long) n_bytes, (unsigned long long) offset,
-                          (unsigned long long) f->size_bytes);
+        return fail(-EBADMSG, ret_error, "%s: cut off: %#llx bytes at offset %#llx expected, the file has %#llx",
+                    f->what, (unsigned long long) n_bytes, (unsigned long long) offset,
+                    (unsigned long long) f->size_bytes);
 }
 
 int boot_file_read(const struct boot_file *f, uint64_t offset, void *buf, size_t n_bytes, char **ret_error)
@@ -96,7 +79,7 @@ int boot_file_load(const struct boot_file *f, uint64_t offset, uint64_t n_bytes,
                 return r;
         to = memory_at(memory, at, n_bytes);
         if (!to)
-                return boot_error(ret_error, -ENOSPC, "%s: needs %#llx bytes of memory at %#llx, which are not there",
-                                  f->what, (unsigned long long) n_bytes, (unsigned long long) at);
+                return fail(-ENOSPC, ret_error, "%s: needs %#llx bytes of memory at %#llx, which are not there",
+                            f->what, (unsigned long long) n_bytes, (unsigned long long) at);
         return read_at(f, offset, to, n_bytes, ret_error);
 }

@@ -30,6 +30,3 @@ int boot_file_read(const struct boot_file *f, uint64_t offset, void *buf, size_t
    if there is no memory (in one range) at [@at, @at + n_bytes); with a sentence in *ret_error. */
 int boot_file_load(const struct boot_file *f, uint64_t offset, uint64_t n_bytes, const struct memory *memory, gpa_t at,
                    char **ret_error);
-
-/* Sets *ret_error to the text, unless it is set already. Return: @error. */
-int boot_error(char **ret_error, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));

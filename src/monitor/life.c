@@ -18,7 +18,10 @@
 
 void life_resume(struct monitor *m)
 {
-        for (unsigned i = 0; i < m->n_vcpus && !m->running; i++)
+        if (m->running)
+                return;
+        arch_set_paused(m, false);
+        for (unsigned i = 0; i < m->n_vcpus; i++)
                 vcpu_resume(m->vcpus[i]);
         m->running = true;
 }
@@ -35,6 +38,7 @@ void life_pause(struct monitor *m)
         for (unsigned i = 0; i < m->n_vcpus; i++)
                 vcpu_wait_paused(m->vcpus[i]);
         pthread_mutex_lock(&m->lock);
+        arch_set_paused(m, true);
 }
 
 int life_power_down(struct monitor *m)

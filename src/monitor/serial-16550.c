@@ -19,7 +19,7 @@ enum { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_S
 #define LCR_DIVISOR 0x80
 #define MCR_MASK 0x1f
 #define MCR_LOOP 0x10
-#define LSR_SENT 0x60 /* holding register and transmitter are empty: we send at once */
+#define LSR_SENT 0x60  /* holding register and transmitter are empty: we send at once */
 #define MSR_READY 0xb0 /* carrier, data set ready, clear to send */
 
 void serial_16550_init(struct serial_16550 *s, struct vm *vm, unsigned line, int fd)
@@ -70,14 +70,22 @@ static uint8_t read_register(struct serial_16550 *s, unsigned reg)
         bool divisor = s->lcr & LCR_DIVISOR;
 
         switch (reg) {
-        case REG_DATA: return divisor ? s->dll : 0;
-        case REG_IER: return divisor ? s->dlm : s->ier;
-        case REG_IIR_FCR: return read_iir(s);
-        case REG_LCR: return s->lcr;
-        case REG_MCR: return s->mcr;
-        case REG_LSR: return LSR_SENT;
-        case REG_MSR: return modem_status(s);
-        default: return s->scr;
+        case REG_DATA:
+                return divisor ? s->dll : 0;
+        case REG_IER:
+                return divisor ? s->dlm : s->ier;
+        case REG_IIR_FCR:
+                return read_iir(s);
+        case REG_LCR:
+                return s->lcr;
+        case REG_MCR:
+                return s->mcr;
+        case REG_LSR:
+                return LSR_SENT;
+        case REG_MSR:
+                return modem_status(s);
+        default:
+                return s->scr;
         }
 }
 
@@ -115,11 +123,20 @@ static void write_register(struct serial_16550 *s, unsigned reg, uint8_t value)
                 else
                         write_ier(s, value);
                 break;
-        case REG_IIR_FCR: s->fifo = value & FCR_FIFO; break;
-        case REG_LCR: s->lcr = value; break;
-        case REG_MCR: s->mcr = value & MCR_MASK; break;
-        case REG_SCR: s->scr = value; break;
-        default: break; /* status: read only */
+        case REG_IIR_FCR:
+                s->fifo = value & FCR_FIFO;
+                break;
+        case REG_LCR:
+                s->lcr = value;
+                break;
+        case REG_MCR:
+                s->mcr = value & MCR_MASK;
+                break;
+        case REG_SCR:
+                s->scr = value;
+                break;
+        default:
+                break; /* status: read only */
         }
 }
 

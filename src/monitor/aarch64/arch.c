@@ -194,6 +194,11 @@ int arch_power_button(struct monitor *m)
         return pl061_press(&arm_of(m)->power);
 }
 
+void arch_set_paused(struct monitor *m, bool paused)
+{
+        watchdog_set_paused(&arm_of(m)->watchdog, paused);
+}
+
 void arch_deinit(struct monitor *m)
 {
         struct arm *a = arm_of(m);

@@ -28,10 +28,7 @@ static uint8_t checksum(const uint8_t *bytes, size_t n_bytes)
         return (uint8_t) -sum;
 }
 
-static void align(struct aml *a)
-{
-        a->n = (a->n + 15) & ~(size_t) 15;
-}
+static void align(struct aml *a) { a->n = (a->n + 15) & ~(size_t) 15; }
 
 static size_t begin(struct aml *a, const char *signature, uint8_t revision)
 {
@@ -148,13 +145,13 @@ static size_t write_wdat(const struct acpi_machine *machine, struct aml *a)
                 uint8_t action, instruction, reg;
                 uint32_t value, mask;
         } entries[] = {
-                { 1, WRITE_VALUE, WDAT_RELOAD, 1, 1 },                           /* reset the countdown */
-                { 4, READ_COUNTDOWN, WDAT_COUNTDOWN, 0, UINT32_MAX },            /* query what is left */
-                { 6, WRITE_COUNTDOWN, WDAT_COUNTDOWN, 0, WDAT_TICKS_MAX },       /* set the countdown */
-                { 8, READ_VALUE, WDAT_CONTROL, 1, 1 },                           /* does it run? */
-                { 9, WRITE_VALUE, WDAT_CONTROL, 1, 1 },                          /* run */
-                { 10, READ_VALUE, WDAT_CONTROL, 0, 1 },                          /* does it stand still? */
-                { 11, WRITE_VALUE, WDAT_CONTROL, 0, 1 },                         /* stop */
+                { 1, WRITE_VALUE, WDAT_RELOAD, 1, 1 },                     /* reset the countdown */
+                { 4, READ_COUNTDOWN, WDAT_COUNTDOWN, 0, UINT32_MAX },      /* query what is left */
+                { 6, WRITE_COUNTDOWN, WDAT_COUNTDOWN, 0, WDAT_TICKS_MAX }, /* set the countdown */
+                { 8, READ_VALUE, WDAT_CONTROL, 1, 1 },                     /* does it run? */
+                { 9, WRITE_VALUE, WDAT_CONTROL, 1, 1 },                    /* run */
+                { 10, READ_VALUE, WDAT_CONTROL, 0, 1 },                    /* does it stand still? */
+                { 11, WRITE_VALUE, WDAT_CONTROL, 0, 1 },                   /* stop */
         };
         size_t start = begin(a, "WDAT", 1);
 

@@ -29,10 +29,7 @@ enum {
 #define METHOD_SERIALIZED 0x08
 #define SEGMENT_BYTES 4
 
-bool aml_fits(const struct aml *a)
-{
-        return a->n <= a->n_max;
-}
+bool aml_fits(const struct aml *a) { return a->n <= a->n_max; }
 
 void aml_put_bytes(struct aml *a, const void *bytes, size_t n_bytes)
 {
@@ -80,10 +77,7 @@ void aml_string(struct aml *a, const char *s)
         aml_put_bytes(a, s, strlen(s) + 1);
 }
 
-static unsigned hex_digit(char c)
-{
-        return c <= '9' ? (unsigned) (c - '0') : (unsigned) (c - 'A' + 10);
-}
+static unsigned hex_digit(char c) { return c <= '9' ? (unsigned) (c - '0') : (unsigned) (c - 'A' + 10); }
 
 /* Three letters of five bits, four digits; the bytes in the other order. */
 void aml_eisa_id(struct aml *a, const char *id)
@@ -162,10 +156,7 @@ size_t aml_open_package(struct aml *a, uint8_t n_elements)
         return object;
 }
 
-size_t aml_open_if(struct aml *a)
-{
-        return begin(a, OP_IF);
-}
+size_t aml_open_if(struct aml *a) { return begin(a, OP_IF); }
 
 size_t aml_open_field(struct aml *a, const char *region)
 {
@@ -216,10 +207,7 @@ void aml_port_region(struct aml *a, const char *name, uint16_t start, uint8_t n_
         aml_integer(a, n_bytes);
 }
 
-void aml_resources_init(struct aml_resources *r)
-{
-        r->a = (struct aml){ .buf = r->bytes, .n_max = sizeof(r->bytes) };
-}
+void aml_resources_init(struct aml_resources *r) { r->a = (struct aml){ .buf = r->bytes, .n_max = sizeof(r->bytes) }; }
 
 void aml_resource_memory(struct aml_resources *r, uint32_t start, uint32_t n_bytes)
 {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 
+#include "monitor/fail.h"
 #include "monitor/layout.h"
 #include "monitor/spec.h"
 #include "monitor/vm.h"
@@ -41,7 +42,7 @@ int arch_init(struct monitor *m, char **ret_error)
         if (r == 0)
                 r = boot_file_open(&x->initrd_file, "initrd", m->spec->initrd, ret_error);
         if (r == 0 && m->spec->device_tree)
-                r = boot_error(ret_error, -EINVAL, "device tree: x86-64 describes its hardware by ACPI");
+                r = fail(-EINVAL, ret_error, "device tree: x86-64 describes its hardware by ACPI");
         return r < 0 ? r : init_vm(m);
 }
 
@@ -62,25 +63,13 @@ int arch_add_registers(struct monitor *m)
         return r;
 }
 
-int arch_vcpus_ready(struct monitor *m)
-{
-        return 0;
-}
+int arch_vcpus_ready(struct monitor *m) { return 0; }
 
-int arch_power_button(struct monitor *m)
-{
-        return power_press_button(&x86_of(m)->power);
-}
+int arch_power_button(struct monitor *m) { return power_press_button(&x86_of(m)->power); }
 
-void arch_set_paused(struct monitor *m, bool paused)
-{
-        wdat_set_paused(&x86_of(m)->wdat, paused);
-}
+void arch_set_paused(struct monitor *m, bool paused) { wdat_set_paused(&x86_of(m)->wdat, paused); }
 
-uint32_t arch_line_number(unsigned line)
-{
-        return line;
-}
+uint32_t arch_line_number(unsigned line) { return line; }
 
 void arch_route_line(unsigned line, struct kvm_irq_routing_entry *ret)
 {

@@ -13,14 +13,15 @@
 
 #include "base/macros.h"
 #include "monitor/boot-file.h"
+#include "monitor/fail.h"
 #include "monitor/memory.h"
 
 #define ENTRY_64 0x200
 #define SECTOR_BYTES 512
 #define VERSION_LEAST 0x20c /* the first whose xloadflags tell of a 64-bit entry */
 
-#define LOADED_HIGH 0x01        /* loadflags */
-#define KERNEL_64 0x01          /* xloadflags */
+#define LOADED_HIGH 0x01         /* loadflags */
+#define KERNEL_64 0x01           /* xloadflags */
 #define LOADER_UNREGISTERED 0xff /* type_of_loader */
 
 /* Of the file from 0x1f1 on, as of protocol 2.12. */
@@ -80,25 +81,24 @@ static int check_header(const struct header *h, char **ret_error)
         size_t end = 0x202 + h->jump_bytes;
 
         if (le16toh(h->boot_flag) != 0xaa55 || memcmp(&h->magic, "HdrS", 4) != 0)
-                return boot_error(ret_error, -EBADMSG, "kernel: neither a bzImage nor an ELF file");
+                return fail(-EBADMSG, ret_error, "kernel: neither a bzImage nor an ELF file");
         if (le16toh(h->version) < VERSION_LEAST)
-                return boot_error(ret_error, -EBADMSG, "kernel: boot protocol %u.%02u is too old, 2.12 is needed",
-                                  le16toh(h->version) >> 8, le16toh(h->version) & 0xffU);
+                return fail(-EBADMSG, ret_error, "kernel: boot protocol %u.%02u is too old, 2.12 is needed",
+                            le16toh(h->version) >> 8, le16toh(h->version) & 0xffU);
         if (end < BZIMAGE_HEADER_AT + sizeof(*h) || end > BZIMAGE_HEADER_AT + BZIMAGE_HEADER_MAX)
-                return boot_error(ret_error, -EBADMSG, "kernel: the bzImage header's own size is wrong");
+                return fail(-EBADMSG, ret_error, "kernel: the bzImage header's own size is wrong");
         if (!(le16toh(h->xloadflags) & KERNEL_64))
-                return boot_error(ret_error, -EBADMSG, "kernel: the bzImage has no 64-bit entry");
+                return fail(-EBADMSG, ret_error, "kernel: the bzImage has no 64-bit entry");
         if (!(h->loadflags & LOADED_HIGH))
-                return boot_error(ret_error, -EBADMSG, "kernel: a zImage, which loads below 1 MiB");
+                return fail(-EBADMSG, ret_error, "kernel: a zImage, which loads below 1 MiB");
         if (le64toh(h->pref_address) < BOOT_HIGH)
-                return boot_error(ret_error, -EBADMSG, "kernel: the bzImage wants to load below 1 MiB");
+                return fail(-EBADMSG, ret_error, "kernel: the bzImage wants to load below 1 MiB");
         if (le64toh(h->pref_address) > UINT32_MAX)
-                return boot_error(ret_error, -EBADMSG, "kernel: the bzImage wants to load above 4 GiB");
+                return fail(-EBADMSG, ret_error, "kernel: the bzImage wants to load above 4 GiB");
         return 0;
 }
 
-int boot_bzimage_load(const struct boot_file *f, const struct memory *memory, struct boot_kernel *ret,
-                      char **ret_error)
+int boot_bzimage_load(const struct boot_file *f, const struct memory *memory, struct boot_kernel *ret, char **ret_error)
 {
         struct boot_kernel kernel = { 0 };
         uint64_t offset, n_bytes, taken;
@@ -106,7 +106,7 @@ int boot_bzimage_load(const struct boot_file *f, const struct memory *memory, st
         int r;
 
         if (f->size_bytes < BZIMAGE_HEADER_AT + sizeof(h))
-                return boot_error(ret_error, -EBADMSG, "kernel: too short for a bzImage or an ELF file");
+                return fail(-EBADMSG, ret_error, "kernel: too short for a bzImage or an ELF file");
         r = boot_file_read(f, BZIMAGE_HEADER_AT, &h, sizeof(h), ret_error);
         if (r == 0)
                 r = check_header(&h, ret_error);
@@ -120,14 +120,13 @@ int boot_bzimage_load(const struct boot_file *f, const struct memory *memory, st
         /* Zero stands for four, says the protocol. */
         offset = (uint64_t) ((h.setup_sects ? h.setup_sects : 4) + 1) * SECTOR_BYTES;
         if (offset + ENTRY_64 >= f->size_bytes)
-                return boot_error(ret_error, -EBADMSG, "kernel: cut off: the bzImage ends before its 64-bit entry");
+                return fail(-EBADMSG, ret_error, "kernel: cut off: the bzImage ends before its 64-bit entry");
         n_bytes = f->size_bytes - offset;
         taken = MAX(n_bytes, (uint64_t) le32toh(h.init_size));
         kernel.start = le64toh(h.pref_address);
         if (!memory_at(memory, kernel.start, taken))
-                return boot_error(ret_error, -ENOSPC, "kernel: needs %llu MiB of memory from %#llx on to unpack itself",
-                                  (unsigned long long) ((taken + (1 << 20) - 1) >> 20),
-                                  (unsigned long long) kernel.start);
+                return fail(-ENOSPC, ret_error, "kernel: needs %llu MiB of memory from %#llx on to unpack itself",
+                            (unsigned long long) ((taken + (1 << 20) - 1) >> 20), (unsigned long long) kernel.start);
         r = boot_file_load(f, offset, n_bytes, memory, kernel.start, ret_error);
         if (r < 0)
                 return r;
@@ -154,7 +153,7 @@ void boot_bzimage_write_info(const struct boot_kernel *kernel, const struct boot
         zero->acpi_rsdp_addr = htole64(info->rsdp);
         zero->e820_entries = (uint8_t) info->n_ranges;
         for (size_t i = 0; i < info->n_ranges; i++)
-                zero->e820_table[i] = (struct range){ htole64(info->ranges[i].start),
-                                                      htole64(info->ranges[i].size_bytes),
-                                                      htole32(info->ranges[i].type) };
+                zero->e820_table[i] =
+                        (struct range){ htole64(info->ranges[i].start), htole64(info->ranges[i].size_bytes),
+                                        htole32(info->ranges[i].type) };
 }

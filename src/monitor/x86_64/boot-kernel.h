@@ -39,7 +39,7 @@ struct boot_kernel {
         gpa_t entry;
         gpa_t start, end; /* taken until the kernel manages its memory: code, data, what it unpacks itself to */
         gpa_t initrd_end_max;
-        uint32_t parameters_max; /* bytes, without the zero */
+        uint32_t parameters_max;            /* bytes, without the zero */
         uint8_t header[BZIMAGE_HEADER_MAX]; /* of a bzImage: handed back to the kernel */
         size_t header_bytes;
 };

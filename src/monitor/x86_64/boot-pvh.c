@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/macros.h"
 #include "monitor/boot-file.h"
+#include "monitor/fail.h"
 #include "monitor/memory.h"
 
 #define SEGMENTS_MAX 64
@@ -36,22 +37,19 @@ static int check_header(const Elf64_Ehdr *h, char **ret_error)
 {
         if (h->e_ident[EI_CLASS] != ELFCLASS64 || h->e_ident[EI_DATA] != ELFDATA2LSB ||
             le16toh(h->e_machine) != EM_X86_64)
-                return boot_error(ret_error, -EBADMSG, "kernel: an ELF file, but not for x86-64");
+                return fail(-EBADMSG, ret_error, "kernel: an ELF file, but not for x86-64");
         if (le16toh(h->e_type) != ET_EXEC && le16toh(h->e_type) != ET_DYN)
-                return boot_error(ret_error, -EBADMSG, "kernel: an ELF file, but no program");
+                return fail(-EBADMSG, ret_error, "kernel: an ELF file, but no program");
         if (le16toh(h->e_phentsize) != sizeof(Elf64_Phdr))
-                return boot_error(ret_error, -EBADMSG, "kernel: the ELF file's program headers have a wrong size");
+                return fail(-EBADMSG, ret_error, "kernel: the ELF file's program headers have a wrong size");
         if (le16toh(h->e_phnum) == 0 || le16toh(h->e_phnum) > SEGMENTS_MAX)
-                return boot_error(ret_error, -EBADMSG, "kernel: the ELF file has %u program headers, 1 to %u expected",
-                                  le16toh(h->e_phnum), SEGMENTS_MAX);
+                return fail(-EBADMSG, ret_error, "kernel: the ELF file has %u program headers, 1 to %u expected",
+                            le16toh(h->e_phnum), SEGMENTS_MAX);
         return 0;
 }
 
 /* Size of a name or descriptor in a note: multiples of four. */
-static uint64_t padded(uint32_t n)
-{
-        return ((uint64_t) n + 3) & ~UINT64_C(3);
-}
+static uint64_t padded(uint32_t n) { return ((uint64_t) n + 3) & ~UINT64_C(3); }
 
 /* Looks through the notes in buf. Return: true and *ret set if the entry is among them. */
 static bool find_entry(const char *buf, uint64_t n_bytes, gpa_t *ret)
@@ -90,8 +88,8 @@ static int read_notes(const struct boot_file *f, const Elf64_Phdr *segment, gpa_
         if (n_bytes == 0)
                 return 0;
         if (n_bytes > NOTES_BYTES_MAX)
-                return boot_error(ret_error, -EBADMSG, "kernel: the ELF file's notes are larger than %u bytes",
-                                  NOTES_BYTES_MAX);
+                return fail(-EBADMSG, ret_error, "kernel: the ELF file's notes are larger than %u bytes",
+                            NOTES_BYTES_MAX);
         buf = malloc(n_bytes);
         if (!buf)
                 return -ENOMEM;
@@ -108,13 +106,12 @@ static int load_segment(const struct boot_file *f, const Elf64_Phdr *segment, co
         if (bytes == 0)
                 return 0;
         if (file_bytes > bytes)
-                return boot_error(ret_error, -EBADMSG, "kernel: a segment of the ELF file is larger than its memory");
+                return fail(-EBADMSG, ret_error, "kernel: a segment of the ELF file is larger than its memory");
         if (at < BOOT_HIGH)
-                return boot_error(ret_error, -EBADMSG, "kernel: the ELF file wants to load below 1 MiB");
+                return fail(-EBADMSG, ret_error, "kernel: the ELF file wants to load below 1 MiB");
         if (!memory_at(memory, at, bytes))
-                return boot_error(ret_error, -ENOSPC,
-                                  "kernel: needs %#llx bytes of memory at %#llx, which are not there",
-                                  (unsigned long long) bytes, (unsigned long long) at);
+                return fail(-ENOSPC, ret_error, "kernel: needs %#llx bytes of memory at %#llx, which are not there",
+                            (unsigned long long) bytes, (unsigned long long) at);
         kernel->start = MIN(kernel->start, at);
         kernel->end = MAX(kernel->end, at + bytes);
         return boot_file_load(f, le64toh(segment->p_offset), file_bytes, memory, at, ret_error);
@@ -150,11 +147,11 @@ int boot_pvh_load(const struct boot_file *f, const struct memory *memory, struct
                         return r;
         }
         if (!has_entry)
-                return boot_error(ret_error, -EBADMSG, "kernel: the ELF file has no PVH entry (no note \"Xen\" %u)",
-                                  NOTE_PHYS32_ENTRY);
+                return fail(-EBADMSG, ret_error, "kernel: the ELF file has no PVH entry (no note \"Xen\" %u)",
+                            NOTE_PHYS32_ENTRY);
         if (kernel.entry < kernel.start || kernel.entry >= kernel.end || kernel.entry > UINT32_MAX)
-                return boot_error(ret_error, -EBADMSG, "kernel: the ELF file's PVH entry %#llx is outside of it",
-                                  (unsigned long long) kernel.entry);
+                return fail(-EBADMSG, ret_error, "kernel: the ELF file's PVH entry %#llx is outside of it",
+                            (unsigned long long) kernel.entry);
         *ret = kernel;
         return 0;
 }

@@ -9,6 +9,7 @@
 #include "base/macros.h"
 #include "monitor/arch.h"
 #include "monitor/devices.h"
+#include "monitor/fail.h"
 #include "monitor/layout.h"
 #include "monitor/memory.h"
 #include "monitor/spec.h"
@@ -41,7 +42,7 @@ static int load_kernel(struct x86 *x, const struct memory *memory, char **ret_er
         const struct boot_file *f = &x->kernel_file;
 
         if (f->fd < 0)
-                return boot_error(ret_error, -EINVAL, "kernel: none given, and there is no firmware");
+                return fail(-EINVAL, ret_error, "kernel: none given, and there is no firmware");
         return boot_pvh_is(f) ? boot_pvh_load(f, memory, &x->kernel, ret_error)
                               : boot_bzimage_load(f, memory, &x->kernel, ret_error);
 }
@@ -61,8 +62,8 @@ static int load_initrd(const struct x86 *x, const struct memory *memory, struct 
                 start = f->size_bytes < end ? (end - f->size_bytes) & ~(gpa_t) (PAGE_BYTES - 1) : 0;
         }
         if (start < BOOT_HIGH)
-                return boot_error(ret_error, -ENOSPC, "initrd: %llu MiB, for which there is no room in the memory",
-                                  (unsigned long long) (f->size_bytes >> 20));
+                return fail(-ENOSPC, ret_error, "initrd: %llu MiB, for which there is no room in the memory",
+                            (unsigned long long) (f->size_bytes >> 20));
         info->initrd = start;
         info->initrd_bytes = f->size_bytes;
         return boot_file_load(f, 0, f->size_bytes, memory, start, ret_error);
@@ -74,8 +75,8 @@ static int write_parameters(const struct x86 *x, const struct monitor *m, struct
         size_t n = strlen(parameters);
 
         if (n > x->kernel.parameters_max)
-                return boot_error(ret_error, -E2BIG, "kernel: takes %u characters of parameters, %zu are given",
-                                  x->kernel.parameters_max, n);
+                return fail(-E2BIG, ret_error, "kernel: takes %u characters of parameters, %zu are given",
+                            x->kernel.parameters_max, n);
         info->parameters = BOOT_PARAMETERS;
         info->parameters_bytes = (uint32_t) n;
         memcpy(memory_at(&m->memory, BOOT_PARAMETERS, n + 1), parameters, n + 1);
@@ -93,7 +94,7 @@ int arch_load(struct monitor *m, char **ret_error)
         int r;
 
         if (!memory_at(memory, 0, 2 * BOOT_HIGH))
-                return boot_error(ret_error, -ENOSPC, "memory: less than 2 MiB");
+                return fail(-ENOSPC, ret_error, "memory: less than 2 MiB");
         r = load_kernel(x, memory, ret_error);
         if (r == 0)
                 r = load_initrd(x, memory, &info, ret_error);

@@ -111,16 +111,22 @@ static void patch(struct kvm_cpuid_entry2 *e, const struct place *p)
         uint32_t bits = id_bits(p->n_vcpus);
 
         switch (e->function) {
-        case 0x1: patch_leaf1(e, p); break;
+        case 0x1:
+                patch_leaf1(e, p);
+                break;
         case 0x4:
-        case 0x8000001d: patch_cache(e, 1U << bits); break;
+        case 0x8000001d:
+                patch_cache(e, 1U << bits);
+                break;
         case 0x15:
                 /* TSC frequency = ecx * ebx / eax; ecx is what the local APIC's timer runs with. */
                 e->eax = p->tsc_khz ? APIC_HZ / 1000 : 0;
                 e->ebx = p->tsc_khz;
                 e->ecx = p->tsc_khz ? APIC_HZ : 0;
                 break;
-        case HYPERVISOR_LEAVES: e->eax = MAX(e->eax, p->tsc_khz ? HYPERVISOR_TIMING : 0U); break;
+        case HYPERVISOR_LEAVES:
+                e->eax = MAX(e->eax, p->tsc_khz ? HYPERVISOR_TIMING : 0U);
+                break;
         case 0x80000001:
                 e->ecx &= ~(EXTENDED1_ECX_SVM | EXTENDED1_ECX_CMP_LEGACY);
                 if (p->amd && p->n_vcpus > 1)
@@ -135,7 +141,8 @@ static void patch(struct kvm_cpuid_entry2 *e, const struct place *p)
                 e->ebx = p->index; /* core id; one thread in each */
                 e->ecx = 0;        /* one node */
                 break;
-        default: break;
+        default:
+                break;
         }
 }
 
@@ -145,10 +152,7 @@ static bool is_dropped(uint32_t leaf)
         return leaf == 0xb || leaf == 0x1f || leaf == 0x8000000a || leaf == 0x80000026 || leaf == HYPERVISOR_TIMING;
 }
 
-static void add(struct kvm_cpuid2 *c, struct kvm_cpuid_entry2 entry)
-{
-        c->entries[c->nent++] = entry;
-}
+static void add(struct kvm_cpuid2 *c, struct kvm_cpuid_entry2 entry) { c->entries[c->nent++] = entry; }
 
 static void add_topology(struct kvm_cpuid2 *c, const struct place *p)
 {
@@ -194,8 +198,8 @@ int cpuid_new(const struct kvm_cpuid2 *of_kvm, unsigned index, unsigned n_vcpus,
         if (leaf0 && leaf0->eax >= 0xb)
                 add_topology(c, &place);
         if (tsc_khz && find(of_kvm, HYPERVISOR_LEAVES))
-                add(c, (struct kvm_cpuid_entry2){
-                               .function = HYPERVISOR_TIMING, .eax = tsc_khz, .ebx = APIC_HZ / 1000 });
+                add(c,
+                    (struct kvm_cpuid_entry2){ .function = HYPERVISOR_TIMING, .eax = tsc_khz, .ebx = APIC_HZ / 1000 });
         *ret = c;
         return 0;
 }

@@ -148,7 +148,8 @@ int arch_exit(struct vcpu *v)
                 (void) snprintf(text, sizeof(text), "vCPU %u: KVM cannot run the guest's code, internal error %u",
                                 vcpu_index(v), run->internal.suberror);
                 break;
-        default: return -ENOTSUP;
+        default:
+                return -ENOTSUP;
         }
         monitor_end(vcpu_monitor(v), MONITOR_CRASHED, text);
         return 0;

@@ -55,10 +55,7 @@ static void run_for(struct wdat *w, uint64_t ns)
         set_timer(w, w->deadline_ns);
 }
 
-static void start(struct wdat *w)
-{
-        run_for(w, w->ticks * TICK_NS);
-}
+static void start(struct wdat *w) { run_for(w, w->ticks * TICK_NS); }
 
 static void stop(struct wdat *w)
 {
@@ -81,9 +78,12 @@ void wdat_set_paused(struct wdat *w, bool paused)
 static uint32_t read_register(const struct wdat *w, uint64_t offset)
 {
         switch (offset) {
-        case WDAT_CONTROL: return w->running;
-        case WDAT_COUNTDOWN: return (uint32_t) ((left_ns(w) + TICK_NS - 1) / TICK_NS);
-        default: return 0;
+        case WDAT_CONTROL:
+                return w->running;
+        case WDAT_COUNTDOWN:
+                return (uint32_t) ((left_ns(w) + TICK_NS - 1) / TICK_NS);
+        default:
+                return 0;
         }
 }
 
@@ -105,7 +105,8 @@ static void write_register(struct wdat *w, uint64_t offset, uint32_t value)
                 if (w->running)
                         start(w);
                 break;
-        default: break;
+        default:
+                break;
         }
 }
 

@@ -24,7 +24,4 @@ struct x86 {
         struct wdat wdat;
 };
 
-static inline struct x86 *x86_of(const struct monitor *m)
-{
-        return m->arch;
-}
+static inline struct x86 *x86_of(const struct monitor *m) { return m->arch; }
