@@ -101,6 +101,7 @@ extern const struct command command_help;
 extern const struct command command_kill;
 extern const struct command command_list;
 extern const struct command command_logs;
+extern const struct command command_monitor;
 extern const struct command command_pause;
 extern const struct command command_resume;
 extern const struct command command_run;

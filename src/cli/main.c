@@ -38,6 +38,7 @@ const struct command *const commands[] = {
         &command_features,
         &command_spec,
         &command_device,
+        &command_monitor,
         &command_help,
         &command_complete,
         NULL,

@@ -184,17 +184,28 @@ static int make(struct vcpu *v)
         return arch_init_vcpu(v);
 }
 
+/* Before the first guest instruction. The list was compiled while the vCPU was made. */
+static void restrict_thread(struct vcpu *v)
+{
+        int r = v->monitor->vcpu_filter ? sandbox_filter_thread(v->monitor->vcpu_filter) : 0;
+        char text[96];
+
+        if (r == 0)
+                return;
+        (void) snprintf(text, sizeof(text), "vCPU %u: sandbox: system calls: %s", v->index, strerror(-r));
+        monitor_end(v->monitor, MONITOR_FAILED, text);
+}
+
 static void *thread_main(void *data)
 {
         struct vcpu *v = data;
+        bool restricted = false;
         char name[16];
         int r;
 
         (void) snprintf(name, sizeof(name), "vcpu %u", v->index);
         (void) prctl(PR_SET_NAME, name);
         r = make(v);
-        if (r == 0 && v->monitor->vcpu_filter)
-                r = sandbox_filter_thread(v->monitor->vcpu_filter);
 
         pthread_mutex_lock(&v->lock);
         v->error = r;
@@ -202,8 +213,12 @@ static void *thread_main(void *data)
         pthread_mutex_unlock(&v->lock);
         pthread_cond_broadcast(&v->changed);
 
-        while (r == 0 && wait_for_work(v))
+        while (r == 0 && wait_for_work(v)) {
+                if (!restricted)
+                        restrict_thread(v);
+                restricted = true;
                 run_guest(v);
+        }
         return NULL;
 }
 
