@@ -30,15 +30,16 @@ static void add_device(struct argv *a, const struct machine_device *d)
                         (void) fclose(out);
                 return;
         }
-        fprintf(out, "id=%s,type=%s,socket=%s,transport=%s", d->id, device_type_name(d->type), path,
-                d->transport == TRANSPORT_MMIO ? "mmio" : "pci");
+        fprintf(out, "id=%s,type=%s,socket=%s,transport=%s,packed=%s", d->id, device_type_name(d->type), path,
+                d->transport == TRANSPORT_MMIO ? "mmio" : "pci", d->packed ? "on" : "off");
         /* Of the other types the server knows how many queues it has. */
         if (d->type == DEVICE_BLK)
                 fprintf(out, ",queues=%u", d->n_queues);
         if (d->queue_size > 0)
                 fprintf(out, ",queue-size=%u", d->queue_size);
-        if (d->packed)
-                fprintf(out, ",packed=on");
+        if (d->type == DEVICE_NET)
+                fprintf(out, ",mac=%02x:%02x:%02x:%02x:%02x:%02x", d->mac[0], d->mac[1], d->mac[2], d->mac[3],
+                        d->mac[4], d->mac[5]);
         if (fclose(out) < 0)
                 a->error = -1;
         argv_add(a, "--device");
@@ -54,7 +55,7 @@ int kvm_args(const struct machine *m, const struct kvm_fds *fds, struct argv *re
         argv_add(&a, "monitor");
         argv_addf(&a, "--name=%s", m->id);
         argv_addf(&a, "--control-fd=%d", fds->control);
-        argv_addf(&a, "--serial-fd=%d", fds->serial);
+        argv_addf(&a, "--serial=%d", fds->serial);
         argv_addf(&a, "--vcpus=%u", m->n_vcpus);
         argv_addf(&a, "--memory=%llu", (unsigned long long) m->memory_bytes);
         add_path(&a, "kernel", m->kernel);

@@ -40,9 +40,9 @@
 #define CONTROL_FD_IN_CHILD 3
 #define SERIAL_FD_IN_CHILD 4
 /* From a process's start until its devices are connected: as long as QEMU gets. */
-#define READY_LIMIT_S 60
+#define READY_LIMIT_NS (60 * NSEC_PER_SEC)
 /* From its last word until it is gone. */
-#define LEAVE_LIMIT_S 10
+#define LEAVE_LIMIT_NS (10 * NSEC_PER_SEC)
 /* Of serial lines: a kernel's messages at once, then a line every 20 ms. */
 #define SERIAL_LINES_BURST 2000
 #define SERIAL_LINES_PER_SECOND 50
@@ -78,6 +78,7 @@ struct kvm {
         struct output messages, serial;
         struct ratelimit serial_limit;
         struct timer limit; /* until it is ready; until it is gone */
+        uint64_t ready_limit_ns, leave_limit_ns;
 
         enum how how; /* of this process, once known */
         char text[512];
@@ -146,7 +147,7 @@ static void give_up(struct kvm *k, const char *why)
 
 static void on_ready_limit(struct timer *t)
 {
-        give_up(container_of(t, struct kvm, limit), "the monitor was not ready within a minute");
+        give_up(container_of(t, struct kvm, limit), "the monitor was not ready in time");
 }
 
 static void on_leave_limit(struct timer *t)
@@ -156,7 +157,7 @@ static void on_leave_limit(struct timer *t)
 
 static void expect_end(struct kvm *k)
 {
-        timer_start(&k->limit, k->loop, clock_now_ns() + LEAVE_LIMIT_S * NSEC_PER_SEC, on_leave_limit);
+        timer_start(&k->limit, k->loop, clock_now_ns() + k->leave_limit_ns, on_leave_limit);
 }
 
 static void on_ready(void *data)
@@ -327,7 +328,7 @@ static int start_process(struct kvm *k)
         if (r == 0)
                 r = execute(k, theirs, message_fd, serial_fd);
         if (r == 0)
-                timer_start(&k->limit, k->loop, clock_now_ns() + READY_LIMIT_S * NSEC_PER_SEC, on_ready_limit);
+                timer_start(&k->limit, k->loop, clock_now_ns() + k->ready_limit_ns, on_ready_limit);
         else
                 close_process(k);
         return r;
@@ -362,7 +363,9 @@ static int kvm_bring_up(struct loop *loop, const struct machine *m, const struct
                            .events = *events,
                            .data = data,
                            .messages = OUTPUT_NONE,
-                           .serial = OUTPUT_NONE };
+                           .serial = OUTPUT_NONE,
+                           .ready_limit_ns = READY_LIMIT_NS,
+                           .leave_limit_ns = LEAVE_LIMIT_NS };
         ratelimit_init(&k->serial_limit, SERIAL_LINES_PER_SECOND, SERIAL_LINES_BURST);
         r = start_process(k);
         if (r < 0) {
@@ -373,6 +376,15 @@ static int kvm_bring_up(struct loop *loop, const struct machine *m, const struct
         }
         *ret = &k->instance;
         return 0;
+}
+
+void kvm_set_limits(struct platform_instance *instance, uint64_t ready_ns, uint64_t leave_ns)
+{
+        struct kvm *k = container_of(instance, struct kvm, instance);
+
+        k->ready_limit_ns = ready_ns;
+        k->leave_limit_ns = leave_ns;
+        timer_start(&k->limit, k->loop, clock_now_ns() + ready_ns, on_ready_limit);
 }
 
 /* While the guest is started again there is nobody to ask: on_ready() does what was asked for last. */
