@@ -199,11 +199,6 @@ void arch_set_paused(struct monitor *m, bool paused)
         watchdog_set_paused(&arm_of(m)->watchdog, paused);
 }
 
-void arch_set_paused(struct monitor *m, bool paused)
-{
-        watchdog_set_paused(&arm_of(m)->watchdog, paused);
-}
-
 void arch_deinit(struct monitor *m)
 {
         struct arm *a = arm_of(m);
