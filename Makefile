@@ -9,10 +9,12 @@ TESTARGS ?=
 JSON ?=
 SECONDS ?= 900
 MESON_SETUP ?=
+ARCH ?= amd64 arm64
+SCENARIOS ?=
 
 export DESTDIR
 
-.PHONY: all setup demo test check bench fuzz install clean help
+.PHONY: all setup demo test check test-board bench fuzz install clean help
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -38,6 +40,13 @@ test check: all
 	@tools/get-qemu-7.2 >/dev/null || echo "make: no QEMU 7.2, its test will be skipped"
 	@tools/run-tests $(BUILD) $(TESTARGS)
 
+# Programs for the own architecture come from $(BUILD), for the other one from a cross build.
+test-board: all
+	@tools/setup --check --group build --group guest --group board || { echo "make: tools/setup installs what is missing"; exit 1; }
+	@for arch in $(ARCH); do guests/build base pair test board --arch $$arch --out $(BUILD)/guests || exit; done
+	@case " $(ARCH) " in *" arm64 "*) [ "$$(uname -m)" = aarch64 ] || tests/board/cross ;; esac
+	@BOARD_SCENARIOS="$(SCENARIOS)" tools/run-tests $(BUILD) --suite board $(foreach arch,$(ARCH),board-$(arch))
+
 bench:
 	@tools/setup --check || { echo "make: tools/setup installs what is missing"; exit 1; }
 	@$(MAKE) --no-print-directory all BUILD=build-bench MESON_SETUP=--buildtype=release
@@ -61,6 +70,7 @@ help:
 	@echo "make setup      install the Debian packages that are missing (asks for root)"
 	@echo "make demo       two guests that share devices, end to end: installs, builds, runs"
 	@echo "make test       unit, fuzz corpora, driver and guest rungs; TESTARGS='--suite unit' for a part"
+	@echo "make test-board the same guests on emulated boards with KVM; ARCH=arm64 for one, SCENARIOS=... for some"
 	@echo "make bench      ratios against peers; JSON=FILE writes them to a file as well"
 	@echo "make fuzz       every fuzzer for SECONDS=$(SECONDS) seconds"
 	@echo "make install    to PREFIX=$(PREFIX) below DESTDIR=$(DESTDIR)"

@@ -24,7 +24,7 @@ KERNEL, UNPACKED_KERNEL, INITRD = "vmlinuz", "vmlinux", "initrd.img"
 
 def build(name, arch, out, say, force=False):
     """Builds recipe `name`; returns its output folder. Several may be called at once: one after the other builds."""
-    recipe, target = Recipe(name), pathlib.Path(out) / ("%s-%s" % (name, arch))
+    recipe, target = Recipe(name, arch), pathlib.Path(out) / ("%s-%s" % (name, arch))
     if not force and _current(target, _key(recipe, arch)):
         return target
     cache_folder().mkdir(parents=True, exist_ok=True)
@@ -34,7 +34,7 @@ def build(name, arch, out, say, force=False):
 
 
 def _key(recipe, arch):
-    boot = Recipe(recipe.boot).fingerprint() if recipe.boot else ""
+    boot = Recipe(recipe.boot, arch).fingerprint() if recipe.boot else ""
     return recipe.fingerprint(arch, sources.kernel_suite(), boot)
 
 
@@ -46,7 +46,7 @@ def _build(recipe, arch, target, say, force):
     def note(text):
         say("%s-%s: %s" % (name, arch, text))
 
-    boot = Recipe(recipe.boot) if recipe.boot else None
+    boot = Recipe(recipe.boot, arch) if recipe.boot else None
     if boot:
         boot_folder = _build(boot, arch, target.parent / ("%s-%s" % (boot.name, arch)), say, force)
     target.parent.mkdir(parents=True, exist_ok=True)

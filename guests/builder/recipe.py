@@ -5,8 +5,9 @@ import fnmatch
 import hashlib
 import json
 import pathlib
+import re
 
-from . import BuildError
+from . import BuildError, sources
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent
 ARCHES = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
@@ -19,17 +20,21 @@ MEMBERS = {
     "boot": str,          # disks: the initramfs recipe whose kernel and initrd start this one
     "kernel": str,        # initramfs: kernel metapackage without its "-amd64", "-arm64"
     "modules": list,      # kernel modules, loaded in this order (what they depend on comes by itself)
-    "packages": list,     # Debian packages
+    "packages": list,     # Debian packages; NAME/backports takes one from where the kernel comes from
     "without": list,      # patterns of packages that are not taken even if others depend on them
     "keep": list,         # patterns of files; if given only these and the libraries they need are taken
     "applets": (str, list),  # links to busybox: "all", or names
 }
 
 
-class Recipe:
-    """A checked recipe; members are attributes, absent ones empty."""
+# Words of the lists "modules", "packages" and "keep" may end so; they then count for this architecture only.
+ONLY_FOR = re.compile(r"(.*\S) \[(%s)\]$" % "|".join(ARCHES))
 
-    def __init__(self, name):
+
+class Recipe:
+    """A checked recipe as it is for one architecture; members are attributes, absent ones empty."""
+
+    def __init__(self, name, arch):
         self.name = name
         self.folder = FOLDER / name
         path = self.folder / "recipe.json"
@@ -49,10 +54,10 @@ class Recipe:
         self.description = data.get("description", "")
         self.boot = data.get("boot")
         self.kernel = data.get("kernel", "linux-image-cloud")
-        self.modules = data.get("modules", [])
-        self.packages = data.get("packages", [])
+        self.modules = _only(arch, data.get("modules", []))
+        self.packages = [_suite(package) for package in _only(arch, data.get("packages", []))]
         self.without = data.get("without", [])
-        self.keep = data.get("keep", [])
+        self.keep = _only(arch, data.get("keep", []))
         self.applets = data.get("applets", [])
         self._check_image(path, data.get("image", {}))
 
@@ -85,6 +90,21 @@ class Recipe:
                 digest.update(data)
         digest.update("\0".join(more).encode())
         return digest.hexdigest()
+
+
+def _only(arch, words):
+    """The words that count for `arch`."""
+    found = []
+    for word in words:
+        match = ONLY_FOR.match(word)
+        if not match or match[2] == arch:
+            found.append(match[1] if match else word)
+    return found
+
+
+def _suite(package):
+    name, slash, suite = package.partition("/")
+    return "%s/%s" % (name, sources.kernel_suite()) if slash and suite == "backports" else package
 
 
 def all_names():

@@ -4,6 +4,9 @@
 A test is a program that makes one Lab (a root folder of its own, below a short path because socket names are
 limited), checks things with lab.point(), and ends with lab.finish(), which also checks that nothing was left behind:
 no process, no socket, no folder. A test that cannot run says in its TAP plan what is missing.
+
+Environment: BUSBAR_BUILD (build folder), BUSBAR_GUESTS (images, BUILD/guests), PLATFORM (qemu), GUEST_ARCH (amd64),
+LAB_FOLDER (/tmp: where bundles and sockets lie; its path must be short).
 """
 
 import json
@@ -22,6 +25,8 @@ BUILD = pathlib.Path(os.environ.get("BUSBAR_BUILD", "build")).resolve()
 BUSBAR = BUILD / "src/cli/busbar"
 GUESTS = pathlib.Path(os.environ.get("BUSBAR_GUESTS", BUILD / "guests"))
 PLATFORM = os.environ.get("PLATFORM", "qemu")
+ARCH = os.environ.get("GUEST_ARCH", "amd64")
+FOLDER = os.environ.get("LAB_FOLDER", "/tmp")
 MIB = 1 << 20
 PROMPT = "busbar# "
 
@@ -41,6 +46,10 @@ def need(*paths):
             skip(f"{path} is missing")
 
 
+def now():
+    return time.monotonic()
+
+
 def until(what, deadline_s, probe):
     """The first true value of probe(), asked again and again; fails after the deadline."""
     end = time.monotonic() + deadline_s
@@ -54,21 +63,27 @@ def until(what, deadline_s, probe):
 
 
 class Console:
-    """The shell of the test guest at the other end of a console socket."""
+    """The shell of the test guest at the other end of a console: two file descriptors, or twice the same."""
 
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(str(path))
+    def __init__(self, input_fd, output_fd):
+        self.input_fd, self.output_fd = input_fd, output_fd
         self.text = ""
+
+    @classmethod
+    def connect(cls, path):
+        end = socket.socket(socket.AF_UNIX)
+        end.connect(str(path))
+        fd = end.detach()
+        return cls(fd, fd)
 
     def read_until(self, marker, deadline_s):
         end = time.monotonic() + deadline_s
         while marker not in self.text:
             left = end - time.monotonic()
-            ready, _, _ = select.select([self.socket], [], [], max(left, 0))
+            ready, _, _ = select.select([self.output_fd], [], [], max(left, 0))
             if not ready:
                 raise TimeoutError(f"console: no {marker!r} within {deadline_s} s; last: {self.text[-2000:]!r}")
-            data = self.socket.recv(65536)
+            data = os.read(self.output_fd, 65536)
             if not data:
                 raise ConnectionError(f"console: closed before {marker!r}; last: {self.text[-2000:]!r}")
             self.text += data.decode(errors="replace").replace("\r", "")
@@ -76,7 +91,9 @@ class Console:
         return before
 
     def send(self, line):
-        self.socket.sendall(line.encode() + b"\n")
+        data = line.encode() + b"\n"
+        while data:
+            data = data[os.write(self.input_fd, data):]
 
     def run(self, command, deadline_s=SHELL_DEADLINE):
         """(status, output) of a shell command in the guest."""
@@ -87,7 +104,8 @@ class Console:
         return int(status), output
 
     def close(self):
-        self.socket.close()
+        for fd in {self.input_fd, self.output_fd}:
+            os.close(fd)
 
 
 class Machine:
@@ -108,7 +126,7 @@ class Machine:
     def connect(self, deadline_s=BOOT_DEADLINE):
         """Waits for the shell's prompt on the first console."""
         path = self.state()["busbar"]["consoles"][0]["socket"]
-        self.shell = Console(path)
+        self.shell = Console.connect(path)
         self.shell.read_until(PROMPT, deadline_s)
         return self
 
@@ -137,13 +155,13 @@ class Machine:
 
 
 class Lab:
-    def __init__(self, name, arch="amd64"):
+    def __init__(self, name, arch=ARCH):
         self.name, self.arch = name, arch
         need(BUSBAR)
         base, test = GUESTS / f"base-{arch}", GUESTS / f"test-{arch}"
         need(base / "vmlinuz", base / "initrd.img", test / "root.squashfs")
         self.base, self.test = base, test
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="bb-", dir="/tmp"))
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="bb-", dir=FOLDER))
         self.root = self.folder / "run"
         self.environment = dict(os.environ)
         self.n_points = self.n_failed = 0
@@ -206,7 +224,7 @@ class Lab:
         """create and start; returns at once, Machine.connect() waits for the guest."""
         name = name or bundle.name
         self.started.append(name)
-        self.busbar("create", "--bundle", bundle, name)
+        self.busbar("create", "--platform", PLATFORM, "--bundle", bundle, name)
         self.busbar("start", name)
         return Machine(self, name)
 
@@ -281,7 +299,7 @@ def place(source, target):
         subprocess.run(["cp", "--sparse=always", "--", str(source), str(target)], check=True)
 
 
-def run_test(name, body, arch="amd64"):
+def run_test(name, body, arch=ARCH):
     """body(lab); an exception is a failed point with its text and the machines' logs."""
     lab = Lab(name, arch)
     try:
