@@ -9,6 +9,7 @@
 /* What busbar-monitor(1) says of its limits. */
 #define VCPUS_MAX 64
 #define DEVICES_MAX 30
+#define MMIO_MAX_X86_64 18 /* interrupt lines that are left for them */
 #define PAGE_BYTES 4096
 
 static void add_path(struct argv *a, const char *option, const char *path)
@@ -80,9 +81,15 @@ char *kvm_args_check(const struct machine *m)
         char *text = NULL;
         size_t n_text = 0;
         FILE *out = open_memstream(&text, &n_text);
+        size_t n_mmio = 0;
 
         if (!out)
                 return NULL;
+        for (size_t i = 0; i < m->n_devices && m->n_devices <= DEVICES_MAX; i++)
+                n_mmio += m->devices[i].transport == TRANSPORT_MMIO;
+        if (m->arch == ARCH_X86_64 && n_mmio > MMIO_MAX_X86_64)
+                fprintf(out, "%zu devices of transport mmio: there is room for %d; use transport pci\n", n_mmio,
+                        MMIO_MAX_X86_64);
         if (m->firmware)
                 fprintf(out, "our own monitor boots kernels, no UEFI firmware\n");
         if (m->device_tree && m->arch != ARCH_AARCH64)

@@ -8,10 +8,6 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "platform/kvm.h"
-#include "platform/qemu.h"
-
-const struct platform_ops *const platforms[] = { &kvm_platform, &qemu_platform, NULL };
 
 const struct platform_ops *platform_find(const char *name)
 {

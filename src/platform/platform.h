@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * A platform: how a machine is brought up under one hypervisor. One file (qemu.c ...) and one entry in the
- * table of platform.c each.
+ * table of platforms.c each.
  *
  * Life of an instance: bring_up() (vCPUs stopped) → resume ⇄ pause → power_down or kill → `ended` event →
  * free. All on the loop of the machine's supervisor; no function waits.

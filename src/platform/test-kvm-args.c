@@ -94,6 +94,13 @@ static void what_cannot_be_done_is_said_before_the_start(void **state)
                              .memory_bytes = 1000,
                              .n_devices = 31 };
 
+        struct machine_device many[19];
+        auto_cleanup(freep) char *too_many = NULL;
+
+        for (size_t i = 0; i < 19; i++)
+                many[i] = (struct machine_device){ .transport = TRANSPORT_MMIO };
+        too_many = kvm_args_check(&(struct machine){ .devices = many, .n_devices = 19 });
+        assert_non_null(strstr(too_many, "19 devices of transport mmio"));
         assert_null(fine);
         text = kvm_args_check(&m);
         assert_non_null(strstr(text, "UEFI firmware"));
