@@ -42,17 +42,18 @@
 /* Kernels take memory for uncached where no MTRR says otherwise, and miss fast strings that are not said to be on. */
 static int set_msrs(int fd)
 {
-        struct {
-                struct kvm_msrs head;
-                struct kvm_msr_entry entries[2];
-        } msrs = { .head.nmsrs = 1, .entries = { { .index = MSR_MISC_ENABLE } } };
+        auto_cleanup(freep) struct kvm_msrs *msrs = calloc(1, sizeof(*msrs) + 2 * sizeof(msrs->entries[0]));
 
-        if (ioctl(fd, KVM_GET_MSRS, &msrs) < 0)
+        if (!msrs)
+                return -ENOMEM;
+        msrs->nmsrs = 1;
+        msrs->entries[0].index = MSR_MISC_ENABLE;
+        if (ioctl(fd, KVM_GET_MSRS, msrs) < 0)
                 return -errno;
-        msrs.entries[0].data |= MISC_ENABLE_FAST_STRINGS;
-        msrs.entries[1] = (struct kvm_msr_entry){ .index = MSR_MTRR_DEFAULT, .data = MTRR_ENABLED | MTRR_WRITE_BACK };
-        msrs.head.nmsrs = 2;
-        return ioctl(fd, KVM_SET_MSRS, &msrs) < 0 ? -errno : 0;
+        msrs->entries[0].data |= MISC_ENABLE_FAST_STRINGS;
+        msrs->entries[1] = (struct kvm_msr_entry){ .index = MSR_MTRR_DEFAULT, .data = MTRR_ENABLED | MTRR_WRITE_BACK };
+        msrs->nmsrs = 2;
+        return ioctl(fd, KVM_SET_MSRS, msrs) < 0 ? -errno : 0;
 }
 
 int arch_init_vcpu(struct vcpu *v)
