@@ -9,6 +9,7 @@
 
 struct kvm_irq_routing_entry;
 struct monitor;
+struct sandbox_call;
 struct vcpu;
 struct vm_msi;
 
@@ -40,3 +41,7 @@ uint32_t arch_line_number(unsigned line);
 void arch_route_line(unsigned line, struct kvm_irq_routing_entry *ret);
 void arch_route_msi(const struct vm_msi *msi, struct kvm_irq_routing_entry *ret);
 void arch_deinit(struct monitor *m);
+
+/* What arch_exit() may need that accesses to registers do not; the last one's name is NULL. */
+#define ARCH_VCPU_CALLS_MAX 8
+extern const struct sandbox_call arch_vcpu_calls[];

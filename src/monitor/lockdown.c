@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/macros.h"
+#include "monitor/arch.h"
 #include "monitor/fail.h"
 #include "monitor/monitor.h"
 #include "monitor/spec.h"
@@ -73,9 +75,15 @@ int lockdown_enter(struct lockdown *l, struct monitor *m, char **ret_error)
 
 int lockdown_prepare_vcpus(struct lockdown *l, struct monitor *m, char **ret_error)
 {
+        struct sandbox_call calls[ARRAY_SIZE(vcpu_calls) + ARCH_VCPU_CALLS_MAX];
+        size_t n = ARRAY_SIZE(vcpu_calls) - 1;
         int r;
 
-        r = sandbox_thread_filter_new(m->spec->name, vcpu_calls, &l->vcpu_filter);
+        memcpy(calls, vcpu_calls, sizeof(vcpu_calls));
+        for (const struct sandbox_call *call = arch_vcpu_calls; call->name; call++)
+                calls[n++] = *call;
+        calls[n] = (struct sandbox_call){ .name = NULL };
+        r = sandbox_thread_filter_new(m->spec->name, calls, &l->vcpu_filter);
         if (r < 0)
                 return fail(r, ret_error, "sandbox: system calls of vCPUs: %s", strerror(-r));
         m->vcpu_filter = l->vcpu_filter;

@@ -19,6 +19,15 @@
 #include "monitor/pvpanic.h"
 #include "monitor/vcpu.h"
 #include "monitor/vm.h"
+#include "sandbox/sandbox.h"
+
+#define IOCTL(command) SANDBOX_CALL_IF("ioctl", 1, UINT32_MAX, (command))
+
+/* Of cpu_suspend() and cpu_wake(). */
+const struct sandbox_call arch_vcpu_calls[] = {
+        IOCTL(KVM_ARM_VCPU_INIT), IOCTL(KVM_GET_ONE_REG), IOCTL(KVM_SET_MP_STATE), IOCTL(KVM_SET_ONE_REG),
+        { .name = NULL },
+};
 
 static int open_files(const struct monitor_spec *spec, struct arm *a, char **ret_error)
 {
@@ -48,7 +57,9 @@ int arch_init(struct monitor *m, char **ret_error)
         r = open_files(m->spec, a, ret_error);
         if (r < 0)
                 return r;
-        a->pmu = ioctl(vm_fd(m->vm), KVM_CHECK_EXTENSION, KVM_CAP_ARM_PMU_V3) > 0;
+        r = cpu_choose(m);
+        if (r < 0)
+                return r;
         /* Older kernels do not have it: then the guest is not told of it. */
         (void) ioctl(vm_fd(m->vm), KVM_ENABLE_CAP, &suspend);
         return gic_choose(m, ret_error);
@@ -92,7 +103,7 @@ int arch_vcpus_ready(struct monitor *m)
         int r;
 
         r = gic_make(m);
-        for (unsigned i = 0; r == 0 && a->pmu && i < m->n_vcpus; i++)
+        for (unsigned i = 0; r == 0 && cpu_has(a, KVM_ARM_VCPU_PMU_V3) && i < m->n_vcpus; i++)
                 r = cpu_start_pmu(m->vcpus[i]);
         return r < 0 ? r : cpu_counter_behind(m->vcpus[0], &a->watchdog.behind);
 }
@@ -105,7 +116,7 @@ static int load_tree(struct monitor *m, gpa_t initrd, uint64_t initrd_bytes, cha
                 .layout = &layout,
                 .memory = &m->memory,
                 .gic_version = a->gic_version,
-                .pmu = a->pmu,
+                .pmu = cpu_has(a, KVM_ARM_VCPU_PMU_V3),
                 .mpidr = a->mpidr,
                 .n_vcpus = m->n_vcpus,
                 .n_mmio = devices_n_mmio(m->devices),

@@ -2,6 +2,7 @@
 /* arm64's own state of a machine: what arch.c, cpu.c and gic.c share. The only files here that issue KVM ioctls. */
 #pragma once
 
+#include <linux/kvm.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -17,7 +18,7 @@
 struct arm {
         struct boot_file kernel, initrd, overlay;
         unsigned gic_version;
-        bool pmu;
+        struct kvm_vcpu_init vcpu_init; /* of all vCPUs */
         uint64_t mpidr[MONITOR_VCPUS_MAX]; /* affinity fields; each set by its vCPU's thread */
         gpa_t entry, tree;
         struct pl011 serial;
@@ -33,6 +34,9 @@ int gic_choose(struct monitor *m, char **ret_error);
 /* Makes it, for all vCPUs. */
 int gic_make(struct monitor *m);
 
+/* Finds out what vCPUs can have here. Return: 0 or a negative errno. */
+int cpu_choose(struct monitor *m);
+bool cpu_has(const struct arm *a, unsigned feature);
 /* The PMU of a vCPU, once the interrupt controller is there. */
 int cpu_start_pmu(struct vcpu *v);
 /* How far a guest's virtual counter is behind the host's. */

@@ -35,53 +35,64 @@ static int set(struct vcpu *v, uint64_t id, uint64_t value)
         return ioctl(vcpu_fd(v), KVM_SET_ONE_REG, &reg) < 0 ? -errno : 0;
 }
 
-static bool has(const struct vcpu *v, int capability)
+static void want(struct arm *a, unsigned feature)
 {
-        return ioctl(vm_fd(vcpu_monitor(v)->vm), KVM_CHECK_EXTENSION, capability) > 0;
+        a->vcpu_init.features[feature / 32] |= 1U << (feature % 32);
 }
 
-static void want(struct kvm_vcpu_init *init, unsigned feature) { init->features[feature / 32] |= 1U << (feature % 32); }
+bool cpu_has(const struct arm *a, unsigned feature)
+{
+        return a->vcpu_init.features[feature / 32] & (1U << (feature % 32));
+}
+
+static bool offered(const struct monitor *m, int capability)
+{
+        return ioctl(vm_fd(m->vm), KVM_CHECK_EXTENSION, capability) > 0;
+}
+
+int cpu_choose(struct monitor *m)
+{
+        struct arm *a = arm_of(m);
+
+        if (ioctl(vm_fd(m->vm), KVM_ARM_PREFERRED_TARGET, &a->vcpu_init) < 0)
+                return -errno;
+        want(a, KVM_ARM_VCPU_PSCI_0_2);
+        if (offered(m, KVM_CAP_ARM_PMU_V3))
+                want(a, KVM_ARM_VCPU_PMU_V3);
+        if (offered(m, KVM_CAP_ARM_PTRAUTH_ADDRESS) && offered(m, KVM_CAP_ARM_PTRAUTH_GENERIC)) {
+                want(a, KVM_ARM_VCPU_PTRAUTH_ADDRESS);
+                want(a, KVM_ARM_VCPU_PTRAUTH_GENERIC);
+        }
+        if (offered(m, KVM_CAP_ARM_SVE))
+                want(a, KVM_ARM_VCPU_SVE);
+        return 0;
+}
 
 /* @off: waits for PSCI's CPU_ON. Also what brings a vCPU back to where it begins. */
 static int init_vcpu(struct vcpu *v, bool off)
 {
-        struct kvm_vcpu_init init;
-        bool sve = has(v, KVM_CAP_ARM_SVE);
-        int feature = KVM_ARM_VCPU_SVE;
+        struct kvm_vcpu_init init = arm_of(vcpu_monitor(v))->vcpu_init;
 
-        if (ioctl(vm_fd(vcpu_monitor(v)->vm), KVM_ARM_PREFERRED_TARGET, &init) < 0)
-                return -errno;
-        want(&init, KVM_ARM_VCPU_PSCI_0_2);
         if (off)
-                want(&init, KVM_ARM_VCPU_POWER_OFF);
-        if (arm_of(vcpu_monitor(v))->pmu)
-                want(&init, KVM_ARM_VCPU_PMU_V3);
-        if (has(v, KVM_CAP_ARM_PTRAUTH_ADDRESS) && has(v, KVM_CAP_ARM_PTRAUTH_GENERIC)) {
-                want(&init, KVM_ARM_VCPU_PTRAUTH_ADDRESS);
-                want(&init, KVM_ARM_VCPU_PTRAUTH_GENERIC);
-        }
-        if (sve)
-                want(&init, KVM_ARM_VCPU_SVE);
-        if (ioctl(vcpu_fd(v), KVM_ARM_VCPU_INIT, &init) < 0)
-                return -errno;
-        /* Once in a vCPU's life; afterwards it says EPERM. */
-        if (sve && ioctl(vcpu_fd(v), KVM_ARM_VCPU_FINALIZE, &feature) < 0 && errno != EPERM)
-                return -errno;
-        return 0;
+                init.features[0] |= 1U << KVM_ARM_VCPU_POWER_OFF;
+        return ioctl(vcpu_fd(v), KVM_ARM_VCPU_INIT, &init) < 0 ? -errno : 0;
 }
 
 int arch_init_vcpu(struct vcpu *v)
 {
+        struct arm *a = arm_of(vcpu_monitor(v));
+        int feature = KVM_ARM_VCPU_SVE, r;
         uint64_t mpidr = 0;
-        int r;
 
         r = init_vcpu(v, vcpu_index(v) != 0);
         if (r < 0)
                 return r;
+        if (cpu_has(a, KVM_ARM_VCPU_SVE) && ioctl(vcpu_fd(v), KVM_ARM_VCPU_FINALIZE, &feature) < 0)
+                return -errno;
         r = get(v, MPIDR, &mpidr);
         if (r < 0)
                 return r;
-        arm_of(vcpu_monitor(v))->mpidr[vcpu_index(v)] = mpidr & MPIDR_AFFINITY;
+        a->mpidr[vcpu_index(v)] = mpidr & MPIDR_AFFINITY;
         return 0;
 }
 

@@ -14,6 +14,9 @@
 #include "monitor/x86_64/cpuid.h"
 #include "monitor/x86_64/registers.h"
 #include "monitor/x86_64/x86.h"
+#include "sandbox/sandbox.h"
+
+const struct sandbox_call arch_vcpu_calls[] = { { .name = NULL } };
 
 static int init_vm(struct monitor *m)
 {
