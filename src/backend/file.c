@@ -24,6 +24,7 @@
 
 #include "backend/file-private.h"
 #include "base/cleanup.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/macros.h"
 
@@ -294,9 +295,12 @@ int disk_file_open(struct loop *loop, const char *path, const struct file_option
         struct stat st;
 
         /* A FIFO or a device without medium must not block us; neither must the path become another file. */
-        fd = open(path, flags | O_NONBLOCK);
+        if (options->no_symlinks)
+                fd = fd_open_plain(path, flags | O_NONBLOCK);
+        else if ((fd = open(path, flags | O_NONBLOCK)) < 0)
+                fd = -errno;
         if (fd < 0)
-                return -errno;
+                return fd;
         if (fstat(fd, &st) < 0)
                 return -errno;
         if (S_ISBLK(st.st_mode) && !options->read_only) {

@@ -41,6 +41,7 @@ struct loop;
 struct file_options {
         bool read_only;
         bool direct;       /* O_DIRECT where the request's alignment allows it */
+        bool no_symlinks;  /* a path with a symlink in it is refused (-ELOOP) */
         bool never_inline; /* everything through the io_uring: for tests and measurements */
         unsigned n_rings;  /* channels that may be open at the same time and have an io_uring */
 };

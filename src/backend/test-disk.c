@@ -22,6 +22,7 @@
 #include "backend/file.h"
 #include "backend/null.h"
 #include "base/cleanup.h"
+#include "base/fd.h"
 #include "base/loop.h"
 #include "base/macros.h"
 
@@ -380,6 +381,37 @@ static void what_is_no_image_is_refused(void **state)
         assert_null(d);
 }
 
+/* Wherever the symlink is, and wherever it leads. */
+static void image_behind_a_symlink_is_refused_where_that_is_asked_for(void **state)
+{
+        auto_cleanup(loop_freep) struct loop *loop = NULL;
+        struct file_options plain = { .read_only = true, .no_symlinks = true }, any = { .read_only = true };
+        char folder[] = "/tmp/disk-XXXXXX", image[64], inner[64], link[64];
+        struct disk *d = NULL;
+
+        assert_int_equal(loop_new(&loop), 0);
+        assert_non_null(mkdtemp(folder));
+        (void) snprintf(image, sizeof(image), "%s/image", folder);
+        (void) snprintf(link, sizeof(link), "%s/link", folder);
+        (void) snprintf(inner, sizeof(inner), "%s/link/image", folder);
+        assert_int_equal(fd_write_file_atomic(image, "", 0, 0600), 0);
+        assert_int_equal(truncate(image, 4096), 0);
+
+        assert_int_equal(disk_file_open(loop, image, &plain, &d), 0);
+        d = disk_free(d);
+        assert_int_equal(symlink("image", link), 0);
+        assert_int_equal(disk_file_open(loop, link, &any, &d), 0);
+        d = disk_free(d);
+        assert_int_equal(disk_file_open(loop, link, &plain, &d), -ELOOP);
+        assert_int_equal(unlink(link), 0);
+        assert_int_equal(symlink(".", link), 0);
+        assert_int_equal(disk_file_open(loop, inner, &plain, &d), -ELOOP);
+
+        assert_int_equal(unlink(link), 0);
+        assert_int_equal(unlink(image), 0);
+        assert_int_equal(rmdir(folder), 0);
+}
+
 static void ring_does_nothing_but_io_on_open_files(void **state)
 {
         struct io_uring_cqe *cqe;
@@ -534,6 +566,7 @@ int main(void)
                 cmocka_unit_test(direct_image_in_use_is_refused),
                 cmocka_unit_test(read_only_image_refuses_to_change),
                 cmocka_unit_test(what_is_no_image_is_refused),
+                cmocka_unit_test(image_behind_a_symlink_is_refused_where_that_is_asked_for),
                 cmocka_unit_test(ring_does_nothing_but_io_on_open_files),
                 cmocka_unit_test(null_reads_zeroes),
                 cmocka_unit_test(delayed_requests_keep_order_and_time),

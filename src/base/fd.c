@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 
 #include "base/cleanup.h"
@@ -84,6 +86,15 @@ int fd_read_file(const char *path, size_t max, char **ret, size_t *ret_n)
         *ret = take_ptr(&buf);
         *ret_n = used;
         return 0;
+}
+
+int fd_open_plain(const char *path, int flags)
+{
+        struct open_how how = { .flags = (uint64_t) flags | O_CLOEXEC,
+                                .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
+        int fd = (int) syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+
+        return fd < 0 ? -errno : fd;
 }
 
 int fd_write_file_atomic(const char *path, const void *buf, size_t n, mode_t mode)

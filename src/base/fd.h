@@ -21,6 +21,17 @@ int fd_write_full(int fd, const void *buf, size_t n);
 int fd_read_file(const char *path, size_t max, char **ret, size_t *ret_n);
 
 /**
+ * fd_open_plain() - open a path of which no part is a symlink
+ * @flags: of open(2)
+ *
+ * For a path that was resolved earlier and checked: who may write in one of its folders could have put a symlink
+ * there since.
+ *
+ * Return: an fd; -ELOOP if there is a symlink; a negative errno.
+ */
+int fd_open_plain(const char *path, int flags);
+
+/**
  * fd_write_file_atomic() - replace a file's text in one step
  *
  * Written to a sibling temporary file and renamed, so that a reader sees the old or the new text.

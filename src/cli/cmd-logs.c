@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "cli/access.h"
+#include "cli/log-sources.h"
 #include "runtime/store.h"
 
 static const struct command_option options[] = {
@@ -28,25 +29,15 @@ struct reading {
         size_t used;
 };
 
-/* "TIME SOURCE: text" */
 static bool is_wanted(const struct reading *r, const char *line, size_t n)
 {
-        const char *source = memchr(line, ' ', n), *end;
-        size_t n_server = r->server ? strlen(r->server) : 0, n_id = strlen(r->id), n_source;
+        const char *source;
+        size_t n_source;
 
         if (!r->server)
                 return true;
-        if (!source)
-                return false;
-        source++;
-        end = memchr(source, ':', n - (size_t) (source - line));
-        if (!end)
-                return false;
-        n_source = (size_t) (end - source);
-        if (n_source > n_id && strncmp(source, r->id, n_id) == 0 && source[n_id] == '.' &&
-            n_source - n_id - 1 == n_server && strncmp(source + n_id + 1, r->server, n_server) == 0)
-                return true;
-        return n_source == n_server && strncmp(source, r->server, n_server) == 0;
+        source = log_line_source(line, n, &n_source);
+        return source && log_source_is(source, n_source, r->id, r->server);
 }
 
 static void print_lines(struct reading *r, bool at_end)
@@ -120,6 +111,47 @@ static int follow(struct reading *r, const char *folder)
         return 0;
 }
 
+/* The servers of a system are known by its machines. */
+static void add_system_servers(struct log_sources *sources, const char *root, const char *name)
+{
+        struct store_list list;
+
+        if (store_list(root, &list) < 0)
+                return;
+        for (size_t i = 0; i < list.n_machines; i++)
+                if (list.machines[i].system && strcmp(list.machines[i].system, name) == 0)
+                        log_sources_add_machine(sources, &list.machines[i], false);
+        store_list_deinit(&list);
+}
+
+/* Who has not said a word yet is known all the same. Return: false after an error was logged. */
+static bool check_server(const struct invocation *inv, const char *root, const struct machine_state *state,
+                         const char *path)
+{
+        auto_cleanup(log_sources_deinit) struct log_sources sources = { .n = 0 };
+        const char *id = inv->operands[0], *server = invocation_value(inv, "server");
+        auto_cleanup(freep) char *old = NULL;
+        auto_cleanup(freep) char *text = NULL;
+
+        if (!server || invocation_has(inv, "console"))
+                return true;
+        if (asprintf(&old, "%s.1", path) < 0) {
+                old = NULL;
+                return false;
+        }
+        log_sources_add_file(&sources, old);
+        log_sources_add_file(&sources, path);
+        if (state->id)
+                log_sources_add_machine(&sources, state, true);
+        else
+                add_system_servers(&sources, root, id);
+        if (log_sources_have(&sources, id, server))
+                return true;
+        text = log_sources_text(&sources);
+        log_error(id, "nobody called '%s' writes to its log; there are: %s", server, text && *text ? text : "none");
+        return false;
+}
+
 static int print_log(const struct invocation *inv, const char *folder, const char *path)
 {
         struct reading r = {
@@ -188,7 +220,7 @@ static int logs_run(const struct invocation *inv)
                 return STATUS_FAILED;
         }
         path = invocation_has(inv, "console") ? console_path(&state, id) : folder ? path_join(folder, "log") : NULL;
-        if (!path)
+        if (!path || !check_server(inv, root, &state, path))
                 return STATUS_FAILED;
         r = print_log(inv, folder, path);
         if (r == 0)

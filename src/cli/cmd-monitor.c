@@ -20,6 +20,7 @@ static const struct command_option options[] = {
         { .name = "initrd", .argument = "FILE", .help = "initial RAM disk" },
         { .name = "parameters", .argument = "TEXT", .help = "the kernel's command line" },
         { .name = "device-tree", .argument = "FILE", .help = "overlay (.dtbo) to the device tree (arm64)" },
+        { .name = "no-symlinks", .help = "refuse a path of these files that has a symlink in it" },
         { .name = "vcpus", .argument = "N", .help = "virtual CPUs, 1 to 64 (default: 1)" },
         { .name = "memory", .argument = "BYTES", .help = "guest memory, with K, M or G if you like (default: 256M)" },
         { .name = "huge-pages", .help = "back the memory by huge pages where the host has them" },
@@ -127,6 +128,7 @@ static int monitor_verb(const struct invocation *inv)
         spec.initrd = invocation_value(inv, "initrd");
         spec.parameters = invocation_value(inv, "parameters");
         spec.device_tree = invocation_value(inv, "device-tree");
+        spec.no_symlinks = invocation_has(inv, "no-symlinks");
         spec.huge_pages = invocation_has(inv, "huge-pages");
         spec.prefault = invocation_has(inv, "prefault");
         if (!spec.kernel)

@@ -3,21 +3,18 @@
  * busbar run: a machine in the foreground. This process is the machine's starter: it holds the pipe of orders, so the
  * machine ends with it, and it only watches: reports, console, signals.
  */
-#include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "cli/access.h"
+#include "cli/foreground.h"
 #include "cli/launch.h"
 #include "cli/terminal.h"
-#include "runtime/supervisor.h"
 
 static const struct command_option options[] = {
         { .name = "bundle",
@@ -32,19 +29,7 @@ static const struct command_option options[] = {
 struct session {
         struct launched *launched;
         struct terminal terminal;
-        int signal_fd;
-        unsigned n_stops; /* how often its end was asked for */
 };
-
-/* The first time asks the guest; the second time the machine ends at once. */
-static void stop(struct session *s)
-{
-        int grace_ms = s->n_stops++ == 0 ? STOP_GRACE_MS : 0;
-
-        if (grace_ms > 0)
-                log_info(s->launched->id, "asked to power down; once more ends it at once");
-        report_send(s->launched->orders_fd, json_pack("{ss, si}", "order", "stop", "graceMs", grace_ms));
-}
 
 /* Before the guest runs, so that nothing of what it says is missed. */
 static void join_console(struct session *s)
@@ -59,59 +44,16 @@ static void join_console(struct session *s)
                 log_info(s->launched->id, "console %s; Ctrl-] powers the machine down", m->consoles[0].device);
 }
 
-/* Return: false when the machine's end was reported, or will never be. */
-static bool take_report(struct session *s)
+static bool on_report(void *data, const json_t *report)
 {
-        json_t *report;
-        bool is_end;
+        struct session *s = data;
 
-        if (report_receive(&s->launched->reports, s->launched->report_fd, &report) <= 0)
-                return false;
-        is_end = strcmp(report_text(report, "event"), "ended") == 0;
-        if (is_end) {
-                terminal_drain(&s->terminal);
-                terminal_close(&s->terminal);
-                launch_log_end(s->launched->id, report);
-        }
-        json_decref(report);
-        return !is_end;
-}
-
-static void watch(struct session *s)
-{
-        for (;;) {
-                struct signalfd_siginfo info;
-                bool waits = report_waits(&s->launched->reports);
-                struct pollfd fds[] = {
-                        { .fd = s->launched->report_fd, .events = POLLIN },
-                        { .fd = s->signal_fd, .events = POLLIN },
-                        { .fd = terminal_input_fd(&s->terminal), .events = POLLIN },
-                        { .fd = s->terminal.socket_fd, .events = POLLIN },
-                };
-
-                if (poll(fds, ARRAY_SIZE(fds), waits ? 0 : -1) < 0 && errno != EINTR)
-                        return;
-                if (fds[3].revents)
-                        (void) terminal_take_output(&s->terminal);
-                if (fds[1].revents && read(s->signal_fd, &info, sizeof(info)) == sizeof(info))
-                        stop(s);
-                if (fds[2].revents && terminal_take_input(&s->terminal))
-                        stop(s);
-                if ((waits || fds[0].revents) && !take_report(s))
-                        return;
-        }
-}
-
-static int open_signals(void)
-{
-        sigset_t set;
-
-        sigemptyset(&set);
-        sigaddset(&set, SIGINT);
-        sigaddset(&set, SIGTERM);
-        sigaddset(&set, SIGHUP);
-        (void) sigprocmask(SIG_BLOCK, &set, NULL);
-        return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+        if (strcmp(report_text(report, "event"), "ended") != 0)
+                return true;
+        terminal_drain(&s->terminal);
+        terminal_close(&s->terminal);
+        launch_log_end(s->launched->id, report);
+        return false;
 }
 
 /* A folder with a config.json is a bundle; any other word is an id. */
@@ -137,7 +79,8 @@ static int run_run(const struct invocation *inv)
                 .parameters = invocation_value(inv, "parameters"),
                 .mode = JANITOR_REMOVE,
         };
-        struct session session = { .launched = &l, .terminal.socket_fd = -1, .signal_fd = -1 };
+        struct session session = { .launched = &l, .terminal.socket_fd = -1 };
+        struct foreground foreground;
         int r;
 
         (void) signal(SIGPIPE, SIG_IGN);
@@ -146,13 +89,22 @@ static int run_run(const struct invocation *inv)
                 r = launch_wait_created(&l);
         if (r != STATUS_OK)
                 return r;
-        session.signal_fd = open_signals();
+        foreground = (struct foreground){
+                .subject = l.id,
+                .reports = &l.reports,
+                .report_fd = l.report_fd,
+                .orders_fd = l.orders_fd,
+                .signal_fd = foreground_open_signals(),
+                .terminal = &session.terminal,
+                .report = on_report,
+                .data = &session,
+        };
         join_console(&session);
         report_send(l.orders_fd, json_pack("{ss}", "order", "start"));
-        watch(&session);
+        foreground_watch(&foreground);
         terminal_close(&session.terminal);
-        fd_close(&session.signal_fd);
-        return launch_wait_end(&l);
+        fd_close(&foreground.signal_fd);
+        return launch_wait_end(l.janitor);
 }
 
 const struct command command_run = {

@@ -4,20 +4,17 @@
  * the system ends with it, and prints what is reported.
  */
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/macros.h"
 #include "cli/access.h"
+#include "cli/foreground.h"
 #include "cli/launch.h"
-#include "runtime/keeper.h"
 #include "runtime/store.h"
 #include "runtime/system-supervisor.h"
 
@@ -33,10 +30,9 @@ struct up {
         struct run_dir dir;
         struct run_dir *machine_dirs; /* as many as the plan's machines; those not made yet are RUN_DIR_NONE */
         int *log_fds;
-        int report_fd, orders_fd, signal_fd;
+        int report_fd, orders_fd;
         struct report_reader reports;
         pid_t janitor;
-        unsigned n_stops;
         bool has_failed;
 };
 
@@ -53,7 +49,6 @@ static void up_deinit(struct up *u)
         run_dir_deinit(&u->dir);
         fd_close(&u->report_fd);
         fd_close(&u->orders_fd);
-        fd_close(&u->signal_fd);
         u->plan = plan_free(u->plan);
         u->system = system_free(u->system);
 }
@@ -196,24 +191,12 @@ static void print_machine(struct up *u, const json_t *report)
                 printf("%s: %s %.2f s\n", id, what, seconds);
 }
 
-static void stop(struct up *u)
+static bool on_report(void *data, const json_t *report)
 {
-        int grace_ms = u->n_stops++ == 0 ? STOP_GRACE_MS : 0;
-
-        log_info(u->system->name, grace_ms > 0 ? "asked to power down; once more ends it at once" : "ends at once");
-        report_send(u->orders_fd, json_pack("{ss, si}", "order", "stop", "graceMs", grace_ms));
-}
-
-/* Return: false when there is nothing more to wait for. */
-static bool take_report(struct up *u)
-{
-        const char *event;
-        json_t *report;
+        struct up *u = data;
+        const char *event = report_text(report, "event");
         bool goes_on = true;
 
-        if (report_receive(&u->reports, u->report_fd, &report) <= 0)
-                return false;
-        event = report_text(report, "event");
         if (strcmp(event, "machine") == 0)
                 print_machine(u, report);
         else if (strcmp(event, "server-restarted") == 0)
@@ -228,57 +211,16 @@ static bool take_report(struct up *u)
                 goes_on = false;
         }
         (void) fflush(stdout);
-        json_decref(report);
         return goes_on;
-}
-
-static void watch(struct up *u)
-{
-        for (;;) {
-                struct signalfd_siginfo info;
-                bool waits = report_waits(&u->reports);
-                struct pollfd fds[] = {
-                        { .fd = u->report_fd, .events = POLLIN },
-                        { .fd = u->signal_fd, .events = POLLIN },
-                };
-
-                if (poll(fds, ARRAY_SIZE(fds), waits ? 0 : -1) < 0 && errno != EINTR)
-                        return;
-                if (fds[1].revents && read(u->signal_fd, &info, sizeof(info)) == sizeof(info))
-                        stop(u);
-                if ((waits || fds[0].revents) && !take_report(u))
-                        return;
-        }
-}
-
-static int open_signals(void)
-{
-        sigset_t set;
-
-        sigemptyset(&set);
-        sigaddset(&set, SIGINT);
-        sigaddset(&set, SIGTERM);
-        sigaddset(&set, SIGHUP);
-        (void) sigprocmask(SIG_BLOCK, &set, NULL);
-        return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-static int wait_end(pid_t janitor)
-{
-        int status;
-
-        while (waitpid(janitor, &status, 0) < 0)
-                if (errno != EINTR)
-                        return STATUS_FAILED;
-        return WIFEXITED(status) ? WEXITSTATUS(status) : STATUS_FAILED;
 }
 
 static int up_run(const struct invocation *inv)
 {
         auto_cleanup(up_deinit) struct up u = {
-                .inv = inv, .dir = RUN_DIR_NONE, .report_fd = -1, .orders_fd = -1, .signal_fd = -1
+                .inv = inv, .dir = RUN_DIR_NONE, .report_fd = -1, .orders_fd = -1
         };
         auto_cleanup(freep) char *root = access_root(inv);
+        struct foreground foreground;
         uint64_t begin_ns = clock_now_ns();
         int r;
 
@@ -292,13 +234,21 @@ static int up_run(const struct invocation *inv)
                 remove_folders(&u);
                 return STATUS_FAILED;
         }
-        /* Detached, ^C only ends the waiting: the system is not ours any more. */
-        if (!invocation_has(inv, "detach"))
-                u.signal_fd = open_signals();
-        watch(&u);
+        foreground = (struct foreground){
+                .subject = u.system->name,
+                .reports = &u.reports,
+                .report_fd = u.report_fd,
+                .orders_fd = u.orders_fd,
+                /* Detached, ^C only ends the waiting: the system is not ours any more. */
+                .signal_fd = invocation_has(inv, "detach") ? -1 : foreground_open_signals(),
+                .report = on_report,
+                .data = &u,
+        };
+        foreground_watch(&foreground);
+        fd_close(&foreground.signal_fd);
         if (invocation_has(inv, "detach"))
                 return u.has_failed ? STATUS_FAILED : STATUS_OK;
-        return wait_end(u.janitor);
+        return launch_wait_end(u.janitor);
 }
 
 const struct command command_up = {

@@ -176,15 +176,15 @@ int launch_wait_created(struct launched *l)
                 return STATUS_OK;
         if (!is_ended)
                 log_error(l->id, "its supervisor was killed");
-        (void) launch_wait_end(l);
+        (void) launch_wait_end(l->janitor);
         return STATUS_FAILED;
 }
 
-int launch_wait_end(struct launched *l)
+int launch_wait_end(pid_t janitor)
 {
         int status;
 
-        while (waitpid(l->janitor, &status, 0) < 0)
+        while (waitpid(janitor, &status, 0) < 0)
                 if (errno != EINTR)
                         return STATUS_FAILED;
         return WIFEXITED(status) ? WEXITSTATUS(status) : STATUS_FAILED;

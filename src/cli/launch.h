@@ -45,8 +45,8 @@ int launch_wait_created(struct launched *l);
 
 void launched_deinit(struct launched *l);
 
-/* The janitor's exit status, once it has ended; STATUS_FAILED if it was killed. */
-int launch_wait_end(struct launched *l);
+/* The exit status of a machine's or system's janitor, once it has ended; STATUS_FAILED if it was killed. */
+int launch_wait_end(pid_t janitor);
 
 /* The log of a run folder, which can be shown even when the folder is gone. Return: an fd, or -1. */
 int launch_open_log(const char *folder);

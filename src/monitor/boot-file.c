@@ -9,21 +9,29 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fd.h"
 #include "base/macros.h"
 #include "monitor/fail.h"
 #include "monitor/memory.h"
 
-int boot_file_open(struct boot_file *ret, const char *what, const char *path, char **ret_error)
+int boot_file_open(struct boot_file *ret, const char *what, const char *path, bool no_symlinks, char **ret_error)
 {
+        const int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK; /* not to wait for who writes into a pipe */
         auto_cleanup(closep) int fd = -1;
         struct stat st;
 
         *ret = (struct boot_file){ .fd = -1, .what = what };
         if (!path)
                 return 0;
-        /* Not to wait for somebody who writes into a pipe. */
-        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-        if (fd < 0 || fstat(fd, &st) < 0)
+        if (no_symlinks)
+                fd = fd_open_plain(path, flags);
+        else if ((fd = open(path, flags)) < 0)
+                fd = -errno;
+        if (fd == -ELOOP)
+                return fail(fd, ret_error, "%s: %s: a part of this path is a symlink", what, path);
+        if (fd < 0)
+                return fail(fd, ret_error, "%s: %s: %s", what, path, strerror(-fd));
+        if (fstat(fd, &st) < 0)
                 return fail(-errno, ret_error, "%s: %s: %s", what, path, strerror(errno));
         if (!S_ISREG(st.st_mode))
                 return fail(-EINVAL, ret_error, "%s: %s: not a regular file", what, path);

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,8 +19,14 @@ struct boot_file {
         const char *what; /* "kernel", "initrd": for errors; borrowed */
 };
 
-/* @path: NULL: there is none, which is no error. Return: 0, or a negative errno with a sentence in *ret_error. */
-int boot_file_open(struct boot_file *ret, const char *what, const char *path, char **ret_error);
+/**
+ * boot_file_open() - open what a guest boots from
+ * @path:        NULL: there is none, which is no error
+ * @no_symlinks: refuse a path with a symlink in it
+ *
+ * Return: 0, or a negative errno with a sentence in *ret_error.
+ */
+int boot_file_open(struct boot_file *ret, const char *what, const char *path, bool no_symlinks, char **ret_error);
 /* Idempotent; fine for a zeroed structure whose fd is -1. */
 void boot_file_close(struct boot_file *f);
 

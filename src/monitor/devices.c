@@ -3,12 +3,12 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/macros.h"
+#include "monitor/fail.h"
 #include "monitor/layout.h"
 #include "monitor/monitor.h"
 #include "monitor/pci.h"
@@ -107,13 +107,6 @@ static int attach(struct devices *d, size_t index)
         return virtio_mmio_new(d->monitor, (unsigned) d->n_mmio++, e->remote, &e->mmio);
 }
 
-static int say(const struct entry *e, int error, char **ret_error)
-{
-        if (asprintf(ret_error, "device %s: %s", e->device->id, strerror(-error)) < 0)
-                *ret_error = NULL;
-        return error;
-}
-
 int devices_attach(struct devices *d, char **ret_error)
 {
         int r;
@@ -133,7 +126,7 @@ int devices_attach(struct devices *d, char **ret_error)
         for (size_t i = 0; i < d->n; i++) {
                 r = attach(d, i);
                 if (r < 0)
-                        return say(&d->entries[i], r, ret_error);
+                        return fail(r, ret_error, "device %s: %s", d->entries[i].device->id, strerror(-r));
         }
         return 0;
 }

@@ -10,7 +10,6 @@
 #include "monitor/remote.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,13 +17,16 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "monitor/fail.h"
 #include "monitor/remote-internal.h"
 
 /* Stopping a ring waits for what is in flight, which takes as long as a disk takes. */
 #define TIMEOUT_MS 5000
 #define TIMEOUT_LAST_MS 1000
 #define RETRY_MIN_NS (5 * NSEC_PER_MSEC)
-#define RETRY_MAX_NS NSEC_PER_SEC
+/* Waiting for a server that is being started takes no trying: this is for one that hangs up on us. */
+#define RETRY_MAX_NS (100 * NSEC_PER_MSEC)
+#define LASTS_NS NSEC_PER_SEC
 
 #define NET_FEATURE_MAC 5
 #define BITS(from, to) ((FEATURE(to) - FEATURE(from)) | FEATURE(to))
@@ -182,10 +184,8 @@ int remote_connect(struct remote *r, char **ret_error)
                 remote_offer(r);
                 return 0;
         }
-        if (asprintf(ret_error, "device %s: server at %s: %s", r->device->id, r->device->socket_path,
-                     text ? text : strerror(-result)) < 0)
-                *ret_error = NULL;
-        return result;
+        return fail(result, ret_error, "device %s: server at %s: %s", r->device->id, r->device->socket_path,
+                    text ? text : strerror(-result));
 }
 
 void remote_share_calls(struct remote *r)
@@ -228,7 +228,7 @@ static void drop(struct remote *r)
 
         watch_stop(&r->greeting);
         r->frontend = frontend_free(r->frontend);
-        if (r->negotiated && now - r->connected_ns > 2 * RETRY_MAX_NS)
+        if (r->negotiated && now - r->connected_ns > LASTS_NS)
                 r->retry_ns = RETRY_MIN_NS;
         r->negotiated = false;
         remote_rings_lost(r);

@@ -38,6 +38,7 @@ struct monitor_spec {
         bool huge_pages, prefault;
         const char *kernel, *initrd, *parameters; /* NULL where absent */
         const char *device_tree;                  /* overlay (.dtbo); NULL where absent */
+        bool no_symlinks;                         /* refuse a path of these that has a symlink in it */
         const struct monitor_device *devices; /* owned where monitor_spec_add_device() made them */
         size_t n_devices;
         int control_fd; /* owned by the monitor: control.h; -1: run at once, signals stop it */

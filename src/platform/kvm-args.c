@@ -59,6 +59,8 @@ int kvm_args(const struct machine *m, const struct kvm_fds *fds, struct argv *re
         argv_addf(&a, "--serial=%d", fds->serial);
         argv_addf(&a, "--vcpus=%u", m->n_vcpus);
         argv_addf(&a, "--memory=%llu", (unsigned long long) m->memory_bytes);
+        /* Resolved when the bundle was read; what is there now must not lead elsewhere. */
+        argv_add(&a, "--no-symlinks");
         add_path(&a, "kernel", m->kernel);
         add_path(&a, "initrd", m->initrd);
         if (m->parameters && *m->parameters)

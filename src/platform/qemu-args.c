@@ -60,19 +60,55 @@ static void add_board(struct argv *a, const struct machine *m, const struct qemu
                   (unsigned long long) (m->memory_bytes / MIB));
 }
 
-static void add_boot(struct argv *a, const struct machine *m)
+size_t qemu_boot_files(const struct machine *m, const char *ret[QEMU_BOOT_FILES_MAX])
+{
+        const char *const all[QEMU_BOOT_FILES_MAX] = { m->firmware, m->kernel, m->initrd };
+        size_t n = 0;
+
+        for (size_t i = 0; i < QEMU_BOOT_FILES_MAX; i++)
+                if (all[i])
+                        ret[n++] = all[i];
+        return n;
+}
+
+/* How QEMU opens a boot file: it takes the number of a descriptor for none of them, but a path that leads to one. */
+static char *boot_path(const struct machine *m, const struct qemu_build *build, const char *path)
+{
+        const char *files[QEMU_BOOT_FILES_MAX];
+        size_t n = qemu_boot_files(m, files);
+        char *text = NULL;
+
+        if (build->boot_fd == 0)
+                return strdup(path);
+        for (size_t i = 0; i < n; i++)
+                if (files[i] == path && asprintf(&text, "/proc/self/fd/%d", build->boot_fd + (int) i) < 0)
+                        return NULL;
+        return text;
+}
+
+static void add_boot_file(struct argv *a, const char *option, const struct machine *m, const struct qemu_build *build,
+                          const char *path)
+{
+        auto_cleanup(freep) char *text = boot_path(m, build, path);
+
+        add2(a, option, text ? text : "");
+        a->error = text ? a->error : -1;
+}
+
+static void add_boot(struct argv *a, const struct machine *m, const struct qemu_build *build)
 {
         if (m->firmware) {
-                auto_cleanup(freep) char *path = escape_commas(m->firmware);
+                auto_cleanup(freep) char *plain = boot_path(m, build, m->firmware);
+                auto_cleanup(freep) char *path = plain ? escape_commas(plain) : NULL;
 
                 argv_add(a, "-drive");
                 argv_addf(a, "if=pflash,unit=0,format=raw,readonly=on,file=%s", path ? path : "");
                 a->error = path ? a->error : -1;
         }
         if (m->kernel)
-                add2(a, "-kernel", m->kernel);
+                add_boot_file(a, "-kernel", m, build, m->kernel);
         if (m->initrd)
-                add2(a, "-initrd", m->initrd);
+                add_boot_file(a, "-initrd", m, build, m->initrd);
         if (m->kernel && m->parameters && *m->parameters)
                 add2(a, "-append", m->parameters);
 }
@@ -205,7 +241,7 @@ int qemu_args(const struct machine *m, const struct qemu_build *build, struct ar
         argv_addf(&a, "socket,id=qmp,fd=%d", build->qmp_fd);
         add2(&a, "-mon", "chardev=qmp,mode=control");
         add_board(&a, m, build);
-        add_boot(&a, m);
+        add_boot(&a, m, build);
         for (size_t i = 0; i < m->n_devices; i++)
                 add_device(&a, &m->devices[i], i, build);
 

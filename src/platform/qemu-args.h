@@ -20,7 +20,13 @@ struct qemu_build {
         unsigned version; /* major * 100 + minor */
         bool kvm;
         int qmp_fd; /* number of the control socket in QEMU's process */
+        int boot_fd; /* number of the first of its boot files there, in the order of qemu_boot_files(); 0: by their paths */
 };
+
+#define QEMU_BOOT_FILES_MAX 3
+
+/* Paths of those files of the bundle that QEMU itself reads. Return: how many. */
+size_t qemu_boot_files(const struct machine *m, const char *ret[QEMU_BOOT_FILES_MAX]);
 
 /* "qemu-system-x86_64" or "qemu-system-aarch64". */
 const char *qemu_binary(enum machine_arch arch);

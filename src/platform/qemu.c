@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/process.h"
@@ -31,6 +32,7 @@
 #include "platform/qmp.h"
 
 #define QMP_FD_IN_CHILD 3
+#define BOOT_FD_IN_CHILD 4
 /* The sockets are listened on before QEMU starts, so a round or two are enough. */
 #define CONNECT_WAIT_NS (2 * NSEC_PER_MSEC)
 #define CONNECT_TRIES_MAX 5000
@@ -234,11 +236,42 @@ static void on_qmp_closed(const char *why, void *data)
                 (void) process_signal(&q->process, SIGTERM);
 }
 
-static int start_process(struct qemu *q, char *const *argv, int qmp_peer)
+struct boot_fds {
+        int fds[QEMU_BOOT_FILES_MAX]; /* owned */
+        size_t n;
+};
+
+static void boot_fds_deinit(struct boot_fds *b)
+{
+        while (b->n > 0)
+                fd_close(&b->fds[--b->n]);
+}
+
+/* The paths were resolved when the bundle was read, so a symlink that is there now was put there since. */
+static int open_boot_files(struct qemu *q, struct boot_fds *ret, char **ret_error)
+{
+        const char *paths[QEMU_BOOT_FILES_MAX];
+        size_t n = qemu_boot_files(q->machine, paths);
+
+        for (; ret->n < n; ret->n++) {
+                int fd = fd_open_plain(paths[ret->n], O_RDONLY | O_NOCTTY | O_NONBLOCK);
+
+                if (fd < 0) {
+                        if (asprintf(ret_error, "%s: %s", paths[ret->n],
+                                     fd == -ELOOP ? "a part of this path became a symlink" : strerror(-fd)) < 0)
+                                *ret_error = NULL;
+                        return fd;
+                }
+                ret->fds[ret->n] = fd;
+        }
+        return 0;
+}
+
+static int start_process(struct qemu *q, char *const *argv, int qmp_peer, const struct boot_fds *boot)
 {
         auto_cleanup(closep) int write_end = -1;
         auto_cleanup(closep) int null_fd = -1;
-        struct process_fd fds[4];
+        struct process_fd fds[4 + QEMU_BOOT_FILES_MAX];
         int r;
 
         null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -252,9 +285,11 @@ static int start_process(struct qemu *q, char *const *argv, int qmp_peer)
         fds[1] = (struct process_fd){ write_end, 1 };
         fds[2] = (struct process_fd){ write_end, 2 };
         fds[3] = (struct process_fd){ qmp_peer, QMP_FD_IN_CHILD };
+        for (size_t i = 0; i < boot->n; i++)
+                fds[4 + i] = (struct process_fd){ boot->fds[i], BOOT_FD_IN_CHILD + (int) i };
         r = process_start(
                 &q->process, q->loop,
-                &(struct process_spec){ .argv = (const char *const *) argv, .fds = fds, .n_fds = ARRAY_SIZE(fds) },
+                &(struct process_spec){ .argv = (const char *const *) argv, .fds = fds, .n_fds = 4 + boot->n },
                 on_process_end);
         if (r == 0)
                 timer_start(&q->ready_limit, q->loop, clock_now_ns() + READY_LIMIT_S * NSEC_PER_SEC, on_ready_limit);
@@ -277,16 +312,18 @@ static struct platform_instance *qemu_free(struct platform_instance *instance)
         return NULL;
 }
 
-static int start(struct qemu *q, const struct platform_probe *probe)
+static int start(struct qemu *q, const struct platform_probe *probe, char **ret_error)
 {
         static const struct qmp_handlers handlers = { on_qmp_ready, on_qmp_event, on_qmp_closed };
         auto_cleanup(closep) int qmp_ours = -1;
         auto_cleanup(closep) int qmp_theirs = -1;
+        auto_cleanup(boot_fds_deinit) struct boot_fds boot = { .n = 0 };
         struct qemu_build build = {
                 .binary = qemu_binary(q->machine->arch),
                 .version = version_number(probe->version),
                 .kvm = probe->accelerated,
                 .qmp_fd = QMP_FD_IN_CHILD,
+                .boot_fd = BOOT_FD_IN_CHILD,
         };
         struct argv argv = { 0 };
         int ends[2], r;
@@ -295,10 +332,12 @@ static int start(struct qemu *q, const struct platform_probe *probe)
                 return -errno;
         qmp_ours = ends[0];
         qmp_theirs = ends[1];
-        r = qemu_args(q->machine, &build, &argv);
+        r = open_boot_files(q, &boot, ret_error);
+        if (r == 0)
+                r = qemu_args(q->machine, &build, &argv);
         if (r < 0)
                 return r;
-        r = start_process(q, argv.items, qmp_theirs);
+        r = start_process(q, argv.items, qmp_theirs, &boot);
         argv_deinit(&argv);
         if (r < 0)
                 return r;
@@ -323,9 +362,9 @@ static int qemu_bring_up(struct loop *loop, const struct machine *m, const struc
                             .data = data,
                             .end = END_FAILED,
                             .messages = OUTPUT_NONE };
-        r = start(q, probe);
+        r = start(q, probe, ret_error);
         if (r < 0) {
-                if (asprintf(ret_error, "QEMU does not start: %s", strerror(-r)) < 0)
+                if (!*ret_error && asprintf(ret_error, "QEMU does not start: %s", strerror(-r)) < 0)
                         *ret_error = NULL;
                 qemu_free(&q->instance);
                 return r;

@@ -81,6 +81,21 @@ static void old_versions_get_the_options_they_know(void **state)
         argv_deinit(&a);
 }
 
+static void boot_files_are_those_that_were_opened(void **state)
+{
+        struct machine m = machine;
+        struct argv a = { 0 };
+
+        m.initrd = (char *) "/b/initrd";
+        assert_int_equal(qemu_args(&m, &(struct qemu_build) { .binary = "q", .qmp_fd = 3, .boot_fd = 4 }, &a), 0);
+        assert_true(has(&a, "-kernel", "/proc/self/fd/4"));
+        assert_true(has(&a, "-initrd", "/proc/self/fd/5"));
+        argv_deinit(&a);
+        assert_int_equal(qemu_args(&m, &(struct qemu_build) { .binary = "q", .qmp_fd = 3 }, &a), 0);
+        assert_true(has(&a, "-kernel", "/b/vmlinuz"));
+        argv_deinit(&a);
+}
+
 static void what_cannot_be_attached_is_said_before_the_start(void **state)
 {
         auto_cleanup(freep) char *fine = qemu_args_check(&machine);
@@ -101,6 +116,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(every_device_is_a_front_end_at_a_fixed_slot),
                 cmocka_unit_test(old_versions_get_the_options_they_know),
+                cmocka_unit_test(boot_files_are_those_that_were_opened),
                 cmocka_unit_test(what_cannot_be_attached_is_said_before_the_start),
         };
 

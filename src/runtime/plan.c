@@ -137,6 +137,8 @@ static int take_guest(struct planned_server *s, struct guest_words *w)
 static void put_blk(struct guest_words *w, const struct bundle_device *d)
 {
         guest_words_put(w, "image", "%s", d->image);
+        /* Resolved when the bundle was read; what is there when the server opens it must not lead elsewhere. */
+        guest_words_put(w, "no-symlinks", "on");
         if (d->read_only)
                 guest_words_put(w, "read-only", "on");
         if (d->serial)

@@ -88,7 +88,7 @@ static void a_single_bundle_gets_servers_of_its_own(void **state)
 
         s = find(p, "m1.root");
         assert_string_equal(s->machine, "m1");
-        assert_words(s, "device blk --guest id=m1.root,fd=3,image=a,,b,read-only=on,serial=s,queues=2");
+        assert_words(s, "device blk --guest id=m1.root,fd=3,image=a,,b,no-symlinks=on,read-only=on,serial=s,queues=2");
         assert_string_equal(s->sockets[0].path, "/run/bb/m1/0.blk");
         assert_string_equal(m->devices[0].socket_path, s->sockets[0].path);
 

@@ -24,6 +24,8 @@ static const struct setting_spec blk_settings[] = {
           .help = "no image, a disk of that size which reads as zeroes and forgets" },
         { .name = "read-only", .kind = SETTING_BOOL, .scope = SETTING_GUEST,
           .help = "the guest cannot write; several servers may share the image" },
+        { .name = "no-symlinks", .kind = SETTING_BOOL, .scope = SETTING_GUEST,
+          .help = "refuse an image whose path has a symlink in it" },
         { .name = "direct", .kind = SETTING_BOOL, .scope = SETTING_GUEST,
           .help = "O_DIRECT: past the host's page cache" },
         { .name = "serial", .kind = SETTING_STRING, .scope = SETTING_GUEST,
@@ -75,6 +77,7 @@ static int open_image(struct server *server, const struct settings *guest, struc
         struct file_options options = {
                 .read_only = settings_bool(guest, "read-only"),
                 .direct = settings_bool(guest, "direct"),
+                .no_symlinks = settings_bool(guest, "no-symlinks"),
                 .n_rings = (unsigned) settings_number(guest, "queues"),
         };
         int r;
@@ -90,6 +93,8 @@ static int open_image(struct server *server, const struct settings *guest, struc
                 return server_error(server, r, "image %s is in use by another process", image);
         case -ENOTBLK:
                 return server_error(server, r, "image %s is neither a regular file nor a block device", image);
+        case -ELOOP:
+                return server_error(server, r, "image %s: a part of this path is a symlink", image);
         case -EINVAL:
                 if (options.direct)
                         return server_error(server, r, "image %s: its file system cannot do direct I/O", image);

@@ -33,13 +33,13 @@ static int open_files(const struct monitor_spec *spec, struct arm *a, char **ret
 {
         int r;
 
-        r = boot_file_open(&a->kernel, "kernel", spec->kernel, ret_error);
+        r = boot_file_open(&a->kernel, "kernel", spec->kernel, spec->no_symlinks, ret_error);
         if (r < 0)
                 return r;
-        r = boot_file_open(&a->initrd, "initrd", spec->initrd, ret_error);
+        r = boot_file_open(&a->initrd, "initrd", spec->initrd, spec->no_symlinks, ret_error);
         if (r < 0)
                 return r;
-        return boot_file_open(&a->overlay, "device tree overlay", spec->device_tree, ret_error);
+        return boot_file_open(&a->overlay, "device tree overlay", spec->device_tree, spec->no_symlinks, ret_error);
 }
 
 int arch_init(struct monitor *m, char **ret_error)

@@ -41,9 +41,9 @@ int arch_init(struct monitor *m, char **ret_error)
                 return -ENOMEM;
         x->kernel_file.fd = x->initrd_file.fd = -1;
         m->arch = x;
-        r = boot_file_open(&x->kernel_file, "kernel", m->spec->kernel, ret_error);
+        r = boot_file_open(&x->kernel_file, "kernel", m->spec->kernel, m->spec->no_symlinks, ret_error);
         if (r == 0)
-                r = boot_file_open(&x->initrd_file, "initrd", m->spec->initrd, ret_error);
+                r = boot_file_open(&x->initrd_file, "initrd", m->spec->initrd, m->spec->no_symlinks, ret_error);
         if (r == 0 && m->spec->device_tree)
                 r = fail(-EINVAL, ret_error, "device tree: x86-64 describes its hardware by ACPI");
         return r < 0 ? r : init_vm(m);
