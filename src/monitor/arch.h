@@ -7,9 +7,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sandbox/sandbox.h"
+
 struct kvm_irq_routing_entry;
 struct monitor;
-struct sandbox_call;
 struct vcpu;
 struct vm_msi;
 

@@ -19,7 +19,6 @@
 #include "monitor/pvpanic.h"
 #include "monitor/vcpu.h"
 #include "monitor/vm.h"
-#include "sandbox/sandbox.h"
 
 #define IOCTL(command) SANDBOX_CALL_IF("ioctl", 1, UINT32_MAX, (command))
 

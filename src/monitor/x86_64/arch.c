@@ -14,7 +14,6 @@
 #include "monitor/x86_64/cpuid.h"
 #include "monitor/x86_64/registers.h"
 #include "monitor/x86_64/x86.h"
-#include "sandbox/sandbox.h"
 
 const struct sandbox_call arch_vcpu_calls[] = { { .name = NULL } };
 
