@@ -34,7 +34,7 @@ struct entry {
 struct devices {
         struct monitor *monitor; /* borrowed */
         struct pci *pci;         /* owned */
-        size_t n_mmio;
+        size_t n_mmio, n_mmio_attached;
         size_t n;
         struct entry entries[];
 };
@@ -69,6 +69,10 @@ int devices_new(struct monitor *m, struct devices **ret)
         if (!d)
                 return -ENOMEM;
         d->monitor = m;
+        for (size_t i = 0; i < spec->n_devices; i++)
+                d->n_mmio += spec->devices[i].transport == MONITOR_MMIO;
+        if (d->n_mmio > layout.n_mmio_slots)
+                r = -ENOSPC;
         while (r == 0 && d->n < spec->n_devices) {
                 r = begin(d, &d->entries[d->n], &spec->devices[d->n]);
                 d->n++;
@@ -102,9 +106,7 @@ static int attach(struct devices *d, size_t index)
 
         if (e->device->transport == MONITOR_PCI)
                 return virtio_pci_new(d->monitor, d->pci, slot_of(index), e->remote, &e->pci);
-        if (d->n_mmio == layout.n_mmio_slots)
-                return -ENOSPC;
-        return virtio_mmio_new(d->monitor, (unsigned) d->n_mmio++, e->remote, &e->mmio);
+        return virtio_mmio_new(d->monitor, (unsigned) d->n_mmio_attached++, e->remote, &e->mmio);
 }
 
 int devices_attach(struct devices *d, char **ret_error)

@@ -15,7 +15,8 @@
 struct devices;
 struct monitor;
 
-/* Begins to connect to every server. */
+/* Begins to connect to every server. Return: 0; -ENOSPC if there are too many with transport mmio; another negative
+   errno. */
 int devices_new(struct monitor *m, struct devices **ret);
 /* Waits until all are negotiated, puts them on the bus. Return: 0, or a negative errno with a sentence that names
    the device in *ret_error (caller frees). */
@@ -26,6 +27,7 @@ void devices_resume(struct devices *d);
 /* Stops all rings and closes the connections: servers keep what they acknowledged and serve the next machine. */
 struct devices *devices_free(struct devices *d);
 
-/* What boot tables say of the devices with transport mmio: slot i of layout.h is in use for i < n. */
+/* What boot tables say of the devices with transport mmio: slot i of layout.h is in use for i < n. From
+   devices_new() on. */
 size_t devices_n_mmio(const struct devices *d);
 /* The PCI host bridge is there even with no device on it. */

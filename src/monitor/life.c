@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "monitor/arch.h"
+#include "monitor/devices.h"
 #include "monitor/monitor.h"
 #include "monitor/spec.h"
 #include "monitor/vcpu.h"
@@ -20,6 +21,7 @@ void life_resume(struct monitor *m)
 {
         if (m->running)
                 return;
+        devices_resume(m->devices);
         arch_set_paused(m, false);
         for (unsigned i = 0; i < m->n_vcpus; i++)
                 vcpu_resume(m->vcpus[i]);
@@ -39,6 +41,7 @@ void life_pause(struct monitor *m)
                 vcpu_wait_paused(m->vcpus[i]);
         pthread_mutex_lock(&m->lock);
         arch_set_paused(m, true);
+        devices_pause(m->devices);
 }
 
 int life_power_down(struct monitor *m)

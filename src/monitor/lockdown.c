@@ -41,6 +41,7 @@ static const struct sandbox_call main_calls[] = {
         SANDBOX_CALL("pread64"),
         SANDBOX_CALL("preadv"),
         SANDBOX_CALL_IF("socket", 0, ALL_32, AF_UNIX),
+        SANDBOX_CALL_IF("socketpair", 0, ALL_32, AF_UNIX),
         { .name = NULL },
 };
 
