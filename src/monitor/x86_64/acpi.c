@@ -156,7 +156,7 @@ static size_t write_wdat(const struct acpi_machine *machine, struct aml *a)
         size_t start = begin(a, "WDAT", 1);
 
         aml_put(a, 32, 4);     /* length of this part */
-        aml_put(a, 0xffff, 2); /* no PCI device */
+        aml_put(a, 0xff, 2); /* no PCI device */
         aml_put(a, 0xffffff, 3);
         aml_put(a, 0, 3);
         aml_put(a, WDAT_TICK_MS, 4);
