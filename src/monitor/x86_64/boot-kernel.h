@@ -28,7 +28,8 @@ struct memory;
 #define BOOT_PARAMETERS_MAX 65535 /* bytes, without the zero at the end */
 #define BOOT_LOW_END 0x9fc00      /* of the RAM below the hole of a PC */
 #define BOOT_ACPI 0xe0000         /* where guests look for the tables of a PC's firmware */
-#define BOOT_ACPI_BYTES 0x20000
+#define BOOT_ACPI_BYTES 0x1fff0
+#define BOOT_RESET_VECTOR 0xffff0 /* where a PC's firmware starts */
 #define BOOT_HIGH 0x100000
 
 #define BZIMAGE_HEADER_AT 0x1f1 /* of the file, and of the page */

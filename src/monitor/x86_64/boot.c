@@ -83,6 +83,25 @@ static int write_parameters(const struct x86 *x, const struct monitor *m, struct
         return 0;
 }
 
+/* Without EFI, Linux restarts a machine with hardware-reduced ACPI by a jump to where its firmware would be, in real
+   mode. All that is there is this. */
+static void write_firmware(void *at)
+{
+        const uint8_t code[] = {
+                0xba,
+                (uint8_t) (layout.power + POWER_RESET),
+                (uint8_t) ((layout.power + POWER_RESET) >> 8), /* mov dx */
+                0xb0,
+                POWER_RESET_VALUE, /* mov al */
+                0xee,              /* out dx, al */
+                0xf4,              /* hlt */
+                0xeb,
+                0xfd, /* jmp to the hlt */
+        };
+
+        memcpy(at, code, sizeof(code));
+}
+
 int arch_load(struct monitor *m, char **ret_error)
 {
         const struct memory *memory = &m->memory;
@@ -105,6 +124,7 @@ int arch_load(struct monitor *m, char **ret_error)
         if (r < 0)
                 return r;
 
+        write_firmware(memory_at(memory, BOOT_RESET_VECTOR, 16));
         add_ranges(&info, memory);
         if (x->kernel.is_pvh) {
                 boot_pvh_write_info(&info, memory_at(memory, BOOT_INFO, PAGE_BYTES));
