@@ -1,0 +1,46 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MPL-2.0
+"""The misbehaving guest in Busbar's monitor: all its cases in one run, then every way in which a machine ends.
+
+usage: test-bad-guest.py [WORD]...      words go to the guest's command line (case=NAME); the endings are left out then
+
+BUSBAR, BUSBAR_BAD_GUESTS: program and folder of the guest, if not those of the build (boards).
+"""
+
+import os
+import platform
+import sys
+
+import bad_guest
+
+# As busbar-monitor(1) has them.
+ENDINGS = [("off", 0), ("reset", 3), ("panic", 4), ("crash", 5), ("jump", 5), ("watchdog", 6)]
+
+
+def machine(rig, sockets, words):
+    command = [bad_guest.BUSBAR, "monitor", "--name", "bad", "--kernel", bad_guest.guest_path(platform.machine()),
+               "--parameters", " ".join(words), "--memory", f"{bad_guest.MEMORY_MIB}M", "--serial", "-"]
+    for i, (name, path) in enumerate(sockets.items()):
+        command += ["--device", f"id={name},type={name[:3]},socket={path},packed=off,"
+                                f"transport={'pci' if i < 2 else 'mmio'}"]
+    return rig.run(command)
+
+
+def body(rig):
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        bad_guest.skip("/dev/kvm cannot be opened")
+    bad_guest.guest_path(platform.machine())
+    sockets = rig.serve_all(["rng0", "blk0", "rng1", "blk1"])
+    status, said = machine(rig, sockets, sys.argv[1:])
+    rig.take_points(said)
+    rig.point(status == 0, f"the machine powers off ({status})")
+    rig.servers_live()
+    for how, expected in ENDINGS if len(sys.argv) == 1 else []:
+        status, said = machine(rig, sockets, [f"end={how}"])
+        rig.point(status == expected, f"end by {how}: exit status {status}, expected {expected}")
+        if status != expected:
+            rig.note(said)
+    rig.servers_live()
+
+
+bad_guest.run_test(body)
