@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * A CPU as it comes out of reset (EL1, MMU off) and one page of code. Its last instruction writes where there is no
+ * A CPU as it comes out of reset (EL1, MMU off) and one page of code. It ends a part by writing where there is no
  * memory, which ends KVM_RUN. Runs in a child: what it allocates goes with the child.
  *
  * Source: Linux, Documentation/virt/kvm/api.rst; Arm Architecture Reference Manual, C6 (encodings).
@@ -17,16 +17,16 @@
 
 #define MEMORY_AT 0x40000000U
 #define MEMORY_BYTES (64U << 10)
-#define DONE_AT 0x10000000U
+#define PART_AT 0x10000000U
 #define IPA_BITS_DEFAULT 40U
 
 static const uint32_t code[] = {
-        0xd2a00200, /*    movz x0, #16, lsl #16    1048576 rounds of two instructions */
-        0xf1000400, /* 1: subs x0, x0, #1 */
-        0x54ffffe1, /*    b.ne 1b */
-        0xd2a20001, /*    movz x1, #0x1000, lsl #16 */
-        0xb9000020, /*    str  w0, [x1] */
-        0x14000000, /*    b    . */
+        0xd2a20001,                           /*    movz x1, #0x1000, lsl #16 */
+        0xd2800000 | (KVM_PROBE_ROUNDS << 5), /* 1: movz x0, #KVM_PROBE_ROUNDS */
+        0xf1000400,                           /* 2: subs x0, x0, #1 */
+        0x54ffffe1,                           /*    b.ne 2b */
+        0xb9000020,                           /*    str  w0, [x1] */
+        0x17fffffc,                           /*    b    1b */
 };
 
 /* Hosts whose CPUs have fewer address bits than KVM's default want to be asked for less. */
@@ -62,7 +62,7 @@ static int set_registers(int vm, int vcpu)
         return 0;
 }
 
-int kvm_probe_guest(int kvm_fd)
+int kvm_probe_guest_init(struct kvm_probe_guest *g, int kvm_fd)
 {
         struct kvm_userspace_memory_region region = { .guest_phys_addr = MEMORY_AT, .memory_size = MEMORY_BYTES };
         struct kvm_run *run;
@@ -90,11 +90,11 @@ int kvm_probe_guest(int kvm_fd)
         r = set_registers(vm, vcpu);
         if (r < 0)
                 return r;
+        *g = (struct kvm_probe_guest){ .vcpu_fd = vcpu, .run = run };
+        return 0;
+}
 
-        do
-                r = ioctl(vcpu, KVM_RUN, 0);
-        while (r < 0 && errno == EINTR);
-        if (r < 0)
-                return -errno;
-        return run->exit_reason == KVM_EXIT_MMIO && run->mmio.is_write && run->mmio.phys_addr == DONE_AT ? 0 : -EIO;
+bool kvm_probe_guest_ended_part(const struct kvm_probe_guest *g)
+{
+        return g->run->exit_reason == KVM_EXIT_MMIO && g->run->mmio.is_write && g->run->mmio.phys_addr == PART_AT;
 }

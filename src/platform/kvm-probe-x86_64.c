@@ -17,13 +17,15 @@
 #define MEMORY_BYTES (2U << 20)
 #define TABLES_AT 0x1000
 #define CODE_AT 0x10000
-#define DONE_PORT 0xf4
+#define PART_PORT 0xf4
 
 static void write_guest(unsigned char *memory)
 {
-        /* mov $1000000, %ecx; 1: dec %ecx; jnz 1b; out %al, $DONE_PORT; hlt */
-        static const unsigned char code[] = { 0xb9, 0x40, 0x42, 0x0f, 0x00,      0xff,
-                                              0xc9, 0x75, 0xfc, 0xe6, DONE_PORT, 0xf4 };
+        /* 1: mov $KVM_PROBE_ROUNDS, %ecx; 2: dec %ecx; jnz 2b; out %al, $PART_PORT; jmp 1b */
+        static const unsigned char code[] = {
+                0xb9, KVM_PROBE_ROUNDS & 0xff, KVM_PROBE_ROUNDS >> 8, 0, 0, 0xff, 0xc9, 0x75, 0xfc, 0xe6, PART_PORT, 0xeb,
+                0xf3,
+        };
         uint64_t *tables = (uint64_t *) (void *) (memory + TABLES_AT);
 
         tables[0] = (TABLES_AT + 0x1000) | 3;   /* level 4 → 3: present, writable */
@@ -56,7 +58,7 @@ static int set_registers(int vcpu)
         return 0;
 }
 
-int kvm_probe_guest(int kvm_fd)
+int kvm_probe_guest_init(struct kvm_probe_guest *g, int kvm_fd)
 {
         struct kvm_userspace_memory_region region = { .memory_size = MEMORY_BYTES };
         struct kvm_run *run;
@@ -84,11 +86,11 @@ int kvm_probe_guest(int kvm_fd)
         r = set_registers(vcpu);
         if (r < 0)
                 return r;
+        *g = (struct kvm_probe_guest){ .vcpu_fd = vcpu, .run = run };
+        return 0;
+}
 
-        do
-                r = ioctl(vcpu, KVM_RUN, 0);
-        while (r < 0 && errno == EINTR);
-        if (r < 0)
-                return -errno;
-        return run->exit_reason == KVM_EXIT_IO && run->io.port == DONE_PORT ? 0 : -EIO;
+bool kvm_probe_guest_ended_part(const struct kvm_probe_guest *g)
+{
+        return g->run->exit_reason == KVM_EXIT_IO && g->run->io.port == PART_PORT;
 }

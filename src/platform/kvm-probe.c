@@ -6,16 +6,66 @@
 #include <linux/kvm.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/macros.h"
 
-#define PROBE_DEADLINE_MS 300
+#define DEADLINE_MS 700
+#define PARTS 16
+/* Slower than this, and using more time than a loaded host explains: interpreted. */
+#define SLOWDOWN_MAX 20
+#define SLOW_NS (100 * NSEC_PER_MSEC)
+
+static uint64_t cpu_ns(void)
+{
+        struct timespec t;
+
+        (void) clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+        return (uint64_t) t.tv_sec * NSEC_PER_SEC + (uint64_t) t.tv_nsec;
+}
+
+/* CPU time of as many rounds as the guest has in all. */
+static uint64_t host_ns(void)
+{
+        uint64_t start_ns = cpu_ns();
+
+        for (unsigned i = KVM_PROBE_ROUNDS * PARTS; i > 0; i--)
+                __asm__ volatile("" : "+r"(i));
+        return cpu_ns() - start_ns;
+}
+
+/* In the child. Return: 0; -ERANGE: too slow; another negative errno. */
+static int run_guest(int kvm_fd)
+{
+        struct kvm_probe_guest g;
+        uint64_t limit_ns = MAX(host_ns() * SLOWDOWN_MAX, (uint64_t) SLOW_NS), start_ns;
+        int r;
+
+        r = kvm_probe_guest_init(&g, kvm_fd);
+        if (r < 0)
+                return r;
+        start_ns = cpu_ns();
+        for (unsigned n_parts = 0; n_parts < PARTS; n_parts++) {
+                do
+                        r = ioctl(g.vcpu_fd, KVM_RUN, 0);
+                while (r < 0 && errno == EINTR);
+                if (r < 0)
+                        return -errno;
+                if (!kvm_probe_guest_ended_part(&g))
+                        return -EIO;
+                if (cpu_ns() - start_ns > limit_ns)
+                        return -ERANGE;
+        }
+        return 0;
+}
 
 /* Return: the guest's result; -ETIME if it did not end in time; another negative errno. */
 static int run_in_child(int kvm_fd)
@@ -29,12 +79,12 @@ static int run_in_child(int kvm_fd)
         if (pid < 0)
                 return -errno;
         if (pid == 0)
-                _exit(-kvm_probe_guest(kvm_fd));
+                _exit(-run_guest(kvm_fd));
 
         pidfd = (int) syscall(SYS_pidfd_open, pid, 0);
         poll_fd = (struct pollfd){ .fd = pidfd, .events = POLLIN };
         do
-                n = poll(&poll_fd, 1, PROBE_DEADLINE_MS);
+                n = poll(&poll_fd, 1, DEADLINE_MS);
         while (n < 0 && errno == EINTR);
         if (n <= 0)
                 (void) kill(pid, SIGKILL);
@@ -75,7 +125,12 @@ static bool probe(char *why, size_t n_why)
                 (void) snprintf(why, n_why,
                                 "/dev/kvm opens, but a test guest of 2 million instructions was not done in "
                                 "%d ms: it has no hardware behind it (nested without support?)",
-                                PROBE_DEADLINE_MS);
+                                DEADLINE_MS);
+        else if (r == -ERANGE)
+                (void) snprintf(why, n_why,
+                                "/dev/kvm opens, but runs guests more than %d times slower than the host: it interprets "
+                                "them, without hardware behind it (nested without support?)",
+                                SLOWDOWN_MAX);
         else if (r == -ENODEV)
                 (void) snprintf(why, n_why,
                                 "/dev/kvm opens, but the kernel has no interrupt controller for guests (arm64: a "
