@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* Ends of a machine that a guest can bring about: sleep, reset, watchdog. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/loop.h"
+#include "monitor/layout.h"
+#include "monitor/monitor.h"
+#include "monitor/test-vm.h"
+#include "monitor/x86_64/power.h"
+#include "monitor/x86_64/wdat.h"
+
+static struct monitor m;
+static struct power power;
+static struct wdat wdat;
+
+static int setup(void **state)
+{
+        m = (struct monitor){ 0 };
+        assert_int_equal(loop_new(&m.loop), 0);
+        assert_int_equal(vm_new(&m.vm), 0);
+        assert_int_equal(power_add(&power, &m), 0);
+        assert_int_equal(wdat_add(&wdat, &m), 0);
+        return 0;
+}
+
+static int teardown(void **state)
+{
+        wdat_deinit(&wdat);
+        bus_deinit(&m.ports);
+        m.vm = vm_free(m.vm);
+        m.loop = loop_free(m.loop);
+        return 0;
+}
+
+static void out(uint64_t port, uint32_t value, unsigned n_bytes) { (void) bus_write(&m.ports, port, &value, n_bytes); }
+
+static uint32_t in(uint64_t port, unsigned n_bytes)
+{
+        uint32_t value = 0;
+
+        (void) bus_read(&m.ports, port, &value, n_bytes);
+        return value;
+}
+
+static void sleep_type_five_powers_off(void **state)
+{
+        out(layout.power, 5 << 2, 1); /* not enabled */
+        out(layout.power, 3 << 2 | 0x20, 1);
+        out(layout.power + 1, 0x80, 1);
+        assert_false(monitor_is_over(&m));
+        out(layout.power, 5 << 2 | 0x20, 1);
+        assert_true(monitor_is_over(&m));
+        assert_int_equal(m.end.how, MONITOR_POWERED_OFF);
+}
+
+static void the_reset_register_resets(void **state)
+{
+        out(layout.power + POWER_RESET, 0, 1);
+        assert_false(monitor_is_over(&m));
+        out(layout.power + POWER_RESET, POWER_RESET_VALUE, 1);
+        assert_int_equal(m.end.how, MONITOR_RESET);
+        assert_true(monitor_is_over(&m));
+}
+
+static void the_keyboard_controller_resets_and_does_nothing_else(void **state)
+{
+        assert_int_equal(in(0x64, 1), 0xff);
+        assert_int_equal(in(0x60, 1), 0xff);
+        out(0x64, 0xd1, 1);
+        out(0x60, 0xfe, 1);
+        assert_false(monitor_is_over(&m));
+        out(0x64, 0xfe, 1);
+        assert_true(monitor_is_over(&m));
+        assert_int_equal(m.end.how, MONITOR_RESET);
+}
+
+static void the_chipset_resets_too(void **state)
+{
+        assert_int_equal(in(0xcf9, 1), 0xff);
+        assert_int_equal(in(0xcf8, 4), 0xffffffff); /* no configuration space here */
+        out(0xcf8, 0x80000600, 4);
+        out(0xcf9, 0x02, 1);
+        assert_false(monitor_is_over(&m));
+        out(0xcf9, 0x06, 1);
+        assert_true(monitor_is_over(&m));
+        assert_int_equal(m.end.how, MONITOR_RESET);
+}
+
+static void the_power_button_is_told_until_it_is_read(void **state)
+{
+        struct test_vm *record = test_vm(m.vm);
+
+        assert_int_equal(in(layout.power + POWER_EVENTS, 1), 0);
+        assert_int_equal(power_press_button(&power), 0);
+        assert_true(record->levels[layout.power_line]);
+        assert_int_equal(in(layout.power, 1), 0);
+        assert_true(record->levels[layout.power_line]);
+        assert_int_equal(in(layout.power, 4), POWER_EVENT_BUTTON << 24);
+        assert_false(record->levels[layout.power_line]);
+        assert_int_equal(in(layout.power + POWER_EVENTS, 1), 0);
+}
+
+static void wait_ms(unsigned ms)
+{
+        uint64_t until = clock_now_ns() + ms * UINT64_C(1000000);
+
+        while (!monitor_is_over(&m) && clock_now_ns() < until)
+                assert_int_equal(loop_step(m.loop, 10), 0);
+}
+
+static void a_watchdog_that_is_not_fed_bites(void **state)
+{
+        out(layout.watchdog + WDAT_COUNTDOWN, 1, 4);
+        assert_int_equal(in(layout.watchdog + WDAT_CONTROL, 4), 0);
+        out(layout.watchdog + WDAT_CONTROL, 1, 4);
+        assert_int_equal(in(layout.watchdog + WDAT_CONTROL, 4), 1);
+        wait_ms(10000);
+        assert_true(monitor_is_over(&m));
+        assert_int_equal(m.end.how, MONITOR_WATCHDOG);
+}
+
+static void a_watchdog_counts_down_from_what_it_was_told(void **state)
+{
+        out(layout.watchdog + WDAT_COUNTDOWN, 500, 4);
+        out(layout.watchdog + WDAT_CONTROL, 1, 4);
+        assert_in_range(in(layout.watchdog + WDAT_COUNTDOWN, 4), 490, 500);
+        out(layout.watchdog + WDAT_COUNTDOWN, 1000, 4);
+        assert_in_range(in(layout.watchdog + WDAT_COUNTDOWN, 4), 990, 1000);
+        wdat.deadline_ns -= UINT64_C(60000000000);
+        assert_in_range(in(layout.watchdog + WDAT_COUNTDOWN, 4), 390, 400);
+        out(layout.watchdog + WDAT_RELOAD, 1, 4);
+        assert_in_range(in(layout.watchdog + WDAT_COUNTDOWN, 4), 990, 1000);
+        out(layout.watchdog + WDAT_CONTROL, 0, 4);
+        assert_int_equal(in(layout.watchdog + WDAT_COUNTDOWN, 4), 0);
+        assert_int_equal(in(layout.watchdog + WDAT_CONTROL, 4), 0);
+}
+
+static void no_time_passes_while_the_machine_stands_still(void **state)
+{
+        out(layout.watchdog + WDAT_COUNTDOWN, 1, 4);
+        out(layout.watchdog + WDAT_CONTROL, 1, 4);
+        wdat_set_paused(&wdat, true);
+        wdat_set_paused(&wdat, true);
+        wait_ms(300);
+        assert_false(monitor_is_over(&m));
+        wdat_set_paused(&wdat, false);
+        wait_ms(10000);
+        assert_true(monitor_is_over(&m));
+}
+
+static void a_countdown_is_kept_within_its_limits(void **state)
+{
+        out(layout.watchdog + WDAT_COUNTDOWN, 0, 4);
+        assert_int_equal(wdat.ticks, WDAT_TICKS_MIN);
+        out(layout.watchdog + WDAT_COUNTDOWN, 0xffffffff, 4);
+        assert_int_equal(wdat.ticks, WDAT_TICKS_MAX);
+        out(layout.watchdog + WDAT_COUNTDOWN, 1, 2); /* of a wrong width */
+        out(layout.watchdog + WDAT_COUNTDOWN + 1, 1, 4);
+        assert_int_equal(wdat.ticks, WDAT_TICKS_MAX);
+        assert_int_equal(in(layout.watchdog + WDAT_CONTROL, 1), 0);
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                CASE(sleep_type_five_powers_off),
+                CASE(the_reset_register_resets),
+                CASE(the_keyboard_controller_resets_and_does_nothing_else),
+                CASE(the_chipset_resets_too),
+                CASE(the_power_button_is_told_until_it_is_read),
+                CASE(a_watchdog_that_is_not_fed_bites),
+                CASE(a_watchdog_counts_down_from_what_it_was_told),
+                CASE(no_time_passes_while_the_machine_stands_still),
+                CASE(a_countdown_is_kept_within_its_limits),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
