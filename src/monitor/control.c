@@ -116,6 +116,7 @@ int control_new(struct monitor *m, int fd, struct control **ret)
         }
         c->monitor = m;
         c->fd = fd;
+        json_object_seed(0); /* reads a file, which cannot be opened later */
         r = fd_set_cloexec(fd, 1);
         if (r == 0)
                 r = watch_start(&c->watch, m->loop, fd, EPOLLIN | EPOLLRDHUP, on_packet);

@@ -219,7 +219,7 @@ static void report(struct life *l)
 {
         static const char *const sentences[] = {
                 [MONITOR_POWERED_OFF] = "powered off",   [MONITOR_FAILED] = "failed",
-                [MONITOR_RESET] = "asked for a reset",   [MONITOR_PANICKED] = "panicked",
+                [MONITOR_RESET] = "resets",             [MONITOR_PANICKED] = "panicked",
                 [MONITOR_CRASHED] = "crashed",           [MONITOR_WATCHDOG] = "did not feed its watchdog",
                 [MONITOR_STOPPED] = "was stopped",
         };
