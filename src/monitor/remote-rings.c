@@ -168,13 +168,13 @@ static int tell_rings(struct remote *r)
         return result;
 }
 
-/* A connection that is lost is the loop's business (remote.c); the rest is up to the driver. */
+/* A server that died is waited for (remote.c); the rest is up to the driver. */
 static void settle(struct remote *r, int error)
 {
         if (error == -EINVAL)
                 remote_fail(r, "a ring lies outside of the memory");
-        else if (error < 0 && remote_usable(r))
-                remote_fail(r, strerror(-error));
+        else if (error < 0 && r->frontend && frontend_error(r->frontend) != -ECONNRESET)
+                remote_fail(r, error == -EREMOTEIO ? "its server refuses" : "its server misbehaves");
 }
 
 /* What may have been lost between two servers, or was not looked at while the rings stood still. */

@@ -243,8 +243,8 @@ static void on_disconnected(struct frontend *f, void *data)
         if (ratelimit_take(&r->log_limit, 1, clock_now_ns()))
                 log_warning(r->device->id, "server lost: %s; waiting for it to come back", strerror(-error));
         /* One that dies leaves its rings as they are. What one does that does not keep to the protocol, nobody knows. */
-        if (error != -ECONNRESET && r->started)
-                remote_fail(r, "its server misbehaved");
+        if (error != -ECONNRESET && r->told)
+                remote_fail(r, "its server misbehaves");
         drop(r);
 }
 

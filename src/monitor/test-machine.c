@@ -87,7 +87,7 @@ static void find_capability(struct machine *t, unsigned at)
         }
 }
 
-static void find_registers(struct machine *t)
+void machine_find_registers(struct machine *t)
 {
         if (t->device.transport == MONITOR_MMIO) {
                 t->mmio = layout.mmio_slots;
@@ -127,7 +127,7 @@ static void attach(struct machine *t)
         MUST(r == 0);
 }
 
-void machine_start(struct machine *t, const char *socket, enum monitor_transport transport, bool packed, bool threaded)
+void machine_init(struct machine *t, const char *socket, enum monitor_transport transport, bool packed)
 {
         log_set_level(LOG_LEVEL_ERROR); /* servers come and go here */
         *t = (struct machine) {
@@ -142,12 +142,17 @@ void machine_start(struct machine *t, const char *socket, enum monitor_transport
         start_memory(t);
         MUST(loop_new(&t->m.loop) == 0);
         loop_set_mutex(t->m.loop, &t->m.lock);
+}
+
+void machine_start(struct machine *t, const char *socket, enum monitor_transport transport, bool packed, bool threaded)
+{
+        machine_init(t, socket, transport, packed);
         MUST(devices_new(&t->m, &t->m.devices) == 0);
         attach(t);
         t->threaded = threaded;
         if (threaded)
                 MUST(pthread_create(&t->thread, NULL, loop_thread, t) == 0);
-        find_registers(t);
+        machine_find_registers(t);
 }
 
 void machine_stop(struct machine *t)

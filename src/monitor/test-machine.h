@@ -44,6 +44,9 @@ enum reg {
 
 /* Connects to @socket and puts the device on the bus. Cases that only need registers may begin with this. */
 void machine_start(struct machine *t, const char *socket, enum monitor_transport transport, bool packed, bool threaded);
+/* The same in parts, for a device that the test makes itself. */
+void machine_init(struct machine *t, const char *socket, enum monitor_transport transport, bool packed);
+void machine_find_registers(struct machine *t);
 void machine_stop(struct machine *t);
 
 /* As a vCPU: with the machine's lock. */
