@@ -89,5 +89,17 @@ int boot_file_load(const struct boot_file *f, uint64_t offset, uint64_t n_bytes,
         if (!to)
                 return fail(-ENOSPC, ret_error, "%s: needs %#llx bytes of memory at %#llx, which are not there",
                             f->what, (unsigned long long) n_bytes, (unsigned long long) at);
-        return read_at(f, offset, to, n_bytes, ret_error);
+        while (n_bytes > 0) {
+                ssize_t n = memory_receive(memory, at, f->fd, offset, n_bytes);
+
+                /* What cannot be moved is read, and so is a rest that went missing, to say so. */
+                if (n <= 0 && n != -EINTR)
+                        return read_at(f, offset, to, n_bytes, ret_error);
+                n = MAX(n, (ssize_t) 0);
+                to += n;
+                at += (gpa_t) n;
+                offset += (uint64_t) n;
+                n_bytes -= (uint64_t) n;
+        }
+        return 0;
 }

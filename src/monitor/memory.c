@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -238,13 +239,38 @@ void memory_deinit(struct memory *m)
         m->n_ranges = 0;
 }
 
-void *memory_at(const struct memory *m, gpa_t start, uint64_t size_bytes)
+static const struct memory_range *find_range(const struct memory *m, gpa_t start, uint64_t size_bytes)
 {
         for (size_t i = 0; i < m->n_ranges; i++) {
                 const struct memory_range *range = &m->ranges[i];
 
                 if (start >= range->start && range_fits(start - range->start, size_bytes, range->size_bytes))
-                        return range->host + (start - range->start);
+                        return range;
         }
         return NULL;
+}
+
+void *memory_at(const struct memory *m, gpa_t start, uint64_t size_bytes)
+{
+        const struct memory_range *range = find_range(m, start, size_bytes);
+
+        return range ? range->host + (start - range->start) : NULL;
+}
+
+ssize_t memory_receive(const struct memory *m, gpa_t start, int fd, uint64_t offset, uint64_t n_bytes)
+{
+        const struct memory_range *range = find_range(m, start, n_bytes);
+        off_t from = (off_t) offset;
+        ssize_t n;
+
+        if (!range)
+                return -EFAULT;
+        if (m->page_bytes != (uint64_t) sysconf(_SC_PAGESIZE)) /* hugetlb files cannot be written to */
+                return -EOPNOTSUPP;
+        if (lseek(m->fd, (off_t) (range->offset_bytes + (start - range->start)), SEEK_SET) < 0)
+                return -errno;
+        n = sendfile(m->fd, fd, &from, MIN(n_bytes, UINT64_C(1) << 30));
+        if (n < 0)
+                return errno == EINVAL ? -EOPNOTSUPP : -errno; /* a file system without it */
+        return n;
 }

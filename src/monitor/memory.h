@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "mem/space.h"
 
@@ -53,3 +54,8 @@ void memory_deinit(struct memory *m);
 
 /* @size_bytes of RAM from @start on, in one range, or NULL. */
 void *memory_at(const struct memory *m, gpa_t start, uint64_t size_bytes);
+
+/* Moves up to @n_bytes of the file @fd from @offset on to @start, within the kernel: unlike a read into memory_at(), this
+   neither faults pages in nor clears what it is about to fill. One thread at a time. Return: how many were moved, 0 at
+   the end of the file; -EOPNOTSUPP: this memory has to be read into; a negative errno. */
+ssize_t memory_receive(const struct memory *m, gpa_t start, int fd, uint64_t offset, uint64_t n_bytes);

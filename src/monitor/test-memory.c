@@ -45,6 +45,27 @@ static void memory_beyond_the_first_range_goes_on_in_the_second(void **state)
         memory_deinit(&m);
 }
 
+static void a_file_is_moved_to_where_it_is_wanted(void **state)
+{
+        auto_cleanup(closep) int fd = memfd_create("file", MFD_CLOEXEC);
+        char bytes[12288], *error = NULL;
+        struct memory m;
+
+        memset(bytes, 'b', sizeof(bytes));
+        assert_int_equal(write(fd, bytes, sizeof(bytes)), sizeof(bytes));
+        assert_int_equal(memory_init(&m, 96 * MIB, false, &error), 0);
+        assert_int_equal(memory_receive(&m, HIGH_START + 100, fd, 10, 8192), 8192);
+        assert_int_equal(m.ranges[1].host[99], 0);
+        assert_memory_equal(m.ranges[1].host + 100, bytes, 8192);
+        assert_int_equal(m.ranges[1].host[8292], 0);
+        assert_int_equal(memory_receive(&m, 0x40000000, fd, 12287, 10), 1);
+        assert_int_equal(memory_receive(&m, 0x40000000, fd, 12288, 10), 0);
+        assert_int_equal(m.ranges[0].host[0], 'b');
+        assert_int_equal(m.ranges[0].host[1], 0);
+        assert_int_equal(memory_receive(&m, HIGH_START + 32 * MIB - 8, fd, 0, 9), -EFAULT);
+        memory_deinit(&m);
+}
+
 static void address_is_translated_only_within_one_range(void **state)
 {
         struct memory m;
@@ -165,6 +186,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(memory_beyond_the_first_range_goes_on_in_the_second),
+                cmocka_unit_test(a_file_is_moved_to_where_it_is_wanted),
                 cmocka_unit_test(address_is_translated_only_within_one_range),
                 cmocka_unit_test(file_can_neither_shrink_nor_grow),
                 cmocka_unit_test(access_beside_a_range_is_a_fault),
