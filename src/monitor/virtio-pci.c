@@ -193,7 +193,7 @@ static void queue_write(struct virtio_pci *d, uint64_t offset, unsigned n_bytes,
                 return;
         if (offset == VIRTIO_PCI_COMMON_Q_SIZE)
                 (void) queue_config_set_size(&q->config, value);
-        else if (offset == VIRTIO_PCI_COMMON_Q_MSIX && !q->config.enabled)
+        else if (offset == VIRTIO_PCI_COMMON_Q_MSIX) /* no part of the ring: some drivers enable the queue first */
                 (void) msix_set_vector(&d->msix, (uint16_t) (1 + v->queue_select), (uint16_t) value);
         else if (offset == VIRTIO_PCI_COMMON_Q_ENABLE && value == 1)
                 virtio_enable_queue(v);
