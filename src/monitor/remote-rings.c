@@ -212,7 +212,7 @@ static int tell_all(struct remote *r)
 
 void remote_bring_up(struct remote *r, bool again)
 {
-        int result;
+        int result, end;
 
         if (!r->started || r->failed || r->paused || !remote_usable(r))
                 return;
@@ -220,13 +220,17 @@ void remote_bring_up(struct remote *r, bool again)
                 remote_fail(r, "nobody knows where its rings stood");
                 return;
         }
+        frontend_begin(r->frontend);
         if (r->told) {
                 result = tell_rings(r);
         } else {
                 (void) fd_event_take(r->err_fd);
                 result = tell_all(r);
-                r->told = result == 0;
         }
+        end = frontend_end(r->frontend);
+        if (result == 0)
+                result = end;
+        r->told |= result == 0;
         if (result < 0)
                 settle(r, result);
         else if (again)

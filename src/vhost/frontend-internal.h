@@ -6,6 +6,9 @@
 #include "vhost/frontend.h"
 #include "vhost/message.h"
 
+/* Few enough that neither side fills its socket while the other does not read. */
+#define FRONTEND_DUE_MAX 64
+
 struct frontend {
         int fd;     /* owned */
         int error;  /* 0, or why the connection is of no more use; sticky */
@@ -14,6 +17,9 @@ struct frontend {
         struct vhost_receiver rx;
         struct vhost_sender tx;
         const char *reason; /* of the error, static; for debugging */
+        bool gathers, refused; /* frontend_begin() */
+        uint32_t due[FRONTEND_DUE_MAX]; /* requests that were not yet acknowledged */
+        unsigned n_due;
         bool greeted;       /* GET_FEATURES was sent, its reply not yet taken */
 
         /* frontend_watch() */

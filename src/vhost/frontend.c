@@ -165,20 +165,56 @@ static int take_reply(struct frontend *f, const struct frontend_call *call, bool
         return 0;
 }
 
+/* The acknowledgements that are due. Return: 0, also after a refusal, which is noted; what ends the connection. */
+static int collect(struct frontend *f, uint64_t deadline_ns)
+{
+        int r = 0;
+
+        for (unsigned i = 0; i < f->n_due && (r == 0 || r == -EREMOTEIO); i++) {
+                r = take_reply(f, &(struct frontend_call) { .request = f->due[i] }, true, deadline_ns);
+                if (r == -EREMOTEIO)
+                        f->refused = true;
+        }
+        f->n_due = 0;
+        return r == -EREMOTEIO ? 0 : r;
+}
+
+void frontend_begin(struct frontend *f)
+{
+        f->gathers = true;
+        f->refused = false;
+}
+
+int frontend_end(struct frontend *f)
+{
+        int r = f->error;
+
+        f->gathers = false;
+        if (r == 0)
+                r = collect(f, clock_now_ns() + f->timeout_ms * NSEC_PER_MSEC);
+        return r == 0 && f->refused ? -EREMOTEIO : r;
+}
+
 int frontend_call(struct frontend *f, const struct frontend_call *call)
 {
         bool replies = vhost_request_has_reply(VHOST_CHANNEL_MAIN, call->request);
         bool ack = !replies && frontend_has_protocol(f, VHOST_PROTOCOL_REPLY_ACK);
         uint64_t deadline_ns = clock_now_ns() + f->timeout_ms * NSEC_PER_MSEC;
-        int r;
+        int r = f->error;
 
-        if (f->error)
-                return f->error;
+        if (r == 0 && (replies || f->n_due == FRONTEND_DUE_MAX))
+                r = collect(f, deadline_ns);
+        if (r < 0)
+                return r;
         vhost_sender_prepare(&f->tx, call->request, ack ? VHOST_FLAG_NEED_REPLY : 0, call->payload, call->n, call->fds,
                              call->n_fds);
         r = send_all(f, deadline_ns);
         if (r < 0)
                 return fail(f, r, call->request);
+        if (ack && f->gathers) {
+                f->due[f->n_due++] = call->request;
+                return 0;
+        }
         return replies || ack ? take_reply(f, call, ack, deadline_ns) : 0;
 }
 

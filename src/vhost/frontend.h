@@ -41,6 +41,14 @@ int frontend_fd(const struct frontend *f);
    gone), and negotiating takes no longer than it does. For who must not wait for a server that is being started. */
 int frontend_greet(struct frontend *f);
 
+/*
+ * Between the two, requests to which the answer is a mere acknowledgement are sent and not waited for: they succeed, and
+ * frontend_end() returns -EREMOTEIO if one was refused. Bringing up a device of many rings then takes the server one
+ * wake-up instead of one a request.
+ */
+void frontend_begin(struct frontend *f);
+int frontend_end(struct frontend *f);
+
 /* GET_FEATURES, GET/SET_PROTOCOL_FEATURES (all that both know, minus @without_protocol), SET_OWNER. */
 int frontend_negotiate(struct frontend *f, uint64_t without_protocol, uint64_t *ret_features);
 uint64_t frontend_protocol_features(const struct frontend *f);

@@ -432,6 +432,43 @@ static void greeted_server_is_negotiated_with_later(void **state)
         assert_int_equal(features, 5);
 }
 
+static void gathered_requests_are_acknowledged_at_the_end(void **state)
+{
+        struct scene *s = *state;
+        uint64_t n = 0;
+
+        negotiate(s, FEATURE(VHOST_PROTOCOL_REPLY_ACK) | FEATURE(VHOST_PROTOCOL_MQ));
+        frontend_begin(s->f);
+        assert_int_equal(frontend_set_features(s->f, 0), 0);
+        assert_int_equal(frontend_enable_ring(s->f, 0, true), 0);
+        say_u64(s, VHOST_REQUEST_SET_FEATURES, 0);
+        say_u64(s, VHOST_REQUEST_SET_VRING_ENABLE, 0);
+        say_u64(s, VHOST_REQUEST_GET_QUEUE_NUM, 7);
+        assert_int_equal(frontend_get_queue_num(s->f, &n), 0);
+        assert_int_equal(n, 7);
+        assert_int_equal(frontend_end(s->f), 0);
+}
+
+static void refusal_of_a_gathered_request_comes_at_the_end(void **state)
+{
+        struct scene *s = *state;
+
+        negotiate(s, FEATURE(VHOST_PROTOCOL_REPLY_ACK));
+        for (int i = 0; i < 2; i++) {
+                frontend_begin(s->f);
+                for (uint64_t j = 0; j < 2 * FRONTEND_DUE_MAX + 3; j++) {
+                        say_u64(s, VHOST_REQUEST_SET_FEATURES, i == 0 && j == 5);
+                        assert_int_equal(frontend_set_features(s->f, 0), 0);
+                }
+                assert_int_equal(frontend_end(s->f), i == 0 ? -EREMOTEIO : 0);
+        }
+        frontend_begin(s->f);
+        assert_int_equal(frontend_set_features(s->f, 0), 0);
+        say_u64(s, VHOST_REQUEST_SET_VRING_ENABLE, 0);
+        assert_int_equal(frontend_end(s->f), -EBADMSG);
+        assert_int_equal(frontend_error(s->f), -EBADMSG);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -459,6 +496,8 @@ int main(void)
                 CASE(data_that_nobody_asked_for_ends_the_connection),
                 CASE(connection_lost_within_a_call_is_told_by_the_loop),
                 CASE(greeted_server_is_negotiated_with_later),
+                CASE(gathered_requests_are_acknowledged_at_the_end),
+                CASE(refusal_of_a_gathered_request_comes_at_the_end),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
