@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * Words of the command line:
- *      case=NAME       only this case
+ *      case=NAME       only cases whose names begin so
  *      end=HOW         no cases: off reset panic crash jump watchdog
  *      peer            another monitor: cases that ask for more than VIRTIO does are left out
  *      ecam= window= window-bytes= mmio= mmio-stride= mmio-slots= serial= clock= watchdog= power= panic=

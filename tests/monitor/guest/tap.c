@@ -30,6 +30,15 @@ static void report(const char *name, const char *device)
                 print("# took %u ms\n", (unsigned) (milliseconds() - began));
 }
 
+/* A monitor that gave up the connection to its server may need a moment for the next one. */
+static bool works_again(struct vio *v)
+{
+        for (unsigned tries = 0; tries < (board.peer ? 3 : 1); tries++)
+                if (vio_start(v, 0) && vio_request(v))
+                        return true;
+        return false;
+}
+
 static void run_on(const struct test *t, struct vio *v)
 {
         if (board.peer && t->not_peer) {
@@ -38,8 +47,7 @@ static void run_on(const struct test *t, struct vio *v)
         }
         began = milliseconds();
         t->run(v);
-        check_that(vio_start(v, 0), "the device starts again", vio_status(v));
-        check_that(vio_request(v), "the device works again", vio_status(v));
+        check_that(works_again(v), "the device works again", vio_status(v));
         check_that(!v->pci || load(v->function, 2) == 0x1af4, "its configuration space is there", v->function);
         check_that(vio_others_work(v), "the other devices work", 0);
         report(t->name, v->name);
@@ -57,9 +65,18 @@ static void run_once(const struct test *t)
         report(t->name, "");
 }
 
+/* case=NAME, or case=BEGINNING-OF-NAME */
 static bool unwanted(const char *name)
 {
-        return !parameter_is("case", name) && parameter("case", &(const char *){ 0 }, &(size_t){ 0 });
+        const char *begin;
+        size_t n;
+
+        if (!parameter("case", &begin, &n))
+                return false;
+        for (size_t i = 0; i < n; i++)
+                if (begin[i] != name[i])
+                        return true;
+        return false;
 }
 
 void test_run(const struct test *tests, size_t n)

@@ -97,9 +97,12 @@ static void bar_sizing_while_decoding(struct vio *v)
 
 static void memory_toggled(struct vio *v)
 {
+        uint8_t status = vio_status(v), there;
+
         for (unsigned i = 0; i < 20; i++) {
                 store(v->function + COMMAND, 2, 4);
-                check(load(v->common + 0x14, 1) == (board.peer ? 0 : 0xff), load(v->common + 0x14, 1));
+                there = (uint8_t) load(v->common + 0x14, 1);
+                check(board.peer ? there != status : there == 0xff, there);
                 store(v->common + 0x14, 1, 0);
                 store(v->notify, 2, 0);
                 store(v->function + COMMAND, 2, MEMORY_AND_MASTER);
@@ -207,7 +210,7 @@ const struct test bar_tests[] = {
         { "bar-sizing-while-decoding", bar_sizing_while_decoding, PCI_ONLY, NULL },
         { "memory-toggled", memory_toggled, PCI_ONLY, NULL },
         { "bar-moves-while-requests-run", bar_moves_while_requests_run, PCI_ONLY, NULL },
-        { "access-capability", access_capability, PCI_ONLY, NULL },
+        { "access-capability", access_capability, PCI_ONLY, "QEMU 10.0 fails an assertion on arm64" },
         { "config-space-garbage", config_space_garbage, PCI_ONLY, "another board has more there" },
         { "empty-slots", empty_slots, ONCE, NULL },
 };
