@@ -76,7 +76,7 @@ def disk_full(lab):
         lab.busbar("delete", "--force", "full")
     finally:
         lab.stop_all()
-        subprocess.run(["umount", "--lazy", str(small)], check=True)
+        subprocess.run(["umount", "-l", str(small)], check=True)
 
 
 def refused_starts(lab):
