@@ -28,7 +28,7 @@ struct layout {
         unsigned serial_line;
         gpa_t clock; /* arm64: PL031 */
         unsigned clock_line;
-        gpa_t watchdog; /* arm64: SBSA watchdog (two pages); x86-64: registers of the WDAT table */
+        gpa_t watchdog; /* arm64: SBSA watchdog (two pages: control, refresh); x86-64: registers of the WDAT table */
         unsigned watchdog_line;
         gpa_t power; /* x86-64: sleep, reset and event registers of hardware-reduced ACPI; arm64: PL061 with the power key */
         unsigned power_line;

@@ -223,11 +223,11 @@ void end_crashed(void)
         __asm__ volatile("ldp %0, %1, [%2]" : "=&r"(a), "=&r"(b) : "r"(board.clock) : "memory");
 }
 
-/* SBSA generic watchdog: refresh frame, then control frame. */
+/* SBSA generic watchdog: control frame, then refresh frame. */
 void end_watchdog(void)
 {
-        store(board.watchdog + 0x1000 + 8, 4, 1000000); /* WOR: ticks until the first stage */
-        store(board.watchdog + 0x1000, 4, 1);           /* WCS: enable */
+        store(board.watchdog + 8, 4, 1000000); /* WOR: ticks until the first stage */
+        store(board.watchdog, 4, 1);           /* WCS: enable */
         for (uint64_t end = milliseconds() + 120000; milliseconds() < end;)
                 ;
 }
