@@ -98,7 +98,7 @@ static void answer(struct server *s, int fd, struct vhost_message *m, bool refus
 static bool misbehave(struct server *s, int fd, struct vhost_message *m)
 {
         s->n_faults++;
-        switch (s->fault) {
+        switch (atomic_load(&s->fault)) {
         case FAULT_NONE:
         case FAULT_SILENCE:
                 return true;
