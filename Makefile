@@ -32,7 +32,8 @@ demo:
 	@guests/build base pair --out $(BUILD)/guests
 	@examples/pair/demo --build $(BUILD)
 
-# Guest images come from the Debian mirror: without it, the guest rung says what it skips.
+# Guest images come from the Debian mirror: without it, the guest rung says what it skips. PLATFORM=kvm on the command
+# line reaches its tests by itself.
 test check: all
 	@tools/setup --check --group build --group guest || { echo "make: tools/setup installs what is missing"; exit 1; }
 	@guests/build base pair test --out $(BUILD)/guests || echo "make: no guest images, so the guest rung will be skipped"
@@ -70,6 +71,7 @@ help:
 	@echo "make setup      install the Debian packages that are missing (asks for root)"
 	@echo "make demo       two guests that share devices, end to end: installs, builds, runs"
 	@echo "make test       unit, fuzz corpora, driver and guest rungs; TESTARGS='--suite unit' for a part"
+	@echo "                PLATFORM=kvm: the guest rung under our own monitor, on a host with KVM"
 	@echo "make test-board the same guests on emulated boards with KVM; ARCH=arm64 for one, SCENARIOS=... for some"
 	@echo "make bench      ratios against peers; JSON=FILE writes them to a file as well"
 	@echo "make fuzz       every fuzzer for SECONDS=$(SECONDS) seconds"

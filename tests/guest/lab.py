@@ -5,8 +5,8 @@ A test is a program that makes one Lab (a root folder of its own, below a short 
 limited), checks things with lab.point(), and ends with lab.finish(), which also checks that nothing was left behind:
 no process, no socket, no folder. A test that cannot run says in its TAP plan what is missing.
 
-Environment: BUSBAR_BUILD (build folder), BUSBAR_GUESTS (images, BUILD/guests), PLATFORM (qemu), GUEST_ARCH (amd64),
-LAB_FOLDER (/tmp: where bundles and sockets lie; its path must be short).
+Environment: BUSBAR_BUILD (build folder), BUSBAR_GUESTS (images, BUILD/guests), PLATFORM (qemu), GUEST_ARCH (amd64;
+where the platform is another one, the host's), LAB_FOLDER (/tmp: where bundles and sockets lie; its path must be short).
 """
 
 import json
@@ -25,7 +25,8 @@ BUILD = pathlib.Path(os.environ.get("BUSBAR_BUILD", "build")).resolve()
 BUSBAR = BUILD / "src/cli/busbar"
 GUESTS = pathlib.Path(os.environ.get("BUSBAR_GUESTS", BUILD / "guests"))
 PLATFORM = os.environ.get("PLATFORM", "qemu")
-ARCH = os.environ.get("GUEST_ARCH", "amd64")
+HOST_ARCH = {"aarch64": "arm64"}.get(os.uname().machine, "amd64")
+ARCH = os.environ.get("GUEST_ARCH", "amd64" if PLATFORM == "qemu" else HOST_ARCH)
 FOLDER = os.environ.get("LAB_FOLDER", "/tmp")
 MIB = 1 << 20
 PROMPT = "busbar# "
@@ -44,6 +45,18 @@ def need(*paths):
     for path in paths:
         if not pathlib.Path(path).exists():
             skip(f"{path} is missing")
+
+
+def need_platform(name, arch):
+    """Skips with the doctor's reason; QEMU's emulation is there wherever its program is."""
+    found = subprocess.run([str(BUSBAR), "doctor", "--json"], text=True, capture_output=True, check=False)
+    wanted = {"amd64": "x86_64", "arm64": "aarch64"}[arch]
+    for platform in json.loads(found.stdout)["platforms"]:
+        if platform["platform"] == name and platform["arch"] == wanted:
+            if not platform["usable"]:
+                skip(f"platform {name} cannot run {arch} guests: {platform['why']}")
+            return
+    skip(f"there is no platform {name}")
 
 
 def now():
@@ -155,9 +168,11 @@ class Machine:
 
 
 class Lab:
-    def __init__(self, name, arch=ARCH):
-        self.name, self.arch = name, arch
+    def __init__(self, name, arch=ARCH, platform=PLATFORM):
+        self.name, self.arch, self.platform = name, arch, platform
         need(BUSBAR)
+        if platform != "auto":
+            need_platform(platform, arch)
         base, test = GUESTS / f"base-{arch}", GUESTS / f"test-{arch}"
         need(base / "vmlinuz", base / "initrd.img", test / "root.squashfs")
         self.base, self.test = base, test
@@ -224,7 +239,7 @@ class Lab:
         """create and start; returns at once, Machine.connect() waits for the guest."""
         name = name or bundle.name
         self.started.append(name)
-        self.busbar("create", "--platform", PLATFORM, "--bundle", bundle, name)
+        self.busbar("create", "--platform", self.platform, "--bundle", bundle, name)
         self.busbar("start", name)
         return Machine(self, name)
 
@@ -299,9 +314,9 @@ def place(source, target):
         subprocess.run(["cp", "--sparse=always", "--", str(source), str(target)], check=True)
 
 
-def run_test(name, body, arch=ARCH):
+def run_test(name, body, **options):
     """body(lab); an exception is a failed point with its text and the machines' logs."""
-    lab = Lab(name, arch)
+    lab = Lab(name, **options)
     try:
         body(lab)
     except Exception as error:  # whatever it is, the lab must be cleaned up and the point counted

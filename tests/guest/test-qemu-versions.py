@@ -59,4 +59,4 @@ def body(lab):
             lab.note(f"new: {b}")
 
 
-guest_lab.run_test("qemu-versions", body)
+guest_lab.run_test("qemu-versions", body, arch="amd64", platform="qemu")

@@ -38,8 +38,11 @@ def body(lab):
     machine = lab.start(bundle).connect()
     lab.point("hvc0" in machine.must("cat /proc/cmdline"), "firmware loads kernel and initrd from our blk and starts them")
     lab.point(machine.run("[ -d /sys/firmware/efi ]")[0] == 0, "the guest was booted by UEFI")
+    platform = machine.state()["annotations"]["io.busbar.platform"]
+    lab.point(platform == "qemu", f"auto chose {platform}")
     machine.shell.send("exit")
     machine.wait_stopped()
 
 
-guest_lab.run_test("uefi", body)
+# kvm boots no firmware, so auto has to pass it over.
+guest_lab.run_test("uefi", body, arch="amd64", platform="auto")
