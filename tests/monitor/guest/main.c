@@ -2,7 +2,7 @@
 /*
  * Words of the command line:
  *      case=NAME       only cases whose names begin so
- *      end=HOW         no cases: off reset panic crash jump watchdog
+ *      end=HOW         no cases: off reset panic crash jump watchdog; count: no end, it counts aloud
  *      peer            another monitor: cases that ask for more than VIRTIO does are left out
  *      ecam= window= window-bytes= mmio= mmio-stride= mmio-slots= serial= clock= watchdog= power= panic=
  *                      where things are, if not where Busbar's monitor has them; 0: nowhere
@@ -34,6 +34,8 @@ static void read_board(void)
 
 static void end_as_asked(void)
 {
+        for (unsigned n = 0; parameter_is("end", "count"); n++)
+                print("count %u\n", n);
         if (parameter_is("end", "off"))
                 end_powered_off();
         if (parameter_is("end", "reset"))
