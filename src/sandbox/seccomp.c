@@ -5,7 +5,7 @@
  * files, and no memory that can be executed. Types add their own calls.
  *
  * The list of threads is for those without a loop. It is compiled into the kernel's form once, on the thread that
- * starts the others: libseccomp takes a millisecond for it, the kernel a few microseconds.
+ * starts the others, and loaded by each of them.
  */
 #include <errno.h>
 #include <fcntl.h>
