@@ -55,6 +55,7 @@ static const struct sandbox_call vcpu_calls[] = {
         IOCTL(KVM_RUN),
         SANDBOX_CALL("poll"),
         SANDBOX_CALL("ppoll"),
+        SANDBOX_CALL("pwrite64"),
         SANDBOX_CALL_IF("recvfrom", 4, UINT64_MAX, 0),
         SANDBOX_CALL("recvmsg"),
         SANDBOX_CALL("sendmsg"),

@@ -11,13 +11,15 @@
  * nobody's business.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/macros.h"
 #include "monitor/remote-internal.h"
+#include "virtio/inflight.h"
 
 /* Packed rings begin with both wrap counters at 1 (VIRTIO 1.4, 2.8.1). */
 #define PACKED_BASE_FRESH 0x80008000U
@@ -112,24 +114,30 @@ static int tell_inflight(struct remote *r)
         return result < 0 ? result : frontend_set_inflight(r->frontend, &r->inflight);
 }
 
-/* A ring begins anew: what the region says of its former life is void. */
-static void forget_inflight(struct remote *r, uint16_t index)
+/* A ring begins anew: what the region says of its former life is void. Written, not mapped: the file is the server's,
+   which may have it shorter than it says. Return: 0 or a negative errno. */
+static int forget_inflight(const struct remote *r, uint16_t index)
 {
-        struct frontend_inflight *i = &r->inflight;
-        uint64_t stride, end;
-        char *p;
+        static const char zeroes[4096];
+        const struct frontend_inflight *i = &r->inflight;
+        uint64_t stride, left, at;
 
         if (i->fd < 0)
-                return;
+                return 0;
         stride = (i->size_bytes / i->n_queues) & ~(uint64_t) (REGION_ALIGN_BYTES - 1);
-        if (add_overflows(i->offset_bytes, i->size_bytes, &end))
-                return;
-        /* The offset of a mapping has to be that of a page; regions are small, so all before ours is mapped, too. */
-        p = mmap(NULL, end, PROT_READ | PROT_WRITE, MAP_SHARED, i->fd, 0);
-        if (p == MAP_FAILED)
-                return;
-        memset(p + i->offset_bytes + stride * index, 0, stride);
-        (void) munmap(p, end);
+        left = MIN(stride, (uint64_t) inflight_region_bytes(is_packed(r), i->queue_size));
+        /* Writing to memory keeps nobody waiting; to a file of another kind it may. */
+        if (add_overflows(i->offset_bytes, stride * index, &at) || fcntl(i->fd, F_GET_SEALS) < 0)
+                return -EBADMSG;
+        while (left > 0) {
+                ssize_t n = pwrite(i->fd, zeroes, MIN(left, sizeof(zeroes)), (off_t) at);
+
+                if (n <= 0)
+                        return n < 0 ? -errno : -EIO;
+                at += (uint64_t) n;
+                left -= (uint64_t) n;
+        }
+        return 0;
 }
 
 /* Where a ring stands that a dead server left. Return: false if nobody can tell. */
@@ -289,7 +297,8 @@ void remote_stop_ring(struct remote *r, uint16_t index)
         stop_ring(r, index);
         r->rings[index].wanted = false;
         (void) fd_event_take(r->rings[index].kick_fd);
-        forget_inflight(r, index);
+        if (forget_inflight(r, index) < 0)
+                remote_fail(r, "its in-flight region is not what the server says");
 }
 
 void remote_reset(struct remote *r)

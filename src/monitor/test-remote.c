@@ -42,6 +42,7 @@ struct server {
         _Atomic unsigned n_connections, n_faults;
         _Atomic uint64_t features;
         _Atomic uint8_t status;
+        _Atomic uint32_t inflight_bytes; /* that its region really has; it says 65536 */
 };
 
 #define FEATURES (FEATURE(VIRTIO_FEATURE_VERSION_1) | FEATURE(VHOST_FEATURE_PROTOCOL_FEATURES) | FEATURE(ECHO_BIT))
@@ -85,7 +86,7 @@ static void answer(struct server *s, int fd, struct vhost_message *m, bool refus
                 payload = &m->payload;
                 n = m->header.size;
                 if (!refuse)
-                        inflight_fd = fd_memfd_sealed("inflight", 65536);
+                        inflight_fd = fd_memfd_sealed("inflight", s->inflight_bytes);
                 n_fds = inflight_fd >= 0;
                 break;
         }
@@ -186,7 +187,7 @@ static int setup(void **state)
         static struct scene s;
         char *error = NULL;
 
-        s = (struct scene) { .server.features = FEATURES };
+        s = (struct scene) { .server.features = FEATURES, .server.inflight_bytes = 65536 };
         (void) snprintf(s.server.path, sizeof(s.server.path), "%s/busbar-remote-%d",
                         getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", (int) getpid());
         s.server.listen_fd = fd_unix_listen(s.server.path, 4);
@@ -362,6 +363,20 @@ static void server_that_comes_back_with_less_needs_a_reset(void **state)
         assert_false(s->machine.features & FEATURE(ECHO_BIT));
 }
 
+/* Of the region nothing is mapped that the file might not have, now or later. */
+static void inflight_region_shorter_than_it_says_needs_a_reset(void **state)
+{
+        struct scene *s = current = *state;
+
+        s->server.inflight_bytes = 4096;
+        start(&s->machine);
+        machine_wait(&s->machine, told);
+        reg_write(&s->machine, REG_QUEUE_SELECT, 1);
+        reg_write(&s->machine, REG_QUEUE_ENABLE, 0);
+        assert_true(needs_reset(&s->machine));
+        expect_recovery(s);
+}
+
 static void config_write_that_is_refused_or_lost_changes_nothing(void **state)
 {
         static const enum fault faults[] = { FAULT_REFUSE, FAULT_WRONG_REPLY, FAULT_HANG_UP };
@@ -388,6 +403,7 @@ int main(void)
                 CASE(reset_completes_whatever_the_server_does),
                 CASE(server_that_comes_back_broken_is_tried_again),
                 CASE(server_that_comes_back_with_less_needs_a_reset),
+                CASE(inflight_region_shorter_than_it_says_needs_a_reset),
                 CASE(config_write_that_is_refused_or_lost_changes_nothing),
         };
 
