@@ -71,6 +71,8 @@ static inline bool remote_has_protocol(const struct remote *r, unsigned bit)
 
 /* The device does not go on until its driver resets it; @text says why. Idempotent. */
 void remote_fail(struct remote *r, const char *text);
+/* Features that a driver can have with the server that is there. */
+uint64_t remote_can(const struct remote *r);
 /* What the server offers is what the driver is offered from now on. */
 void remote_offer(struct remote *r);
 

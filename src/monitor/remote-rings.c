@@ -224,6 +224,10 @@ void remote_bring_up(struct remote *r, bool again)
 
         if (!r->started || r->failed || r->paused || !remote_usable(r))
                 return;
+        if (r->features & ~remote_can(r)) {
+                remote_fail(r, "its new server lacks features that the driver uses");
+                return;
+        }
         if (!find_bases(r)) {
                 remote_fail(r, "nobody knows where its rings stood");
                 return;

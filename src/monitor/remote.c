@@ -23,6 +23,8 @@
 /* Stopping a ring waits for what is in flight, which takes as long as a disk takes. */
 #define TIMEOUT_MS 5000
 #define TIMEOUT_LAST_MS 1000
+/* All that one says from its greeting on, until it is used: the machine's lock is held meanwhile. */
+#define BACK_NS NSEC_PER_SEC
 #define RETRY_MIN_NS (5 * NSEC_PER_MSEC)
 /* Waiting for a server that is being started takes no trying: this is for one that hangs up on us. */
 #define RETRY_MAX_NS (100 * NSEC_PER_MSEC)
@@ -99,15 +101,21 @@ static int find_config(struct remote *r)
         return r->n_config == 0 ? read_config(r) : result;
 }
 
+uint64_t remote_can(const struct remote *r)
+{
+        uint64_t features = r->server_features & FEATURES_PASSED;
+
+        if (r->device->packed)
+                features |= r->server_features & FEATURE(VIRTIO_FEATURE_RING_PACKED);
+        if (r->device->has_mac)
+                features |= FEATURE(NET_FEATURE_MAC);
+        return features;
+}
+
 void remote_offer(struct remote *r)
 {
-        if (!r->negotiated)
-                return;
-        r->offered = r->server_features & FEATURES_PASSED;
-        if (r->device->packed)
-                r->offered |= r->server_features & FEATURE(VIRTIO_FEATURE_RING_PACKED);
-        if (r->device->has_mac)
-                r->offered |= FEATURE(NET_FEATURE_MAC);
+        if (r->negotiated)
+                r->offered = remote_can(r);
 }
 
 /* Return: 0; a negative errno, and @ret_text says what the server lacks if it is that. */
@@ -126,11 +134,11 @@ static int negotiate(struct remote *r, const char **ret_text)
         r->negotiated = true;
         r->connected_ns = clock_now_ns();
         if (!r->rings) /* of the first server: that many, unless we want fewer */
-                r->n_rings = r->device->n_queues ? r->device->n_queues : (uint16_t) MIN(n_rings, UINT64_C(256));
+                r->n_rings = r->device->n_queues ? r->device->n_queues : (uint16_t) MIN(n_rings, (uint64_t) REMOTE_RINGS_MAX);
         *ret_text = NULL;
         if (!(r->server_features & FEATURE(VIRTIO_FEATURE_VERSION_1)))
                 *ret_text = "it does not speak VIRTIO 1";
-        else if (r->n_rings == 0 || n_rings < r->n_rings || r->n_rings > REMOTE_RINGS_MAX)
+        else if (r->n_rings == 0 || n_rings < r->n_rings)
                 *ret_text = "it has too few queues";
         return *ret_text ? -ENOTSUP : 0;
 }
@@ -261,6 +269,7 @@ static void go_on(struct remote *r)
         int result;
 
         memcpy(config, r->config, sizeof(config));
+        frontend_set_deadline(r->frontend, clock_now_ns() + BACK_NS);
         result = negotiate(r, &text);
         if (result == 0)
                 result = frontend_watch(r->frontend, r->monitor->loop, &events, r);
@@ -271,12 +280,11 @@ static void go_on(struct remote *r)
                 drop(r);
                 return;
         }
-        frontend_set_timeout(r->frontend, TIMEOUT_MS);
-        log_info(r->device->id, "server is back");
+        frontend_set_deadline(r->frontend, 0);
+        if (ratelimit_take(&r->log_limit, 1, clock_now_ns()))
+                log_info(r->device->id, "server is back");
         if (!r->started)
                 remote_offer(r);
-        else if (r->features & r->offered & ~r->server_features & ~FEATURE(NET_FEATURE_MAC))
-                remote_fail(r, "its new server lacks features that the driver uses");
         remote_bring_up(r, true);
         if (memcmp(config, r->config, sizeof(config)) != 0)
                 r->events->config_changed(r->data);
@@ -298,7 +306,7 @@ static void on_retry(struct timer *t)
         fd = fd_unix_connect_nonblock(r->device->socket_path);
         result = fd < 0 ? fd : frontend_new(fd, &r->frontend);
         if (result == 0) {
-                frontend_set_timeout(r->frontend, TIMEOUT_LAST_MS);
+                frontend_set_timeout(r->frontend, TIMEOUT_MS);
                 result = frontend_greet(r->frontend);
         }
         if (result == 0)

@@ -10,7 +10,7 @@
 #include "base/macros.h"
 #include "monitor/fail.h"
 
-#define QUEUES_MAX 1024
+#define QUEUES_MAX 256 /* REMOTE_RINGS_MAX */
 #define QUEUE_SIZE_MAX 32768
 #define QUEUE_SIZE_DEFAULT 256
 
@@ -132,7 +132,7 @@ static const char *expected(const char *name)
         } texts[] = {
                 { "type", "the name or number of a VIRTIO device type" },
                 { "transport", "pci or mmio" },
-                { "queues", "1 to 1024" },
+                { "queues", "1 to 256" },
                 { "queue-size", "a power of two up to 32768" },
                 { "packed", "on or off" },
                 { "mac", "the address of one card, 02:00:00:00:00:01 say" },

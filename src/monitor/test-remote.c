@@ -42,6 +42,7 @@ struct server {
         _Atomic unsigned n_connections, n_faults;
         _Atomic uint64_t features;
         _Atomic uint8_t status;
+        _Atomic int slow_ms; /* it waits before each answer */
         _Atomic uint32_t inflight_bytes; /* that its region really has; it says 65536 */
 };
 
@@ -121,6 +122,8 @@ static bool misbehave(struct server *s, int fd, struct vhost_message *m)
 
 static bool handle(struct server *s, int fd, struct vhost_message *m)
 {
+        if (s->slow_ms > 0)
+                (void) poll(NULL, 0, s->slow_ms);
         if (s->fault != FAULT_NONE && m->header.request == s->bad_request)
                 return misbehave(s, fd, m);
         if (m->header.request == VHOST_REQUEST_SET_STATUS)
@@ -241,6 +244,16 @@ static bool told(struct machine *t)
         return current->remote->told;
 }
 
+static bool usable(struct machine *t)
+{
+        return remote_usable(current->remote);
+}
+
+static bool gone(struct machine *t)
+{
+        return !remote_usable(current->remote);
+}
+
 static bool needs_reset(struct machine *t)
 {
         return reg_read(t, REG_STATUS) & VIRTIO_STATUS_NEEDS_RESET;
@@ -326,6 +339,28 @@ static void reset_completes_whatever_the_server_does(void **state)
         }
 }
 
+/* One that answers each request, but each late, has no more time for all of them than one that is silent. */
+static void slow_greeting_holds_up_the_machine_for_no_longer_than_a_silent_one(void **state)
+{
+        struct scene *s = current = *state;
+        uint64_t longest_ns = 0;
+
+        expect_recovery(s);
+        s->server.slow_ms = 300;
+        fail_at(s, VHOST_REQUEST_GET_CONFIG, FAULT_REFUSE);
+        (void) shutdown(frontend_fd(s->remote->frontend), SHUT_RDWR);
+        while (s->server.n_connections < 3) {
+                uint64_t before = clock_now_ns();
+
+                assert_int_equal(loop_step(s->machine.m.loop, 100), 0);
+                longest_ns = MAX(longest_ns, clock_now_ns() - before);
+        }
+        assert_in_range(longest_ns, 0, 3 * NSEC_PER_SEC);
+        s->server.slow_ms = 0;
+        fail_at(s, 0, FAULT_NONE);
+        machine_wait(&s->machine, told);
+}
+
 static bool connected_often(struct machine *t)
 {
         return current->server.n_faults >= 3;
@@ -361,6 +396,24 @@ static void server_that_comes_back_with_less_needs_a_reset(void **state)
         machine_wait(&s->machine, needs_reset);
         expect_recovery(s);
         assert_false(s->machine.features & FEATURE(ECHO_BIT));
+}
+
+/* Its features were accepted already, its rings not yet told. */
+static void server_that_comes_back_with_less_before_driver_ok_needs_a_reset(void **state)
+{
+        struct scene *s = current = *state;
+        struct machine *t = &s->machine;
+        uint8_t status = guest_negotiate(t, FEATURE(ECHO_BIT));
+
+        s->server.features = FEATURES & ~FEATURE(ECHO_BIT);
+        (void) shutdown(frontend_fd(s->remote->frontend), SHUT_RDWR);
+        machine_wait(t, gone);
+        machine_wait(t, usable);
+        t->next_free = t->m.memory.ranges[0].start + (1 << 20);
+        guest_setup_queue(t, 0, 16);
+        reg_write(t, REG_STATUS, status | VIRTIO_STATUS_DRIVER_OK);
+        assert_true(needs_reset(t));
+        expect_recovery(s);
 }
 
 /* Of the region nothing is mapped that the file might not have, now or later. */
@@ -401,8 +454,10 @@ int main(void)
                 CASE(server_that_hangs_up_is_waited_for),
                 CASE(silent_server_needs_a_reset),
                 CASE(reset_completes_whatever_the_server_does),
+                CASE(slow_greeting_holds_up_the_machine_for_no_longer_than_a_silent_one),
                 CASE(server_that_comes_back_broken_is_tried_again),
                 CASE(server_that_comes_back_with_less_needs_a_reset),
+                CASE(server_that_comes_back_with_less_before_driver_ok_needs_a_reset),
                 CASE(inflight_region_shorter_than_it_says_needs_a_reset),
                 CASE(config_write_that_is_refused_or_lost_changes_nothing),
         };

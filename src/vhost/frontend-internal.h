@@ -13,6 +13,7 @@ struct frontend {
         int fd;     /* owned */
         int error;  /* 0, or why the connection is of no more use; sticky */
         unsigned timeout_ms;
+        uint64_t deadline_ns; /* 0: none */
         uint64_t protocol_features;
         struct vhost_receiver rx;
         struct vhost_sender tx;

@@ -66,6 +66,11 @@ void frontend_set_timeout(struct frontend *f, unsigned timeout_ms)
         f->timeout_ms = timeout_ms;
 }
 
+void frontend_set_deadline(struct frontend *f, uint64_t deadline_ns)
+{
+        f->deadline_ns = deadline_ns;
+}
+
 int frontend_error(const struct frontend *f)
 {
         return f->error;
@@ -103,6 +108,14 @@ static int wait_for(struct frontend *f, short events, uint64_t deadline_ns)
                 if (errno != EINTR)
                         return -errno;
         }
+}
+
+/* Of a call that begins now. */
+static uint64_t deadline(const struct frontend *f)
+{
+        uint64_t at = clock_now_ns() + f->timeout_ms * NSEC_PER_MSEC;
+
+        return f->deadline_ns ? MIN(at, f->deadline_ns) : at;
 }
 
 static int send_all(struct frontend *f, uint64_t deadline_ns)
@@ -191,7 +204,7 @@ int frontend_end(struct frontend *f)
 
         f->gathers = false;
         if (r == 0)
-                r = collect(f, clock_now_ns() + f->timeout_ms * NSEC_PER_MSEC);
+                r = collect(f, deadline(f));
         return r == 0 && f->refused ? -EREMOTEIO : r;
 }
 
@@ -199,7 +212,7 @@ int frontend_call(struct frontend *f, const struct frontend_call *call)
 {
         bool replies = vhost_request_has_reply(VHOST_CHANNEL_MAIN, call->request);
         bool ack = !replies && frontend_has_protocol(f, VHOST_PROTOCOL_REPLY_ACK);
-        uint64_t deadline_ns = clock_now_ns() + f->timeout_ms * NSEC_PER_MSEC;
+        uint64_t deadline_ns = deadline(f);
         int r = f->error;
 
         if (r == 0 && (replies || f->n_due == FRONTEND_DUE_MAX))
@@ -258,7 +271,7 @@ static int get_features(struct frontend *f, uint64_t *ret)
         if (!f->greeted)
                 return frontend_get_u64(f, VHOST_REQUEST_GET_FEATURES, ret);
         f->greeted = false;
-        r = take_reply(f, &call, false, clock_now_ns() + f->timeout_ms * NSEC_PER_MSEC);
+        r = take_reply(f, &call, false, deadline(f));
         if (r == 0)
                 *ret = m.payload.u64;
         return r;

@@ -31,7 +31,8 @@ int frontend_new(int fd, struct frontend **ret);
 int frontend_connect(const char *path, struct frontend **ret);
 struct frontend *frontend_free(struct frontend *f);
 
-void frontend_set_timeout(struct frontend *f, unsigned timeout_ms);
+void frontend_set_timeout(struct frontend *f, unsigned timeout_ms); /* of each call */
+void frontend_set_deadline(struct frontend *f, uint64_t deadline_ns); /* of all calls from now on; 0: none */
 
 /* 0, or the negative errno that ended the use of the connection. */
 int frontend_error(const struct frontend *f);
