@@ -28,7 +28,7 @@
 #define CLOCK_HZ 24000000
 #define CELLS_MAX 16
 
-enum phandle { PHANDLE_GIC = 1, PHANDLE_MSI, PHANDLE_CLOCK, PHANDLE_POWER };
+enum phandle { PHANDLE_GIC = 1, PHANDLE_MSI, PHANDLE_CLOCK, PHANDLE_POWER, PHANDLE_PCIE, PHANDLE_CHOSEN };
 
 /* The tree as far as it is written. The first error is kept; what follows it does nothing. */
 struct tree {
@@ -103,6 +103,7 @@ static void add_chosen(struct tree *t)
         }
         step(t, fdt_property(t->fdt, "rng-seed", f->seed, sizeof(f->seed)));
         cells(t, "kaslr-seed", WIDE(f->kaslr_seed));
+        cell(t, "phandle", PHANDLE_CHOSEN);
         end(t);
 }
 
@@ -276,6 +277,7 @@ static void add_bus(struct tree *t)
         cell(t, "linux,pci-domain", 0);
         cells(t, "ranges", PCI_MEMORY_32, WIDE(l->pci_window), WIDE(l->pci_window), WIDE(l->pci_window_bytes));
         cells(t, "msi-map", 0, PHANDLE_MSI, 0, 0x10000);
+        cell(t, "phandle", PHANDLE_PCIE);
         flag(t, "dma-coherent");
         end(t);
 
@@ -291,7 +293,7 @@ static void add_bus(struct tree *t)
         }
 }
 
-/* Names by which an overlay may refer to nodes as &name. */
+/* Names by which an overlay may refer to nodes as &name; each needs a phandle. */
 static void add_symbols(struct tree *t)
 {
         char path[64];

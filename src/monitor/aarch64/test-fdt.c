@@ -182,6 +182,43 @@ static void overlay_is_applied(void **state)
         expect_text(tree, "/chosen", "bootargs", "quiet root=/dev/vda");
 }
 
+/* An overlay for &@label, as dtc writes it. */
+static size_t make_labelled_overlay(char *buf, const char *label)
+{
+        assert_int_equal(fdt_create(buf, FDT_OVERLAY_BYTES_MAX), 0);
+        (void) fdt_finish_reservemap(buf);
+        (void) fdt_begin_node(buf, "");
+        (void) fdt_begin_node(buf, "fragment@0");
+        (void) fdt_property_u32(buf, "target", 0xffffffff);
+        (void) fdt_begin_node(buf, "__overlay__");
+        (void) fdt_property_string(buf, "answer", "yes");
+        (void) fdt_end_node(buf);
+        (void) fdt_end_node(buf);
+        (void) fdt_begin_node(buf, "__fixups__");
+        (void) fdt_property_string(buf, label, "/fragment@0:target:0");
+        (void) fdt_end_node(buf);
+        (void) fdt_end_node(buf);
+        assert_int_equal(fdt_finish(buf), 0);
+        return fdt_totalsize(buf);
+}
+
+static void overlay_finds_nodes_by_label(void **state)
+{
+        static const struct {
+                const char *label, *path;
+        } expected[] = { { "chosen", "/chosen" }, { "gic", "/interrupt-controller@8000000" }, { "clock", "/apb-pclk" },
+                         { "pl061", "/gpio@9030000" }, { "pcie", "/pcie@3f000000" } };
+
+        for (size_t i = 0; i < sizeof(expected) / sizeof(*expected); i++) {
+                struct fdt_facts facts = facts_of(3);
+                auto_cleanup(freep) char *tree = build(&facts), *overlay = malloc(FDT_OVERLAY_BYTES_MAX), *error = NULL;
+                size_t n = make_labelled_overlay(overlay, expected[i].label);
+
+                assert_int_equal(devicetree_overlay(tree, FDT_BYTES_MAX, overlay, n, &error), 0);
+                expect_text(tree, expected[i].path, "answer", "yes");
+        }
+}
+
 static void expect_refused(char *overlay, size_t n)
 {
         struct fdt_facts facts = facts_of(3);
@@ -234,6 +271,7 @@ int main(void)
                 cmocka_unit_test(too_long_parameters_are_an_error),
                 cmocka_unit_test(dtc_has_no_complaints),
                 cmocka_unit_test(overlay_is_applied),
+                cmocka_unit_test(overlay_finds_nodes_by_label),
                 cmocka_unit_test(hostile_overlays_are_refused),
                 cmocka_unit_test(deep_overlays_are_refused),
         };
