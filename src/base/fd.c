@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 
 #include "base/cleanup.h"
@@ -151,10 +152,14 @@ void fd_event_signal(int fd)
 uint64_t fd_event_take(int fd)
 {
         uint64_t n = 0;
+        struct iovec part = { &n, sizeof(n) };
+        ssize_t r;
 
-        if (read(fd, &n, sizeof(n)) != sizeof(n))
-                return 0;
-        return n;
+        /* A peer who has the same eventfd may have made it block for all. */
+        r = preadv2(fd, &part, 1, -1, RWF_NOWAIT);
+        if (r < 0 && errno == EOPNOTSUPP)
+                r = read(fd, &n, sizeof(n)); /* Linux before 5.8 */
+        return r == (ssize_t) sizeof(n) ? n : 0;
 }
 
 int fd_set_nonblock(int fd, int on)

@@ -430,6 +430,21 @@ static void inflight_region_shorter_than_it_says_needs_a_reset(void **state)
         expect_recovery(s);
 }
 
+/* Server and monitor share them, and so whether they block. */
+static void eventfds_that_the_server_made_block_keep_nobody(void **state)
+{
+        struct scene *s = current = *state;
+
+        start(&s->machine);
+        machine_wait(&s->machine, told);
+        assert_int_equal(fd_set_nonblock(s->remote->err_fd, 0), 0);
+        for (uint16_t i = 0; i < s->remote->n_rings; i++)
+                assert_int_equal(fd_set_nonblock(s->remote->rings[i].kick_fd, 0), 0);
+        reg_write(&s->machine, REG_STATUS, 0);
+        assert_int_equal(reg_read(&s->machine, REG_STATUS), 0);
+        expect_recovery(s);
+}
+
 static void config_write_that_is_refused_or_lost_changes_nothing(void **state)
 {
         static const enum fault faults[] = { FAULT_REFUSE, FAULT_WRONG_REPLY, FAULT_HANG_UP };
@@ -459,6 +474,7 @@ int main(void)
                 CASE(server_that_comes_back_with_less_needs_a_reset),
                 CASE(server_that_comes_back_with_less_before_driver_ok_needs_a_reset),
                 CASE(inflight_region_shorter_than_it_says_needs_a_reset),
+                CASE(eventfds_that_the_server_made_block_keep_nobody),
                 CASE(config_write_that_is_refused_or_lost_changes_nothing),
         };
 

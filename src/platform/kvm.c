@@ -46,6 +46,9 @@
 /* Of serial lines: a kernel's messages at once, then a line every 20 ms. */
 #define SERIAL_LINES_BURST 2000
 #define SERIAL_LINES_PER_SECOND 50
+/* Of lines about it that the monitor, and with resets its guest, can cause. */
+#define LINES_BURST 200
+#define LINES_PER_SECOND 5
 
 enum how { HOW_UNKNOWN, HOW_POWERED_OFF, HOW_FAILED, HOW_RESET, HOW_PANICKED, HOW_CRASHED, HOW_WATCHDOG, HOW_STOPPED };
 
@@ -76,7 +79,7 @@ struct kvm {
         struct process process;
         struct monitor_client *client; /* owned; NULL between two processes */
         struct output messages, serial;
-        struct ratelimit serial_limit;
+        struct ratelimit serial_limit, lines_limit;
         struct timer limit; /* until it is ready; until it is gone */
         uint64_t ready_limit_ns, leave_limit_ns;
 
@@ -113,6 +116,8 @@ static int kvm_platform_probe(enum machine_arch arch, struct platform_probe *ret
         return 0;
 }
 
+static bool may_log(struct kvm *k) { return ratelimit_take(&k->lines_limit, 1, clock_now_ns()); }
+
 static void on_message(const char *line, void *data)
 {
         struct kvm *k = data;
@@ -120,7 +125,8 @@ static void on_message(const char *line, void *data)
         if (!*line)
                 return;
         (void) snprintf(k->last_line, sizeof(k->last_line), "%s", line);
-        (void) dprintf(STDERR_FILENO, "%s\n", line);
+        if (may_log(k))
+                (void) dprintf(STDERR_FILENO, "%s\n", line);
 }
 
 static void on_serial(const char *line, void *data)
@@ -201,9 +207,10 @@ static void on_ended(const char *how, const char *text, void *data)
 
 static void on_error(const char *text, void *data)
 {
-        const struct kvm *k = data;
+        struct kvm *k = data;
 
-        log_warning(k->machine->id, "%s", text);
+        if (may_log(k))
+                log_warning(k->machine->id, "%s", text);
 }
 
 static void on_closed(const char *broken, void *data)
@@ -244,8 +251,9 @@ static void start_again(struct kvm *k)
         char text[128];
         int r;
 
-        log_info(k->machine->id, "%s, starts again",
-                 k->how == HOW_WATCHDOG ? "reset by its watchdog, as it hung" : "reset by the guest");
+        if (may_log(k))
+                log_info(k->machine->id, "%s, starts again",
+                         k->how == HOW_WATCHDOG ? "reset by its watchdog, as it hung" : "reset by the guest");
         r = start_process(k);
         if (r == 0)
                 return;
@@ -367,6 +375,7 @@ static int kvm_bring_up(struct loop *loop, const struct machine *m, const struct
                            .ready_limit_ns = READY_LIMIT_NS,
                            .leave_limit_ns = LEAVE_LIMIT_NS };
         ratelimit_init(&k->serial_limit, SERIAL_LINES_PER_SECOND, SERIAL_LINES_BURST);
+        ratelimit_init(&k->lines_limit, LINES_PER_SECOND, LINES_BURST);
         r = start_process(k);
         if (r < 0) {
                 if (asprintf(ret_error, "the monitor does not start: %s", strerror(-r)) < 0)
