@@ -24,6 +24,7 @@
 #include "monitor/vm.h"
 
 #define MEMORY_ALIGN_BYTES (UINT64_C(2) << 20)
+#define MEMORY_UNIT_BYTES (UINT64_C(1) << 20) /* as bundles have it */
 #define PREFAULT_CHUNK_BYTES (UINT64_C(32) << 20)
 #define PREFAULT_THREADS_MAX 16
 #define MIB(bytes) ((unsigned long long) (bytes) >> 20)
@@ -47,8 +48,8 @@ static int lay_out(struct memory *m, uint64_t size_bytes, char **ret_error)
 {
         uint64_t left_bytes = size_bytes, max_bytes = 0;
 
-        if (size_bytes == 0 || size_bytes % MEMORY_ALIGN_BYTES != 0)
-                return fail(-EINVAL, ret_error, "memory must be a multiple of 2 MiB, %llu bytes are not",
+        if (size_bytes == 0 || size_bytes % MEMORY_UNIT_BYTES != 0)
+                return fail(-EINVAL, ret_error, "memory must be a multiple of 1 MiB, %llu bytes are not",
                             (unsigned long long) size_bytes);
         for (size_t i = 0; i < MEMORY_RANGES_MAX && left_bytes > 0; i++) {
                 uint64_t n = MIN(left_bytes, layout.ram[i].size_bytes_max);
@@ -80,7 +81,7 @@ static int map_file(struct memory *m, int fd)
 
         m->map_bytes = 2 * align;
         for (size_t i = 0; i < m->n_ranges; i++)
-                m->map_bytes += m->ranges[i].size_bytes + align;
+                m->map_bytes += (m->ranges[i].size_bytes + align - 1) / align * align + align;
         m->map = mmap(NULL, m->map_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (m->map == MAP_FAILED) {
                 m->map = NULL;
@@ -98,7 +99,7 @@ static int map_file(struct memory *m, int fd)
                 }
                 if (madvise(range->host, range->size_bytes, MADV_DONTDUMP) < 0)
                         return -errno;
-                at += range->size_bytes + align;
+                at += (range->size_bytes + align - 1) / align * align + align;
         }
         return 0;
 }

@@ -37,7 +37,7 @@ struct memory {
 
 /**
  * memory_init() - reserve and map
- * @size_bytes:  a multiple of 2 MiB
+ * @size_bytes:  a multiple of 1 MiB
  * @huge_pages:  hugetlb pages where the host has enough of them free, else transparent ones where it allows them
  * @ret_error:   says what would help; owned by the caller
  *
