@@ -9,6 +9,7 @@ BUSBAR, BUSBAR_BAD_GUESTS: program and folder of the guest, if not those of the 
 
 import os
 import platform
+import re
 import sys
 
 import bad_guest
@@ -17,13 +18,28 @@ import bad_guest
 ENDINGS = [("off", 0), ("reset", 3), ("panic", 4), ("crash", 5), ("jump", 5), ("watchdog", 6)]
 
 
-def machine(rig, sockets, words):
-    command = [bad_guest.BUSBAR, "monitor", "--name", "bad", "--kernel", bad_guest.guest_path(platform.machine()),
+MANY_REQUESTS = 1000
+
+
+def machine(rig, sockets, words, *options):
+    command = [bad_guest.BUSBAR, *options, "monitor", "--name", "bad", "--kernel", bad_guest.guest_path(platform.machine()),
                "--parameters", " ".join(words), "--memory", f"{bad_guest.MEMORY_MIB}M", "--serial", "-"]
     for i, (name, path) in enumerate(sockets.items()):
         command += ["--device", f"id={name},type={name[:3]},socket={path},packed=off,"
                                 f"transport={'pci' if i < 2 else 'mmio'}"]
     return rig.run(command)
+
+
+def exits_of_requests(rig, sockets):
+    """The guest polls, so that interrupts are no matter: neither a kick nor a completion may wake the monitor."""
+    exits = []
+    for n in (0, MANY_REQUESTS):
+        status, said = machine(rig, sockets, ["end=off", f"requests={n}"], "--debug")
+        found = re.findall(r"(\d+) exits", said)
+        if status != 0 or not found:
+            rig.note(said)
+        exits.append(int(found[-1]) if status == 0 and found else -1)
+    rig.point(exits[0] == exits[1] > 0, f"{MANY_REQUESTS} requests to each device cost {exits[1] - exits[0]} exits")
 
 
 def body(rig):
@@ -35,6 +51,8 @@ def body(rig):
     rig.take_points(said)
     rig.point(status == 0, f"the machine powers off ({status})")
     rig.servers_live()
+    if len(sys.argv) == 1:
+        exits_of_requests(rig, sockets)
     for how, expected in ENDINGS if len(sys.argv) == 1 else []:
         status, said = machine(rig, sockets, [f"end={how}"])
         rig.point(status == expected, f"end by {how}: exit status {status}, expected {expected}")

@@ -3,6 +3,7 @@
  * Words of the command line:
  *      case=NAME       only cases whose names begin so
  *      end=HOW         no cases: off reset panic crash jump watchdog; count: no end, it counts aloud
+ *      requests=N      before all, N more requests to each device
  *      peer            another monitor: cases that ask for more than VIRTIO does are left out
  *      ecam= window= window-bytes= mmio= mmio-stride= mmio-slots= serial= clock= watchdog= power= panic=
  *                      where things are, if not where Busbar's monitor has them; 0: nowhere
@@ -71,6 +72,10 @@ void guest_main(void *boot_info)
                         end_powered_off();
                 }
         }
+        for (uint64_t n = parameter_number("requests", 0); n > 0; n--)
+                for (unsigned i = 0; i < n_vio_devices; i++)
+                        if (!vio_request(&vio_devices[i]))
+                                print("Bail out! %s does not go on\n", vio_devices[i].name);
         end_as_asked();
         test_run(feature_tests, n_feature_tests);
         test_run(queue_tests, n_queue_tests);

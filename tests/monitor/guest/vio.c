@@ -108,6 +108,8 @@ void vio_setup_queue(struct vio *v)
         *q = (struct queue_memory){ .avail_flags = 1 };
         v->used_seen = 0;
         vio_select(v, 0);
+        if (v->pci)
+                v->notify_offset = load(v->common + 0x1e, 2) * v->notify_multiplier;
         vio_set_queue_size(v, QUEUE_SIZE);
         vio_set_queue_addresses(v, (uintptr_t) q->desc, (uintptr_t) &q->avail_flags, (uintptr_t) &q->used_flags);
         vio_enable(v, 1);
@@ -181,7 +183,8 @@ bool vio_request(struct vio *v)
                 q->data[i] = 0;
         q->status = 0xff;
         vio_put(v, (uint16_t) vio_put_request(v, 0));
-        vio_notify(v, 0);
+        barrier();
+        store(v->pci ? v->notify + v->notify_offset : v->mmio + 0x50, v->pci ? 2 : 4, 0);
         if (!vio_wait_used(v, 1, 10000))
                 return false;
         length = q->used[(v->used_seen - 1) % QUEUE_SIZE].length;

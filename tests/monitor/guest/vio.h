@@ -65,6 +65,7 @@ struct vio {
         uint64_t common, notify, isr, config, msix_table;    /* addresses */
         unsigned notify_multiplier, config_bytes, n_vectors; /* config_bytes: as far as registers go */
         unsigned pci_cfg, msix_cap;                          /* offsets of capabilities */
+        uint64_t notify_offset; /* PCI: of queue 0, when it was set up */
         uint64_t mmio;
         uint64_t features; /* accepted */
         uint16_t used_seen;
