@@ -52,9 +52,7 @@ __attribute__((format(printf, 2, 3))) static void begin(struct tree *t, const ch
         va_start(ap, format);
         n = vsnprintf(name, sizeof(name), format, ap);
         va_end(ap);
-        assert(n >= 0);
-        assert((size_t) n < sizeof(name));
-        step(t, fdt_begin_node(t->fdt, name));
+        step(t, n >= 0 && (size_t) n < sizeof(name) ? fdt_begin_node(t->fdt, name) : -FDT_ERR_INTERNAL);
 }
 
 static void end(struct tree *t) { step(t, fdt_end_node(t->fdt)); }
