@@ -162,7 +162,7 @@ def refusals(rig):
             (["--kernel", "/nonexistent/kernel"], 1, "/nonexistent/kernel"),
             (["--kernel", "/dev/null"], 1, "kernel"),
             (["--kernel", kernel, "--initrd", "/nonexistent/initrd"], 1, "/nonexistent/initrd"),
-            (["--kernel", kernel, "--memory", "5000000"], 1, "multiple of 2 MiB"),
+            (["--kernel", kernel, "--memory", "5000000"], 1, "multiple of 1 MiB"),
             (["--kernel", kernel, "--memory", "1000000T"], 1, "MiB that a machine can have"),
             (["--kernel", kernel, "--device", "id=a,type=rng,socket=/nonexistent/socket"], 1, "/nonexistent/socket")]:
         done = subprocess.run([str(bad_guest.BUSBAR), "monitor", *words], stdin=subprocess.DEVNULL, capture_output=True,
