@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MPL-2.0
-"""Writes the corpora of fuzz-boot-bzimage, fuzz-boot-pvh, fuzz-boot-image and fuzz-device-tree: small files that are
+"""Writes the corpora of fuzz-boot-bzimage, -boot-pvh, -boot-load, -boot-image and fuzz-device-tree: small files that are
 right, and some that nearly are. Needs dtc and zstd.
 
 usage: tests/fuzz/boot-seeds.py            (into tests/fuzz/corpus/, whose files are kept with the sources)
@@ -85,6 +85,16 @@ def write_x86():
     write("boot-pvh", "shorter", SHORTER + elf([load]))
 
 
+def write_load():
+    """memory (2 MiB each more), CPUs, characters of parameters, bytes of initrd: fuzz-boot-load.c"""
+    kernels = {"bzimage": bzimage(), "pvh": elf([(1, 0, 0x100000, 200, 8192)]), "high": bzimage(at=0x400000, init=0x300000)}
+    for name, kernel in kernels.items():
+        for memory, cpus, parameters, initrd in ((3, 0, 10, 5000), (0, 63, 2047, 0), (3, 1, 2048, 0x600000), (0, 0, 0, 0x100001),
+                                                 (1, 0, 65535, 1), (2, 3, 0, 0xffffffff), (3, 0, 0, 0x2ff000)):
+            write("boot-load", f"{name}-{memory}-{parameters}-{initrd:x}",
+                  struct.pack("<BBHI", memory, cpus, parameters, initrd) + kernel)
+
+
 def write_arm():
     good = image()
     seeds = {"good": good, "old": image(image_size=0), "offset": image(text_offset=0x80000), "big-endian": image(flags=1),
@@ -122,5 +132,6 @@ def write_overlays():
 
 
 write_x86()
+write_load()
 write_arm()
 write_overlays()

@@ -96,6 +96,7 @@ def seeds(t):
     yield "nowhere", negotiate(t) + queue(t, 0, 64, (1 << 64) - 4096) + t.set("status", 15) + event(LOOP)
     yield "no-kvm", event(VM_FAILS) + start(t) + kick
     yield "select", t.set("queue", 0xffff) + t.set("size", 8) + t.set("enable", 1) + t.notify(0xffff)
+    yield "config", read(DEVICE, 0) + read(DEVICE, 8, 8) + write(DEVICE, 0, 77) + write(DEVICE, 8, 1, 2) + read(DEVICE, 0xffc, 8)
     yield "not-offered", negotiate(t, (1 << 64) - 1)
 
 
@@ -103,6 +104,7 @@ def pci_seeds(t):
     vectors = write(CONFIG, 0x42, 0x8000, 2) + b"".join(
         write(TABLE, 16 * i, 0xfee00000) + write(TABLE, 16 * i + 8, i) + write(TABLE, 16 * i + 12, 0) for i in range(3))
     yield "vectors", vectors + start(t) + t.set("config_vector", 2) + request() + event(KICK) + write(TABLE, 12, 1)
+    yield "tables", read(TABLE, 0) + read(TABLE, 8, 8) + read(PENDING, 0, 8) + read(TABLE, 0x7ff8, 8) + vectors + read(TABLE, 20)
     yield "bar-moves", start(t) + write(CONFIG, 0x10, 0xc0400000) + read(BAR, 20, 1) + event(KICK) + write(CONFIG, 4, 0, 2)
     yield "bar-on-ecam", write(CONFIG, 0x10, 0xe0000000) + read(CONFIG, 0) + read(BRIDGE, 0) + start(t)
     yield "bar-sizing", write(CONFIG, 0x10, 0xffffffff) + read(CONFIG, 0x10) + write(BRIDGE, 0x10, 0xffffffff)
