@@ -29,6 +29,8 @@
 /* Waiting for a server that is being started takes no trying: this is for one that hangs up on us. */
 #define RETRY_MAX_NS (100 * NSEC_PER_MSEC)
 #define LASTS_NS NSEC_PER_SEC
+/* One that hangs cost everybody the time that we waited for it. */
+#define RETRY_HUNG_NS (2 * NSEC_PER_SEC)
 
 #define NET_FEATURE_MAC 5
 #define BITS(from, to) ((FEATURE(to) - FEATURE(from)) | FEATURE(to))
@@ -43,7 +45,7 @@
          FEATURE(VIRTIO_FEATURE_VERSION_1) | FEATURE(VIRTIO_FEATURE_IN_ORDER) |                   \
          FEATURE(VIRTIO_FEATURE_RING_RESET))
 
-static void connect_later(struct remote *r);
+static void connect_later(struct remote *r, uint64_t delay_ns);
 
 const struct monitor_device *remote_device(const struct remote *r) { return r->device; }
 uint64_t remote_features(const struct remote *r) { return r->offered; }
@@ -233,6 +235,7 @@ static void on_err(struct watch *w, uint32_t events)
 static void drop(struct remote *r)
 {
         uint64_t now = clock_now_ns();
+        bool hung = r->frontend && frontend_error(r->frontend) == -ETIMEDOUT;
 
         watch_stop(&r->greeting);
         r->frontend = frontend_free(r->frontend);
@@ -240,7 +243,7 @@ static void drop(struct remote *r)
                 r->retry_ns = RETRY_MIN_NS;
         r->negotiated = false;
         remote_rings_lost(r);
-        connect_later(r);
+        connect_later(r, hung ? RETRY_HUNG_NS : r->retry_ns);
 }
 
 static void on_disconnected(struct frontend *f, void *data)
@@ -316,9 +319,9 @@ static void on_retry(struct timer *t)
                 drop(r);
 }
 
-static void connect_later(struct remote *r)
+static void connect_later(struct remote *r, uint64_t delay_ns)
 {
-        timer_start(&r->retry, r->monitor->loop, clock_now_ns() + r->retry_ns, on_retry);
+        timer_start(&r->retry, r->monitor->loop, clock_now_ns() + delay_ns, on_retry);
         r->retry_ns = MIN(2 * r->retry_ns, RETRY_MAX_NS);
 }
 
