@@ -23,6 +23,8 @@
 /* Stopping a ring waits for what is in flight, which takes as long as a disk takes. */
 #define TIMEOUT_MS 5000
 #define TIMEOUT_LAST_MS 1000
+/* A server that is only being started, beside us, answers when it is ready. */
+#define TIMEOUT_FIRST_MS 30000
 /* All that one says from its greeting on, until it is used: the machine's lock is held meanwhile. */
 #define BACK_NS NSEC_PER_SEC
 #define RETRY_MIN_NS (5 * NSEC_PER_MSEC)
@@ -185,8 +187,10 @@ int remote_connect(struct remote *r, char **ret_error)
 
         *ret_error = NULL;
         result = frontend_connect(r->device->socket_path, &r->frontend);
-        if (result == 0)
+        if (result == 0) {
+                frontend_set_timeout(r->frontend, TIMEOUT_FIRST_MS);
                 result = negotiate(r, &text);
+        }
         if (result == 0)
                 result = make_rings(r);
         if (result == 0) {

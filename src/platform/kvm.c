@@ -432,6 +432,7 @@ static int kvm_kill(struct platform_instance *instance)
 
 const struct platform_ops kvm_platform = {
         .name = "kvm",
+        .waits_for_servers = true,
         .probe = kvm_platform_probe,
         .check = kvm_args_check,
         .bring_up = kvm_bring_up,

@@ -27,7 +27,8 @@ struct supervisor {
         const struct platform_ops *platform;
         struct platform_probe probe;
         struct platform_instance *instance; /* owned; NULL before it is brought up and after the end */
-        bool is_brought_up;
+        bool is_brought_up; /* the platform is ready, and so is every server */
+        bool is_platform_ready;
         bool is_pausing;
 
         struct timer grace;

@@ -55,14 +55,23 @@ void supervisor_end(struct supervisor *s, enum machine_end how, const char *form
         task_schedule(&s->end_task, s->keeper.loop, end_now);
 }
 
-static void on_platform_ready(void *data)
+/* Servers and platform may get ready in any order. */
+static void finish_bring_up(struct supervisor *s)
 {
-        struct supervisor *s = data;
-
+        if (!s->is_platform_ready || !server_set_was_ready(&s->servers) || s->is_brought_up || s->is_ending)
+                return;
         s->is_brought_up = true;
         supervisor_set_status(s, MACHINE_CREATED);
         if (s->options->start_when_created && supervisor_resume(s) < 0)
                 supervisor_end(s, END_FAILED, "platform %s cannot start it", s->platform->name);
+}
+
+static void on_platform_ready(void *data)
+{
+        struct supervisor *s = data;
+
+        s->is_platform_ready = true;
+        finish_bring_up(s);
 }
 
 static void on_platform_running(void *data, bool running)
@@ -137,12 +146,19 @@ static void bring_up(struct supervisor *s)
         auto_cleanup(freep) char *error = NULL;
         int r;
 
-        s->state.servers_ready_ms = supervisor_ms(s);
-        supervisor_save(s);
-        supervisor_report(s, "servers-ready");
         r = s->platform->bring_up(s->keeper.loop, s->machine, &s->probe, &platform_events, s, &s->instance, &error);
         if (r < 0)
                 supervisor_end(s, END_FAILED, "%s", error ?: strerror(-r));
+}
+
+static void on_servers_ready(struct supervisor *s)
+{
+        s->state.servers_ready_ms = supervisor_ms(s);
+        supervisor_save(s);
+        supervisor_report(s, "servers-ready");
+        if (!s->platform->waits_for_servers)
+                bring_up(s);
+        finish_bring_up(s);
 }
 
 static void on_server_ready(struct server_process *server)
@@ -158,7 +174,7 @@ static void on_server_ready(struct server_process *server)
                 return;
         }
         if (server_set_was_ready(&s->servers) && !s->is_ending)
-                bring_up(s);
+                on_servers_ready(s);
 }
 
 static void on_server_changed(struct server_process *server)
@@ -247,8 +263,10 @@ static int set_up(struct supervisor *s, const struct janitor_link *link, char **
                 r = plan_stream_consoles(s->options->plan, s->options->machine);
         if (r == 0)
                 r = start_servers(s, true, ret_error);
-        if (r == 0 && s->servers.n_servers == 0)
+        if (r == 0 && s->platform->waits_for_servers)
                 bring_up(s);
+        if (r == 0 && s->servers.n_servers == 0)
+                on_servers_ready(s);
         return r;
 }
 

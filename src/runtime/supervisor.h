@@ -5,6 +5,8 @@
  *
  *      sockets ─► servers, in parallel ─► all ready ─► platform brings up ─► created ─► start ─► running ─► ended
  *
+ * A platform that waits for servers by itself is brought up while they start.
+ *
  * It ends when the machine ended, when a server cannot be kept alive, on an order, or when its starter is gone.
  *
  * Requests on the control socket (control.h):

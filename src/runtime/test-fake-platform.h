@@ -124,3 +124,15 @@ static const struct platform_ops deaf_platform __attribute__((unused)) = {
         .kill = fake_kill,
         .free = fake_free,
 };
+
+/* Is brought up while its servers start. */
+static const struct platform_ops eager_platform __attribute__((unused)) = {
+        .name = "eager",
+        .waits_for_servers = true,
+        .bring_up = fake_bring_up,
+        .resume = fake_resume,
+        .pause = fake_pause,
+        .power_down = fake_power_down,
+        .kill = fake_kill,
+        .free = fake_free,
+};

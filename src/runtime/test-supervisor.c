@@ -4,6 +4,7 @@
  * that are shell scripts: life cycle, and what is left when each of its processes is killed.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -198,6 +199,43 @@ static void life_cycle_follows_oci(void **unused)
         assert_int_equal(store_delete(f.root, "alpha"), 0);
 }
 
+/* Its server gets ready once this test says so, by a fifo: the platform is ready long before. */
+static void a_platform_that_waits_by_itself_is_brought_up_beside_its_servers(void **unused)
+{
+        auto_cleanup(machine_state_deinit) struct machine_state s;
+        auto_cleanup(freep) char *children = NULL;
+        char fifo[96], script[256], path[64];
+        bool has_monitor = false;
+        int fd;
+
+        (void) snprintf(fifo, sizeof(fifo), "%s/go", f.root);
+        assert_int_equal(mkfifo(fifo, 0600), 0);
+        (void) snprintf(script, sizeof(script), "read go <%s; " SERVE, fifo);
+        launch(script, JANITOR_REMOVE, &eager_platform);
+        fd = open(fifo, O_WRONLY | O_CLOEXEC); /* waits for the server */
+        assert_true(fd >= 0);
+        machine_state_init(&s);
+        while (!has_monitor) {
+                size_t n;
+
+                machine_state_deinit(&s);
+                look(&s);
+                assert_int_equal(s.status, MACHINE_CREATING);
+                (void) snprintf(path, sizeof(path), "/proc/%d/task/%d/children", s.supervisor_pid, s.supervisor_pid);
+                freep(&children);
+                assert_int_equal(fd_read_file(path, 4096, &children, &n), 0);
+                has_monitor = strchr(children, ' ') != strrchr(children, ' ');
+        }
+        assert_int_equal(write(fd, "\n", 1), 1);
+        (void) close(fd);
+        await("servers-ready", NULL, 0);
+        await("created", NULL, 0);
+        tell("start", NULL);
+        tell("kill", "KILL");
+        await("ended", NULL, 0);
+        assert_int_equal(ended(), 137);
+}
+
 static void kill_ends_a_machine_at_once(void **unused)
 {
         launch(SERVE, JANITOR_REMOVE, &fake_platform);
@@ -389,6 +427,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(life_cycle_follows_oci, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(a_platform_that_waits_by_itself_is_brought_up_beside_its_servers, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(kill_ends_a_machine_at_once, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(guest_that_does_not_react_is_ended_after_the_grace, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(monitor_that_dies_fails_the_machine, set_up, tear_down),
