@@ -331,6 +331,9 @@ void timer_start(struct timer *t, struct loop *loop, uint64_t deadline_ns, timer
         if (t->next)
                 t->next->prev = t;
         *at = t;
+        /* Another thread's: the loop may be waiting for a later one. */
+        if (loop->mutex && loop->timers == t)
+                wake(loop);
 }
 
 void timer_stop(struct timer *t)

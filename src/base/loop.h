@@ -76,8 +76,8 @@ int loop_step(struct loop *loop, int timeout_ms);
  * loop_set_mutex() - share the loop's state with other threads
  * @mutex: borrowed; held while callbacks run and while events are collected, not while waiting
  *
- * Others who hold @mutex may stop watches, timers and tasks, too; an event can then not have been collected already.
- * They must not wait in loop_call(). Called before the loop runs.
+ * Others who hold @mutex may start timers, and stop watches, timers and tasks, too; an event can then not have been
+ * collected already. They must not wait in loop_call(). Called before the loop runs.
  */
 void loop_set_mutex(struct loop *loop, pthread_mutex_t *mutex);
 

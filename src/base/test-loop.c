@@ -181,6 +181,52 @@ static void loop_holds_its_mutex_in_callbacks_but_not_while_it_waits(void **stat
         pthread_mutex_destroy(&s.mutex);
 }
 
+struct hurry {
+        struct timer timer, later;
+        struct loop *loop;
+        pthread_mutex_t mutex;
+};
+
+static void quit_in_time(struct timer *t)
+{
+        loop_quit(container_of(t, struct hurry, timer)->loop, 0);
+}
+
+static void quit_late(struct timer *t)
+{
+        loop_quit(container_of(t, struct hurry, later)->loop, 1);
+}
+
+static void *start_timer(void *data)
+{
+        struct hurry *h = data;
+
+        pthread_mutex_lock(&h->mutex);
+        timer_start(&h->timer, h->loop, clock_now_ns(), quit_in_time);
+        pthread_mutex_unlock(&h->mutex);
+        return NULL;
+}
+
+static void timer_of_another_thread_ends_the_wait_for_a_later_one(void **state)
+{
+        auto_cleanup(loop_freep) struct loop *loop = NULL;
+        struct hurry h = { 0 };
+        pthread_t thread;
+
+        pthread_mutex_init(&h.mutex, NULL);
+        assert_int_equal(loop_new(&loop), 0);
+        h.loop = loop;
+        loop_set_mutex(loop, &h.mutex);
+        for (int i = 0; i < 100; i++) {
+                timer_start(&h.later, loop, clock_now_ns() + 20 * NSEC_PER_SEC, quit_late);
+                assert_int_equal(pthread_create(&thread, NULL, start_timer, &h), 0);
+                assert_int_equal(loop_run(loop), 0);
+                pthread_join(thread, NULL);
+        }
+        timer_stop(&h.later);
+        pthread_mutex_destroy(&h.mutex);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -188,6 +234,7 @@ int main(void)
                 cmocka_unit_test(task_that_schedules_itself_runs_once_a_round),
                 cmocka_unit_test(timers_fire_in_order_of_deadline),
                 cmocka_unit_test(loop_holds_its_mutex_in_callbacks_but_not_while_it_waits),
+                cmocka_unit_test(timer_of_another_thread_ends_the_wait_for_a_later_one),
                 cmocka_unit_test(call_runs_on_the_worker_and_waits),
         };
 

@@ -23,8 +23,7 @@
         IOCTL(KVM_IOEVENTFD),                            \
         IOCTL(KVM_IRQFD),                                \
         IOCTL(KVM_IRQ_LINE),                             \
-        IOCTL(KVM_SET_GSI_ROUTING),                      \
-        SANDBOX_CALL("timerfd_settime")
+        IOCTL(KVM_SET_GSI_ROUTING)
 
 /* The main thread reads boot files, sets the boot CPU up, connects again to servers that died. */
 static const struct sandbox_call main_calls[] = {

@@ -7,7 +7,7 @@
  *
  * The lock protects all registers and connections. The loop holds it while it dispatches (loop_set_mutex()), a vCPU
  * thread while it handles an exit; whoever holds it must not wait for a vCPU to pause. vCPU threads start and
- * stop no watches, timers or tasks: what has to happen on the loop they leave to monitor_end() and
+ * stop timers, but no watches and no tasks: what else has to happen on the loop they leave to monitor_end() and
  * eventfds.
  */
 #pragma once

@@ -51,7 +51,7 @@ int arch_init(struct monitor *m, char **ret_error)
         a = calloc(1, sizeof(*a));
         if (!a)
                 return -ENOMEM;
-        a->kernel.fd = a->initrd.fd = a->overlay.fd = a->clock.timer_fd = a->watchdog.timer_fd = -1;
+        a->kernel.fd = a->initrd.fd = a->overlay.fd = -1;
         m->arch = a;
         r = open_files(m->spec, a, ret_error);
         if (r < 0)

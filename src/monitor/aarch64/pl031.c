@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #include "monitor/aarch64/pl031.h"
 
-#include <errno.h>
-#include <sys/timerfd.h>
 #include <time.h>
 
-#include "base/cleanup.h"
 #include "monitor/bus.h"
 
 #define PART 0x00041031
@@ -27,29 +24,22 @@ static uint32_t host_now(void)
         return (uint32_t) now.tv_sec;
 }
 
+static void update(struct pl031 *p) { wire_set(&p->wire, p->raised & p->mask); }
+
+static void alarm_reached(struct timer *t)
+{
+        struct pl031 *p = container_of(t, struct pl031, alarm);
+
+        p->raised = 1;
+        update(p);
+}
+
 /* The alarm is when the guest's clock is at @match the next time: at once if that is now. */
 static void set_alarm(struct pl031 *p)
 {
         uint32_t in_s = p->match - (host_now() + p->ahead_s);
-        struct itimerspec at = { 0 };
 
-        (void) clock_gettime(CLOCK_REALTIME, &at.it_value);
-        at.it_value = (struct timespec){ .tv_sec = at.it_value.tv_sec + in_s };
-        (void) timerfd_settime(p->timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
-}
-
-static void update(struct pl031 *p) { wire_set(&p->wire, p->raised & p->mask); }
-
-static void alarm_reached(struct watch *w, uint32_t events)
-{
-        struct pl031 *p = container_of(w, struct pl031, watch);
-        uint64_t n;
-
-        /* A vCPU may have set it anew in the meantime. */
-        if (read(p->timer_fd, &n, sizeof(n)) != (ssize_t) sizeof(n))
-                return;
-        p->raised = 1;
-        update(p);
+        timer_start(&p->alarm, p->loop, clock_now_ns() + in_s * NSEC_PER_SEC, alarm_reached);
 }
 
 static uint32_t value(const struct pl031 *p, uint64_t offset)
@@ -115,17 +105,9 @@ int pl031_add(struct pl031 *p, struct bus *bus, gpa_t at, struct loop *loop)
         const struct bus_range range = {
                 .start = at, .size_bytes = 0x1000, .name = "clock", .read = pl031_read, .write = pl031_write, .data = p
         };
-        int r;
 
-        p->timer_fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-        if (p->timer_fd < 0)
-                return -errno;
-        r = watch_start(&p->watch, loop, p->timer_fd, EPOLLIN, alarm_reached);
-        return r < 0 ? r : bus_add(bus, &range);
+        p->loop = loop;
+        return bus_add(bus, &range);
 }
 
-void pl031_deinit(struct pl031 *p)
-{
-        watch_stop(&p->watch);
-        fd_close(&p->timer_fd);
-}
+void pl031_deinit(struct pl031 *p) { timer_stop(&p->alarm); }

@@ -146,7 +146,7 @@ static void serial_does_not_wait_for_a_reader(void **state)
 static void clock_tells_the_time_and_can_be_set(void **state)
 {
         struct fixture *f = *state;
-        struct pl031 p = { .wire = wire_of(f), .timer_fd = -1 };
+        struct pl031 p = { .wire = wire_of(f) };
         uint32_t now = (uint32_t) time(NULL);
 
         assert_int_equal(pl031_add(&p, &f->bus, AT, f->loop), 0);
@@ -161,7 +161,7 @@ static void clock_tells_the_time_and_can_be_set(void **state)
 static void alarm_raises_the_line_until_it_is_cleared(void **state)
 {
         struct fixture *f = *state;
-        struct pl031 p = { .wire = wire_of(f), .timer_fd = -1 };
+        struct pl031 p = { .wire = wire_of(f) };
 
         assert_int_equal(pl031_add(&p, &f->bus, AT, f->loop), 0);
         put(f, 0x10, 1);
@@ -221,7 +221,7 @@ static void bite(void *data) { ++*(int *) data; }
 static void start_watchdog(struct fixture *f, struct watchdog *w)
 {
         *w = (struct watchdog){ .wire = wire_of(f), .count = test_counter, .frequency_hz = HZ, .bite = bite,
-                                .data = &f->bites, .timer_fd = -1 };
+                                .data = &f->bites };
         assert_int_equal(watchdog_add(w, &f->bus, AT, f->loop), 0);
 }
 
@@ -292,7 +292,7 @@ static void every_access_of_any_width_is_survived(void **state)
 {
         struct fixture *f = *state;
         struct pl011 serial = { .wire = wire_of(f), .fd = -1 };
-        struct pl031 clock = { .wire = wire_of(f), .timer_fd = -1 };
+        struct pl031 clock = { .wire = wire_of(f) };
         struct pl061 power = { .wire = wire_of(f) };
         struct watchdog w;
 

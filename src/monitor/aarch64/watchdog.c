@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #include "monitor/aarch64/watchdog.h"
 
-#include <errno.h>
-#include <sys/timerfd.h>
-
-#include "base/cleanup.h"
 #include "monitor/bus.h"
 
 #define STATUS 0x000
@@ -21,28 +17,18 @@
 
 static uint64_t now(const struct watchdog *w) { return w->count() - w->behind; }
 
-static void stop_timer(struct watchdog *w)
-{
-        const struct itimerspec never = { 0 };
-
-        (void) timerfd_settime(w->timer_fd, 0, &never, NULL);
-}
+static void time_over(struct timer *t);
 
 static void start_timer(struct watchdog *w)
 {
         uint64_t at = now(w), ticks = w->compare > at ? w->compare - at : 0;
-        struct itimerspec in = {
-                .it_value.tv_sec = (time_t) MIN(ticks / w->frequency_hz, (uint64_t) INT32_MAX),
-                .it_value.tv_nsec = (long) (ticks % w->frequency_hz * NSEC_PER_SEC / w->frequency_hz),
-        };
+        uint64_t ns = MIN(ticks / w->frequency_hz, (uint64_t) INT32_MAX) * NSEC_PER_SEC +
+                      ticks % w->frequency_hz * NSEC_PER_SEC / w->frequency_hz;
 
-        if (!w->enabled || w->second || w->paused) {
-                stop_timer(w);
-                return;
-        }
-        if (in.it_value.tv_sec == 0 && in.it_value.tv_nsec == 0)
-                in.it_value.tv_nsec = 1; /* 0 would stop it */
-        (void) timerfd_settime(w->timer_fd, 0, &in, NULL);
+        if (w->enabled && !w->second && !w->paused)
+                timer_start(&w->timer, w->loop, clock_now_ns() + ns, time_over);
+        else
+                timer_stop(&w->timer);
 }
 
 static void refresh(struct watchdog *w)
@@ -54,14 +40,10 @@ static void refresh(struct watchdog *w)
         wire_set(&w->wire, false);
 }
 
-static void time_over(struct watch *watch, uint32_t events)
+static void time_over(struct timer *t)
 {
-        struct watchdog *w = container_of(watch, struct watchdog, watch);
-        uint64_t n;
+        struct watchdog *w = container_of(t, struct watchdog, timer);
 
-        /* A vCPU may have refreshed it in the meantime. */
-        if (read(w->timer_fd, &n, sizeof(n)) != (ssize_t) sizeof(n) || !w->enabled || w->paused)
-                return;
         if (now(w) < w->compare) {
                 start_timer(w);
                 return;
@@ -173,17 +155,9 @@ int watchdog_add(struct watchdog *w, struct bus *bus, gpa_t at, struct loop *loo
                                          .read = watchdog_read,
                                          .write = watchdog_write,
                                          .data = w };
-        int r;
 
-        w->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-        if (w->timer_fd < 0)
-                return -errno;
-        r = watch_start(&w->watch, loop, w->timer_fd, EPOLLIN, time_over);
-        return r < 0 ? r : bus_add(bus, &range);
+        w->loop = loop;
+        return bus_add(bus, &range);
 }
 
-void watchdog_deinit(struct watchdog *w)
-{
-        watch_stop(&w->watch);
-        fd_close(&w->timer_fd);
-}
+void watchdog_deinit(struct watchdog *w) { timer_stop(&w->timer); }

@@ -3,8 +3,7 @@
  * Arm's generic watchdog: when the guest has not refreshed it in time there is an interrupt, and as much time later
  * the machine ends. Two pages: control, refresh.
  *
- * It counts by the system counter. Its deadline is a timerfd, set by vCPU threads, seen by the loop. A pause of the
- * machine takes nothing of the time.
+ * It counts by the system counter. A pause of the machine takes nothing of the time.
  *
  * Spec: Arm Base System Architecture (DEN 0094), appendix "Generic Watchdog", revision 1.
  */
@@ -28,12 +27,11 @@ struct watchdog {
         uint64_t compare;         /* WCV, in the guest's count */
         bool paused;
         uint64_t left; /* until compare; while paused */
-        struct watch watch;
-        int timer_fd; /* owned */
+        struct loop *loop; /* borrowed */
+        struct timer timer;
 };
 
-/* Return: 0 or a negative errno. watchdog_deinit() is allowed in either case, and after zero-initialisation with
-   timer_fd -1. */
+/* Return: 0 or a negative errno. watchdog_deinit() is allowed in either case, and after zero-initialisation. */
 int watchdog_add(struct watchdog *w, struct bus *bus, gpa_t at, struct loop *loop);
 void watchdog_deinit(struct watchdog *w);
 

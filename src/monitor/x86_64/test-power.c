@@ -132,7 +132,7 @@ static void a_watchdog_counts_down_from_what_it_was_told(void **state)
         assert_in_range(in(layout.watchdog + WDAT_COUNTDOWN, 4), 490, 500);
         out(layout.watchdog + WDAT_COUNTDOWN, 1000, 4);
         assert_in_range(in(layout.watchdog + WDAT_COUNTDOWN, 4), 990, 1000);
-        wdat.deadline_ns -= UINT64_C(60000000000);
+        wdat.timer.deadline_ns -= UINT64_C(60000000000);
         assert_in_range(in(layout.watchdog + WDAT_COUNTDOWN, 4), 390, 400);
         out(layout.watchdog + WDAT_RELOAD, 1, 4);
         assert_in_range(in(layout.watchdog + WDAT_COUNTDOWN, 4), 990, 1000);

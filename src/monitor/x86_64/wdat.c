@@ -2,34 +2,18 @@
 #include "monitor/x86_64/wdat.h"
 
 #include <endian.h>
-#include <errno.h>
 #include <string.h>
-#include <sys/timerfd.h>
 
-#include "base/cleanup.h"
 #include "base/macros.h"
 #include "monitor/layout.h"
 #include "monitor/monitor.h"
 
 #define TICK_NS (WDAT_TICK_MS * NSEC_PER_MSEC)
 
-/* @deadline_ns: 0: never. */
-static void set_timer(struct wdat *w, uint64_t deadline_ns)
+static void on_timer(struct timer *t)
 {
-        struct itimerspec at = { .it_value = { .tv_sec = (time_t) (deadline_ns / NSEC_PER_SEC),
-                                               .tv_nsec = (long) (deadline_ns % NSEC_PER_SEC) } };
+        struct wdat *w = container_of(t, struct wdat, timer);
 
-        (void) timerfd_settime(w->timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
-}
-
-static void on_timer(struct watch *watch, uint32_t events)
-{
-        struct wdat *w = container_of(watch, struct wdat, watch);
-        uint64_t n;
-
-        /* Nothing to read: it was started over, or paused, after it had fired. */
-        if (read(w->timer_fd, &n, sizeof(n)) != (ssize_t) sizeof(n) || !w->running || w->paused)
-                return;
         w->running = false;
         monitor_end(w->m, MONITOR_WATCHDOG, NULL);
 }
@@ -42,17 +26,15 @@ static uint64_t left_ns(const struct wdat *w)
                 return 0;
         if (w->paused)
                 return w->left_ns;
-        return w->deadline_ns > now ? w->deadline_ns - now : 0;
+        return w->timer.deadline_ns > now ? w->timer.deadline_ns - now : 0;
 }
 
 static void run_for(struct wdat *w, uint64_t ns)
 {
         w->running = true;
         w->left_ns = ns;
-        if (w->paused)
-                return;
-        w->deadline_ns = clock_now_ns() + ns;
-        set_timer(w, w->deadline_ns);
+        if (!w->paused)
+                timer_start(&w->timer, w->m->loop, clock_now_ns() + ns, on_timer);
 }
 
 static void start(struct wdat *w) { run_for(w, w->ticks * TICK_NS); }
@@ -60,7 +42,7 @@ static void start(struct wdat *w) { run_for(w, w->ticks * TICK_NS); }
 static void stop(struct wdat *w)
 {
         w->running = false;
-        set_timer(w, 0);
+        timer_stop(&w->timer);
 }
 
 void wdat_set_paused(struct wdat *w, bool paused)
@@ -70,7 +52,7 @@ void wdat_set_paused(struct wdat *w, bool paused)
         w->left_ns = left_ns(w);
         w->paused = paused;
         if (paused)
-                set_timer(w, 0);
+                timer_stop(&w->timer);
         else if (w->running)
                 run_for(w, w->left_ns);
 }
@@ -135,21 +117,9 @@ static void on_write(void *data, uint64_t offset, const void *buf, unsigned n_by
 int wdat_add(struct wdat *w, struct monitor *m)
 {
         const struct bus_range range = { layout.watchdog, WDAT_BYTES, "watchdog", on_read, on_write, w };
-        int r;
 
         *w = (struct wdat){ .m = m, .ticks = WDAT_TICKS_MAX };
-        w->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-        if (w->timer_fd < 0)
-                return -errno;
-        r = watch_start(&w->watch, m->loop, w->timer_fd, EPOLLIN, on_timer);
-        return r < 0 ? r : bus_add(&m->ports, &range);
+        return bus_add(&m->ports, &range);
 }
 
-void wdat_deinit(struct wdat *w)
-{
-        if (!w->m)
-                return;
-        watch_stop(&w->watch);
-        fd_close(&w->timer_fd);
-        w->m = NULL;
-}
+void wdat_deinit(struct wdat *w) { timer_stop(&w->timer); }

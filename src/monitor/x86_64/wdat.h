@@ -24,15 +24,12 @@ enum wdat_register { WDAT_CONTROL = 0, WDAT_COUNTDOWN = 4, WDAT_RELOAD = 8, WDAT
 #define WDAT_TICKS_MIN 1
 #define WDAT_TICKS_MAX 0xffff
 
-/* vCPU threads start and stop it, the loop hears of its end: a timerfd lies between them. */
 struct wdat {
-        struct monitor *m; /* borrowed; NULL: not there */
-        int timer_fd;      /* owned */
-        struct watch watch;
-        uint32_t ticks; /* to count down */
+        struct monitor *m;  /* borrowed */
+        struct timer timer; /* started while it runs and is not paused */
+        uint32_t ticks;     /* to count down */
         bool running, paused;
-        uint64_t deadline_ns; /* running and not paused */
-        uint64_t left_ns;     /* running and paused */
+        uint64_t left_ns; /* running and paused */
 };
 
 /* Return: 0 or a negative errno. */
