@@ -8,8 +8,9 @@
 #include <errno.h>
 #include <linux/kvm.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
-#include "base/cleanup.h"
+#include "base/macros.h"
 #include "monitor/aarch64/arm.h"
 #include "monitor/aarch64/gic-map.h"
 #include "monitor/aarch64/v2m.h"
@@ -40,77 +41,61 @@ int gic_choose(struct monitor *m, char **ret_error)
         return 0;
 }
 
-/* Return: an fd or a negative errno. The device lives as long as the virtual machine, not as the fd. */
-static int make_device(const struct monitor *m, uint32_t type)
+struct setting {
+        uint32_t group;
+        uint64_t attribute;
+        const void *value; /* of the group's type */
+};
+
+static int set(int device, const struct setting *settings, size_t n)
+{
+        for (size_t i = 0; i < n; i++) {
+                const struct setting *s = &settings[i];
+                struct kvm_device_attr attr = {
+                        .group = s->group, .attr = s->attribute, .addr = (uintptr_t) s->value
+                };
+
+                if (ioctl(device, KVM_SET_DEVICE_ATTR, &attr) < 0)
+                        return -errno;
+        }
+        return 0;
+}
+
+/* The device lives as long as the virtual machine, not as the fd. */
+static int make_device(const struct monitor *m, uint32_t type, const struct setting *settings, size_t n)
 {
         struct kvm_create_device device = { .type = type };
-
-        return ioctl(vm_fd(m->vm), KVM_CREATE_DEVICE, &device) < 0 ? -errno : (int) device.fd;
-}
-
-static int set(int device, uint32_t group, uint64_t attribute, const void *value)
-{
-        struct kvm_device_attr attr = { .group = group, .attr = attribute, .addr = (uintptr_t) value };
-
-        return ioctl(device, KVM_SET_DEVICE_ATTR, &attr) < 0 ? -errno : 0;
-}
-
-static int set_address(int device, uint64_t what, uint64_t at)
-{
-        return set(device, KVM_DEV_ARM_VGIC_GRP_ADDR, what, &at);
-}
-
-static int set_size_and_init(int device)
-{
-        const uint32_t n_interrupts = GIC_FIRST_LINE + GIC_LINES;
         int r;
 
-        r = set(device, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &n_interrupts);
-        return r < 0 ? r : set(device, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
+        if (ioctl(vm_fd(m->vm), KVM_CREATE_DEVICE, &device) < 0)
+                return -errno;
+        r = set((int) device.fd, settings, n);
+        (void) close((int) device.fd);
+        return r;
 }
 
-static int make_its(const struct monitor *m)
-{
-        auto_cleanup(closep) int its = make_device(m, KVM_DEV_TYPE_ARM_VGIC_ITS);
-        int r;
-
-        if (its < 0)
-                return its;
-        r = set_address(its, KVM_VGIC_ITS_ADDR_TYPE, GIC_ITS);
-        return r < 0 ? r : set(its, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
-}
+#define ADDRESS(what, at) { KVM_DEV_ARM_VGIC_GRP_ADDR, (what), &(const uint64_t){ at } }
+#define LINES { KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &(const uint32_t){ GIC_FIRST_LINE + GIC_LINES } }
+#define INIT { KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL }
 
 static int make_v3(const struct monitor *m)
 {
-        auto_cleanup(closep) int gic = make_device(m, KVM_DEV_TYPE_ARM_VGIC_V3);
+        const struct setting gic[] = { ADDRESS(KVM_VGIC_V3_ADDR_TYPE_DIST, GIC_DIST),
+                                       ADDRESS(KVM_VGIC_V3_ADDR_TYPE_REDIST, GIC_REDIST), LINES, INIT };
+        const struct setting its[] = { ADDRESS(KVM_VGIC_ITS_ADDR_TYPE, GIC_ITS), INIT };
         int r;
 
-        if (gic < 0)
-                return gic;
-        r = set_address(gic, KVM_VGIC_V3_ADDR_TYPE_DIST, GIC_DIST);
-        if (r < 0)
-                return r;
-        r = set_address(gic, KVM_VGIC_V3_ADDR_TYPE_REDIST, GIC_REDIST);
-        if (r < 0)
-                return r;
-        r = set_size_and_init(gic);
-        return r < 0 ? r : make_its(m);
+        r = make_device(m, KVM_DEV_TYPE_ARM_VGIC_V3, gic, ARRAY_SIZE(gic));
+        return r < 0 ? r : make_device(m, KVM_DEV_TYPE_ARM_VGIC_ITS, its, ARRAY_SIZE(its));
 }
 
 static int make_v2(struct monitor *m)
 {
-        auto_cleanup(closep) int gic = make_device(m, KVM_DEV_TYPE_ARM_VGIC_V2);
+        const struct setting gic[] = { ADDRESS(KVM_VGIC_V2_ADDR_TYPE_DIST, GIC_DIST),
+                                       ADDRESS(KVM_VGIC_V2_ADDR_TYPE_CPU, GIC_CPU), LINES, INIT };
         int r;
 
-        if (gic < 0)
-                return gic;
-        r = set_address(gic, KVM_VGIC_V2_ADDR_TYPE_DIST, GIC_DIST);
-        if (r < 0)
-                return r;
-        r = set_address(gic, KVM_VGIC_V2_ADDR_TYPE_CPU, GIC_CPU);
-        if (r < 0)
-                return r;
-        r = set_size_and_init(gic);
+        r = make_device(m, KVM_DEV_TYPE_ARM_VGIC_V2, gic, ARRAY_SIZE(gic));
         return r < 0 ? r : v2m_add(&m->mmio);
 }
 

@@ -12,9 +12,6 @@
 #define FLAGS 0x018
 #define FLAGS_RX_EMPTY (1 << 4)
 #define FLAGS_TX_EMPTY (1 << 7)
-#define BAUD_INTEGER 0x024
-#define BAUD_FRACTION 0x028
-#define LINE_CONTROL 0x02c
 #define CONTROL 0x030
 #define CONTROL_RESET 0x300 /* both directions on */
 #define FIFO_LEVEL 0x034
@@ -23,9 +20,18 @@
 #define RAISED 0x03c
 #define RAISED_MASKED 0x040
 #define CLEAR 0x044
-#define DMA_CONTROL 0x048
-#define INTERRUPTS 0x7ff
 #define INTERRUPT_TX (1 << 5)
+
+/* Registers that are kept and handed back, by their number: which of their bits are there. */
+static const uint32_t kept[PL011_KEPT] = {
+        [0x024 / 4] = 0xffff, /* baud rate, integer */
+        [0x028 / 4] = 0x3f,   /* and fraction */
+        [0x02c / 4] = 0xff,   /* line control */
+        [CONTROL / 4] = 0xffff,
+        [FIFO_LEVEL / 4] = 0x3f,
+        [MASK / 4] = 0x7ff,
+        [0x048 / 4] = 7, /* DMA control */
+};
 
 static void put(const struct pl011 *p, uint8_t c)
 {
@@ -43,26 +49,12 @@ static uint32_t value(const struct pl011 *p, uint64_t offset)
         switch (offset) {
         case FLAGS:
                 return FLAGS_RX_EMPTY | FLAGS_TX_EMPTY;
-        case BAUD_INTEGER:
-                return p->baud_integer;
-        case BAUD_FRACTION:
-                return p->baud_fraction;
-        case LINE_CONTROL:
-                return p->line_control;
-        case CONTROL:
-                return p->control;
-        case FIFO_LEVEL:
-                return p->fifo_level;
-        case MASK:
-                return p->mask;
         case RAISED:
                 return p->raised;
         case RAISED_MASKED:
-                return p->raised & p->mask;
-        case DMA_CONTROL:
-                return p->dma_control;
+                return p->raised & p->kept[MASK / 4];
         default:
-                return 0;
+                return offset / 4 < PL011_KEPT ? p->kept[offset / 4] : 0;
         }
 }
 
@@ -83,34 +75,14 @@ static void pl011_write(void *data, uint64_t offset, const void *buf, unsigned n
                 put(p, (uint8_t) v);
                 p->raised |= INTERRUPT_TX; /* full and at once empty again */
                 break;
-        case BAUD_INTEGER:
-                p->baud_integer = v & 0xffff;
-                break;
-        case BAUD_FRACTION:
-                p->baud_fraction = v & 0x3f;
-                break;
-        case LINE_CONTROL:
-                p->line_control = v & 0xff;
-                break;
-        case CONTROL:
-                p->control = v & 0xffff;
-                break;
-        case FIFO_LEVEL:
-                p->fifo_level = v & 0x3f;
-                break;
-        case MASK:
-                p->mask = v & INTERRUPTS;
-                break;
         case CLEAR:
                 p->raised &= ~v;
                 break;
-        case DMA_CONTROL:
-                p->dma_control = v & 7;
-                break;
         default:
-                break;
+                if (offset / 4 < PL011_KEPT)
+                        p->kept[offset / 4] = v & kept[offset / 4];
         }
-        wire_set(&p->wire, p->raised & p->mask);
+        wire_set(&p->wire, p->raised & p->kept[MASK / 4]);
 }
 
 int pl011_add(struct pl011 *p, struct bus *bus, gpa_t at)
@@ -119,7 +91,7 @@ int pl011_add(struct pl011 *p, struct bus *bus, gpa_t at)
                 .start = at, .size_bytes = 0x1000, .name = "serial", .read = pl011_read, .write = pl011_write, .data = p
         };
 
-        p->control = CONTROL_RESET;
-        p->fifo_level = FIFO_LEVEL_RESET;
+        p->kept[CONTROL / 4] = CONTROL_RESET;
+        p->kept[FIFO_LEVEL / 4] = FIFO_LEVEL_RESET;
         return bus_add(bus, &range);
 }

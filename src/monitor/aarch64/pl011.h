@@ -13,10 +13,13 @@
 
 struct bus;
 
+#define PL011_KEPT 0x13 /* registers below 0x04c */
+
 struct pl011 {
         struct wire wire;
         int fd; /* borrowed; -1: text is discarded */
-        uint32_t baud_integer, baud_fraction, line_control, control, fifo_level, mask, raised, dma_control;
+        uint32_t raised;
+        uint32_t kept[PL011_KEPT]; /* by offset / 4 */
 };
 
 /* Return: 0 or a negative errno of bus_add(). */

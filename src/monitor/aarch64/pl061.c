@@ -7,65 +7,54 @@
 
 #define PART 0x00041061
 
-#define DATA_END 0x400 /* below: the pins; bits 2 to 9 of the address say which */
-#define DIRECTION 0x400
-#define IS_LEVEL 0x404
-#define BOTH_EDGES 0x408
-#define RISING 0x40c /* or high */
-#define MASK 0x410
+/* Below CONTROL: the pins; bits 2 to 9 of the address say which. */
+#define CONTROL 0x400 /* enum pl061_control */
 #define RAISED 0x414
 #define RAISED_MASKED 0x418
 #define CLEAR 0x41c
-#define FUNCTION 0x420
 
 #define PRESS_NS (100 * NSEC_PER_MSEC)
 
 static uint8_t pins(const struct pl061 *p)
 {
-        return (uint8_t) ((p->inputs & ~p->direction) | (p->outputs & p->direction));
+        uint8_t direction = p->control[PL061_DIRECTION];
+
+        return (uint8_t) ((p->inputs & ~direction) | (p->outputs & direction));
 }
 
 static uint8_t raised(const struct pl061 *p)
 {
-        return (uint8_t) ((p->edges & ~p->is_level) | (~(pins(p) ^ p->rising) & p->is_level));
+        uint8_t is_level = p->control[PL061_IS_LEVEL];
+
+        return (uint8_t) ((p->edges & ~is_level) | (~(pins(p) ^ p->control[PL061_RISING]) & is_level));
 }
 
-static void update(struct pl061 *p) { wire_set(&p->wire, raised(p) & p->mask); }
+static void update(struct pl061 *p) { wire_set(&p->wire, raised(p) & p->control[PL061_MASK]); }
 
 static void set_inputs(struct pl061 *p, uint8_t inputs)
 {
-        uint8_t changed = (uint8_t) ((p->inputs ^ inputs) & ~p->direction);
+        uint8_t changed = (uint8_t) ((p->inputs ^ inputs) & ~p->control[PL061_DIRECTION]);
 
         p->inputs = inputs;
-        p->edges |= (uint8_t) (changed & (p->both_edges | ~(inputs ^ p->rising)));
+        p->edges |= (uint8_t) (changed & (p->control[PL061_BOTH_EDGES] | ~(inputs ^ p->control[PL061_RISING])));
         update(p);
 }
 
 static uint32_t value(const struct pl061 *p, uint64_t offset)
 {
-        if (offset < DATA_END)
+        if (offset < CONTROL)
                 return pins(p) & (offset >> 2);
         if (offset >= PRIMECELL_ID)
                 return primecell_id(PART, offset);
         switch (offset) {
-        case DIRECTION:
-                return p->direction;
-        case IS_LEVEL:
-                return p->is_level;
-        case BOTH_EDGES:
-                return p->both_edges;
-        case RISING:
-                return p->rising;
-        case MASK:
-                return p->mask;
         case RAISED:
                 return raised(p);
         case RAISED_MASKED:
-                return raised(p) & p->mask;
-        case FUNCTION:
-                return p->function;
-        default:
+                return raised(p) & p->control[PL061_MASK];
+        case CLEAR:
                 return 0;
+        default:
+                return offset < CONTROL + sizeof(p->control) * 4 ? p->control[(offset - CONTROL) / 4] : 0;
         }
 }
 
@@ -83,34 +72,12 @@ static void pl061_write(void *data, uint64_t offset, const void *buf, unsigned n
         if (!register_written(offset, buf, n_bytes, &written))
                 return;
         v = (uint8_t) written;
-        switch (offset) {
-        case 0 ... DATA_END - 1:
+        if (offset < CONTROL)
                 p->outputs = (uint8_t) ((p->outputs & ~(offset >> 2)) | (v & (offset >> 2)));
-                break;
-        case DIRECTION:
-                p->direction = v;
-                break;
-        case IS_LEVEL:
-                p->is_level = v;
-                break;
-        case BOTH_EDGES:
-                p->both_edges = v;
-                break;
-        case RISING:
-                p->rising = v;
-                break;
-        case MASK:
-                p->mask = v;
-                break;
-        case CLEAR:
+        else if (offset == CLEAR)
                 p->edges &= (uint8_t) ~v;
-                break;
-        case FUNCTION:
-                p->function = v;
-                break;
-        default:
-                break;
-        }
+        else if (offset < CONTROL + sizeof(p->control) * 4)
+                p->control[(offset - CONTROL) / 4] = v;
         update(p);
 }
 
@@ -123,7 +90,7 @@ static void let_go(struct timer *t)
 
 int pl061_press(struct pl061 *p)
 {
-        if (!(p->mask & (1 << POWER_KEY_PIN)))
+        if (!(p->control[PL061_MASK] & (1 << POWER_KEY_PIN)))
                 return -ENOTSUP;
         set_inputs(p, p->inputs | (1 << POWER_KEY_PIN));
         timer_start(&p->release, p->loop, clock_now_ns() + PRESS_NS, let_go);

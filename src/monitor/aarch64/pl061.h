@@ -14,14 +14,23 @@ struct bus;
 
 #define POWER_KEY_PIN 3
 
+/* Registers that are kept and handed back, a bit a pin, in their order. 5 to 7 are not among them. */
+enum pl061_control {
+        PL061_DIRECTION, /* set: output */
+        PL061_IS_LEVEL,  /* this and the next: of interrupts */
+        PL061_BOTH_EDGES,
+        PL061_RISING, /* or high */
+        PL061_MASK,
+        PL061_FUNCTION = 8,
+};
+
 struct pl061 {
         struct wire wire;
         struct loop *loop; /* borrowed */
         struct timer release;
-        uint8_t inputs, outputs, direction;         /* direction: set for output */
-        uint8_t is_level, both_edges, rising, mask; /* of interrupts */
-        uint8_t edges;                              /* seen and not cleared */
-        uint8_t function;
+        uint8_t inputs, outputs;
+        uint8_t edges; /* seen and not cleared */
+        uint8_t control[PL061_FUNCTION + 1];
 };
 
 int pl061_add(struct pl061 *p, struct bus *bus, gpa_t at, struct loop *loop);
