@@ -286,6 +286,61 @@ static void queue_that_breaks_is_told_and_a_reset_revives(void **state)
         with_all_formats(break_ring, false);
 }
 
+/* Two CPUs at the registers of one device: reads, kicks, writes to the configuration space, now and then a start. */
+static void *hammer(void *data)
+{
+        struct machine *t = data;
+        gpa_t start = t->mmio ? t->mmio : t->common;
+        uint32_t n = 1;
+
+        for (int i = 0; i < 3000; i++) {
+                n = n * 1664525 + 1013904223;
+                switch (n >> 24 & 15) {
+                case 0:
+                        reg_write(t, REG_STATUS, 0);
+                        break;
+                case 1:
+                        reg_write(t, REG_STATUS, 15);
+                        break;
+                case 2:
+                        reg_write(t, REG_QUEUE_ENABLE, 1);
+                        break;
+                case 3:
+                        reg_write(t, REG_QUEUE_RESET, 1);
+                        break;
+                case 4:
+                        guest_write(t, t->device_config, 4, n);
+                        break;
+                case 5:
+                        guest_write(t, t->mmio ? t->mmio + 0x50 : t->notify, 4, 0);
+                        break;
+                default:
+                        (void) guest_read(t, start + (n >> 8 & 0xfc), 4);
+                }
+        }
+        return NULL;
+}
+
+static void hammer_from_two(struct scene *s, struct machine *t, const struct format *f)
+{
+        pthread_t cpus[2];
+
+        guest_start(t, f->features, 2, 64);
+        for (size_t i = 0; i < ARRAY_SIZE(cpus); i++)
+                assert_int_equal(pthread_create(&cpus[i], NULL, hammer, t), 0);
+        for (int i = 0; i < 5; i++)
+                test_server_disconnect(&s->server);
+        for (size_t i = 0; i < ARRAY_SIZE(cpus); i++)
+                assert_int_equal(pthread_join(cpus[i], NULL), 0);
+        guest_start(t, f->features, 2, 64);
+        guest_echo(t, 0, "alive");
+}
+
+static void cpus_and_loop_share_a_device(void **state)
+{
+        with_all_formats(hammer_from_two, true);
+}
+
 /* Servers that die by SIGKILL, with requests in flight. */
 
 #define N_HELD 10
@@ -356,6 +411,7 @@ int main(void)
                 cmocka_unit_test(server_that_comes_back_goes_on_while_the_loop_is_another_threads),
                 cmocka_unit_test(server_may_go_while_the_machine_is_paused),
                 cmocka_unit_test(driver_may_reset_while_the_server_is_gone),
+                cmocka_unit_test(cpus_and_loop_share_a_device),
                 cmocka_unit_test(killed_servers_successor_answers_what_was_in_flight),
         };
 
