@@ -24,7 +24,7 @@ int arch_add_registers(struct monitor *m);
 int arch_init_vcpu(struct vcpu *v);
 /* All vCPUs are there (arm64: the GIC is made and initialised now). */
 int arch_vcpus_ready(struct monitor *m);
-/* Kernel and initrd into guest memory, tables (ACPI, device tree) written; devices are attached already, so that
+/* Kernel and initrd into guest memory, tables (ACPI, device tree) written; devices_new() was called already, so that
    devices.h says which there are. Return: 0, or a negative errno with a sentence in *ret_error (caller frees). */
 int arch_load(struct monitor *m, char **ret_error);
 /* Registers of the boot CPU, for the kernel that arch_load() found. */

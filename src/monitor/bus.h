@@ -13,7 +13,6 @@
 
 struct bus_range {
         uint64_t start, size_bytes;
-        const char *name; /* of traces */
         void (*read)(void *data, uint64_t offset, void *buf, unsigned n_bytes);
         void (*write)(void *data, uint64_t offset, const void *buf, unsigned n_bytes);
         void *data; /* borrowed */

@@ -30,4 +30,3 @@ struct devices *devices_free(struct devices *d);
 /* What boot tables say of the devices with transport mmio: slot i of layout.h is in use for i < n. From
    devices_new() on. */
 size_t devices_n_mmio(const struct devices *d);
-/* The PCI host bridge is there even with no device on it. */

@@ -162,7 +162,7 @@ int memory_show(const struct memory *m, struct vm *vm)
         int r = 0;
 
         for (size_t i = 0; i < m->n_ranges && r == 0; i++)
-                r = vm_add_memory(vm, m->ranges[i].start, m->ranges[i].size_bytes, m->ranges[i].host, false);
+                r = vm_add_memory(vm, m->ranges[i].start, m->ranges[i].size_bytes, m->ranges[i].host);
         return r;
 }
 

@@ -99,7 +99,7 @@ static void unmap(struct pci_function *f)
 /* A BAR that lies over other registers answers nowhere. So does one at 0, or at the end while its size is asked for. */
 static void map(struct pci_function *f, uint32_t at)
 {
-        struct bus_range range = { .start = at, .size_bytes = f->bar_bytes, .name = "pci-bar", .read = bar_read,
+        struct bus_range range = { .start = at, .size_bytes = f->bar_bytes, .read = bar_read,
                                    .write = bar_write, .data = f };
 
         if (at == 0 || at == ~(f->bar_bytes - 1) || bus_add(&f->pci->monitor->mmio, &range) < 0)
@@ -171,7 +171,7 @@ static void ecam_write(void *data, uint64_t offset, const void *buf, unsigned n_
 
 int pci_new(struct monitor *m, struct pci **ret)
 {
-        struct bus_range range = { .start = layout.ecam, .size_bytes = layout.ecam_bytes, .name = "pci-ecam",
+        struct bus_range range = { .start = layout.ecam, .size_bytes = layout.ecam_bytes,
                                    .read = ecam_read, .write = ecam_write };
         struct pci *p = calloc(1, sizeof(*p));
         int r;

@@ -34,7 +34,6 @@ int pvpanic_add(struct monitor *m, struct bus *bus, uint64_t start)
 {
         const struct bus_range range = { .start = start,
                                          .size_bytes = PVPANIC_BYTES,
-                                         .name = "panic",
                                          .read = pvpanic_read,
                                          .write = pvpanic_write,
                                          .data = m };

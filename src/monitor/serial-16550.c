@@ -157,7 +157,6 @@ struct bus_range serial_16550_range(struct serial_16550 *s, uint64_t start)
 {
         return (struct bus_range){ .start = start,
                                    .size_bytes = SERIAL_16550_BYTES,
-                                   .name = "serial",
                                    .read = on_read,
                                    .write = on_write,
                                    .data = s };

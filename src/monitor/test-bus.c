@@ -43,7 +43,7 @@ static void seen_write(void *data, uint64_t offset, const void *buf, unsigned n_
 
 static int add(struct bus *bus, uint64_t start, uint64_t size_bytes, struct seen *seen)
 {
-        return bus_add(bus, &(struct bus_range){ start, size_bytes, "test", seen_read, seen_write, seen });
+        return bus_add(bus, &(struct bus_range){ start, size_bytes, seen_read, seen_write, seen });
 }
 
 static void access_reaches_the_range_that_holds_it(void **state)

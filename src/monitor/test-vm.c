@@ -41,7 +41,7 @@ static int begin(struct test_vm *t, unsigned n, unsigned n_max)
 
 #define REMOVE(list, n, i) memmove(&(list)[i], &(list)[(i) + 1], (--(n) - (i)) * sizeof((list)[0]))
 
-int vm_add_memory(struct vm *vm, gpa_t start, uint64_t size_bytes, void *host, bool read_only)
+int vm_add_memory(struct vm *vm, gpa_t start, uint64_t size_bytes, void *host)
 {
         struct test_vm *t = &vm->record;
         int r = begin(t, t->n_memory, sizeof(t->memory) / sizeof(t->memory[0]));
@@ -51,13 +51,13 @@ int vm_add_memory(struct vm *vm, gpa_t start, uint64_t size_bytes, void *host, b
         t->memory[t->n_memory].start = start;
         t->memory[t->n_memory].size_bytes = size_bytes;
         t->memory[t->n_memory].host = host;
-        t->memory[t->n_memory++].read_only = read_only;
+        t->n_memory++;
         return 0;
 }
 
 static bool same_kick(const struct vm_kick *a, const struct vm_kick *b)
 {
-        return a->address == b->address && a->port == b->port && a->match == b->match && a->n_bytes == b->n_bytes &&
+        return a->address == b->address && a->match == b->match && a->n_bytes == b->n_bytes &&
                (!a->match || a->value == b->value);
 }
 

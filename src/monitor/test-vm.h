@@ -15,7 +15,6 @@ struct test_vm {
                 gpa_t start;
                 uint64_t size_bytes;
                 void *host;
-                bool read_only;
         } memory[8];
         unsigned n_memory;
         struct vm_kick kicks[TEST_VM_MAX];

@@ -234,7 +234,7 @@ static void mmio_write(void *data, uint64_t offset, const void *buf, unsigned n_
 int virtio_mmio_new(struct monitor *m, unsigned slot, struct remote *remote, struct virtio_mmio **ret)
 {
         struct virtio_mmio *d = calloc(1, sizeof(*d));
-        struct bus_range range = { .size_bytes = MMIO_SLOT_BYTES, .name = "virtio-mmio", .read = mmio_read,
+        struct bus_range range = { .size_bytes = MMIO_SLOT_BYTES, .read = mmio_read,
                                    .write = mmio_write, .data = d };
         int r;
 

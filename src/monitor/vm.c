@@ -83,11 +83,10 @@ struct vm *vm_free(struct vm *vm)
         return NULL;
 }
 
-int vm_add_memory(struct vm *vm, gpa_t start, uint64_t size_bytes, void *host, bool read_only)
+int vm_add_memory(struct vm *vm, gpa_t start, uint64_t size_bytes, void *host)
 {
         struct kvm_userspace_memory_region region = {
                 .slot = vm->n_slots,
-                .flags = read_only ? KVM_MEM_READONLY : 0,
                 .guest_phys_addr = start,
                 .memory_size = size_bytes,
                 .userspace_addr = (uintptr_t) host,
@@ -106,8 +105,7 @@ static int ioeventfd(struct vm *vm, const struct vm_kick *kick, uint32_t flags)
                 .addr = kick->address,
                 .len = kick->n_bytes,
                 .fd = kick->fd,
-                .flags = flags | (kick->port ? KVM_IOEVENTFD_FLAG_PIO : 0) |
-                         (kick->match ? KVM_IOEVENTFD_FLAG_DATAMATCH : 0),
+                .flags = flags | (kick->match ? KVM_IOEVENTFD_FLAG_DATAMATCH : 0),
         };
 
         return ioctl(vm->fd, KVM_IOEVENTFD, &request) < 0 ? -errno : 0;

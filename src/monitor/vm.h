@@ -30,11 +30,10 @@ int vm_kvm_fd(const struct vm *vm); /* of /dev/kvm */
 int vm_fd(const struct vm *vm);
 
 /* One more slot. @host stays mapped as long as the machine is. */
-int vm_add_memory(struct vm *vm, gpa_t start, uint64_t size_bytes, void *host, bool read_only);
+int vm_add_memory(struct vm *vm, gpa_t start, uint64_t size_bytes, void *host);
 
 struct vm_kick {
         uint64_t address;
-        bool port;         /* x86-64: an I/O port */
         unsigned n_bytes;  /* 0: a write of any width */
         bool match;        /* only writes of exactly @value (n_bytes of it) */
         uint64_t value;

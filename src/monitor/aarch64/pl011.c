@@ -88,7 +88,7 @@ static void pl011_write(void *data, uint64_t offset, const void *buf, unsigned n
 int pl011_add(struct pl011 *p, struct bus *bus, gpa_t at)
 {
         const struct bus_range range = {
-                .start = at, .size_bytes = 0x1000, .name = "serial", .read = pl011_read, .write = pl011_write, .data = p
+                .start = at, .size_bytes = 0x1000, .read = pl011_read, .write = pl011_write, .data = p
         };
 
         p->kept[CONTROL / 4] = CONTROL_RESET;

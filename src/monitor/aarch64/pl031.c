@@ -103,7 +103,7 @@ static void pl031_write(void *data, uint64_t offset, const void *buf, unsigned n
 int pl031_add(struct pl031 *p, struct bus *bus, gpa_t at, struct loop *loop)
 {
         const struct bus_range range = {
-                .start = at, .size_bytes = 0x1000, .name = "clock", .read = pl031_read, .write = pl031_write, .data = p
+                .start = at, .size_bytes = 0x1000, .read = pl031_read, .write = pl031_write, .data = p
         };
 
         p->loop = loop;

@@ -100,7 +100,7 @@ int pl061_press(struct pl061 *p)
 int pl061_add(struct pl061 *p, struct bus *bus, gpa_t at, struct loop *loop)
 {
         const struct bus_range range = {
-                .start = at, .size_bytes = 0x1000, .name = "power", .read = pl061_read, .write = pl061_write, .data = p
+                .start = at, .size_bytes = 0x1000, .read = pl061_read, .write = pl061_write, .data = p
         };
 
         p->loop = loop;

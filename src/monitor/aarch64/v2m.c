@@ -20,7 +20,7 @@ static void v2m_write(void *data, uint64_t offset, const void *buf, unsigned n_b
 int v2m_add(struct bus *bus)
 {
         static const struct bus_range range = {
-                .start = GIC_V2M, .size_bytes = GIC_V2M_BYTES, .name = "v2m", .read = v2m_read, .write = v2m_write
+                .start = GIC_V2M, .size_bytes = GIC_V2M_BYTES, .read = v2m_read, .write = v2m_write
         };
 
         return bus_add(bus, &range);

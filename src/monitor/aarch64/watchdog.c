@@ -151,7 +151,6 @@ int watchdog_add(struct watchdog *w, struct bus *bus, gpa_t at, struct loop *loo
 {
         const struct bus_range range = { .start = at,
                                          .size_bytes = 0x2000,
-                                         .name = "watchdog",
                                          .read = watchdog_read,
                                          .write = watchdog_write,
                                          .data = w };

@@ -63,9 +63,9 @@ static void on_chipset(void *data, uint64_t offset, const void *buf, unsigned n_
 int power_add(struct power *p, struct monitor *m)
 {
         const struct bus_range ranges[] = {
-                { layout.power, POWER_REGISTERS, "power", on_read, on_write, p },
-                { KEYBOARD_COMMAND, 1, "keyboard controller", NULL, on_keyboard, p },
-                { CHIPSET_RESET, 1, "reset", NULL, on_chipset, p },
+                { layout.power, POWER_REGISTERS, on_read, on_write, p },
+                { KEYBOARD_COMMAND, 1, NULL, on_keyboard, p },
+                { CHIPSET_RESET, 1, NULL, on_chipset, p },
         };
         int r = 0;
 

@@ -91,7 +91,7 @@ static void device_write(void *data, uint64_t offset, const void *buf, unsigned 
 
 static void begin(struct rig *rig, unsigned n_vcpus, const void *code, size_t n)
 {
-        struct bus_range range = { 0x10, 0x10, "ports", device_read, device_write, NULL };
+        struct bus_range range = { 0x10, 0x10, device_read, device_write, NULL };
         int r;
 
         *rig = (struct rig){ .monitor.vcpus = rig->vcpus };
@@ -105,7 +105,7 @@ static void begin(struct rig *rig, unsigned n_vcpus, const void *code, size_t n)
         rig->memory = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         assert_ptr_not_equal(rig->memory, MAP_FAILED);
         memcpy(rig->memory + CODE_AT, code, n);
-        assert_int_equal(vm_add_memory(rig->monitor.vm, 0, MEMORY_BYTES, rig->memory, false), 0);
+        assert_int_equal(vm_add_memory(rig->monitor.vm, 0, MEMORY_BYTES, rig->memory), 0);
         assert_int_equal(bus_add(&rig->monitor.ports, &range), 0);
         range.start = DEVICE_AT;
         assert_int_equal(bus_add(&rig->monitor.mmio, &range), 0);

@@ -116,7 +116,7 @@ static void on_write(void *data, uint64_t offset, const void *buf, unsigned n_by
 
 int wdat_add(struct wdat *w, struct monitor *m)
 {
-        const struct bus_range range = { layout.watchdog, WDAT_BYTES, "watchdog", on_read, on_write, w };
+        const struct bus_range range = { layout.watchdog, WDAT_BYTES, on_read, on_write, w };
 
         *w = (struct wdat){ .m = m, .ticks = WDAT_TICKS_MAX };
         return bus_add(&m->ports, &range);
