@@ -51,6 +51,8 @@ test-board: all
 bench:
 	@tools/setup --check || { echo "make: tools/setup installs what is missing"; exit 1; }
 	@$(MAKE) --no-print-directory all BUILD=build-bench MESON_SETUP=--buildtype=release
+	@guests/build base test board && guests/build base test board --arch arm64
+	@[ "$$(uname -m)" = aarch64 ] || tests/board/cross build-bench-arm64 --buildtype=release
 	@bench/run --build build-bench $(if $(JSON),--json $(JSON))
 
 fuzz:

@@ -108,7 +108,7 @@ class Context:
 
     def compare(self, bench, case, ours, peer, peer_name):
         """Calls ours() and peer() in turn. Each returns {metric: value}; the metrics' names say which is better:
-        those "per request", "per frame" and of memory are costs."""
+        those "per request", "per frame", of time and of memory are costs."""
         sides = [], []
         for _ in range(self.rounds):
             for side, measure in zip(sides, (ours, peer)):
@@ -118,22 +118,24 @@ class Context:
             self.record(bench, case, metric, mine, theirs, peer_name)
 
     def record(self, bench, case, metric, mine, theirs, peer_name):
-        ratio = theirs / mine if is_cost(metric) else mine / theirs
+        better, worse = (theirs, mine) if is_cost(metric) else (mine, theirs)
+        # None: ours is nothing, or infinitely better.
+        ratio = round(better / worse, 3) if worse else None
         self.results.append({'bench': bench, 'case': case, 'metric': metric, 'busbar': round(mine, 3),
-                             'peer': round(theirs, 3), 'peer_name': peer_name, 'ratio': round(ratio, 3)})
+                             'peer': round(theirs, 3), 'peer_name': peer_name, 'ratio': ratio})
         print(row(self.results[-1]), flush=True)
 
 
 def is_cost(metric):
-    return metric.startswith('memory') or ' per request' in metric or ' per frame' in metric
+    return metric.startswith(('memory', 'wall', 'CPU ms', 'exits')) or ' per request' in metric or ' per frame' in metric
 
 
-HEADER = f'{"bench":8} {"case":32} {"metric":20} {"busbar":>12} {"peer":>12} {"ratio":>7}  peer'
+HEADER = f'{"bench":8} {"case":36} {"metric":30} {"busbar":>12} {"peer":>12} {"ratio":>7}  peer'
 
 
 def row(r):
-    return (f'{r["bench"]:8} {r["case"]:32} {r["metric"]:20} {number(r["busbar"]):>12} {number(r["peer"]):>12} '
-            f'{r["ratio"]:>7.2f}  {r["peer_name"]}')
+    return (f'{r["bench"]:8} {r["case"]:36} {r["metric"]:30} {number(r["busbar"]):>12} {number(r["peer"]):>12} '
+            f'{"-" if r["ratio"] is None else format(r["ratio"], ".2f"):>7}  {r["peer_name"]}')
 
 
 def number(value):
