@@ -243,11 +243,11 @@ class Lab:
         self.busbar("start", name)
         return Machine(self, name)
 
-    def up(self, machines, networks):
-        """Brings up a system of bundles, detached; returns its machines in order."""
+    def up(self, machines, networks, members=None):
+        """Brings up a system of bundles, detached; returns its machines in order. `members` are those of each machine."""
         path = self.folder / "system.json"
         path.write_text(json.dumps({"networks": networks,
-                                    "machines": {m: {"bundle": m, "platform": PLATFORM} for m in machines}}, indent=8))
+                                    "machines": {m: {"bundle": m, "platform": PLATFORM, **(members or {})} for m in machines}}, indent=8))
         self.busbar("up", "--detach", path)
         self.started.append(path)
         return [Machine(self, m) for m in machines]
