@@ -15,7 +15,9 @@ import sys
 import bad_guest
 
 # As busbar-monitor(1) has them.
-ENDINGS = [("off", 0), ("reset", 3), ("panic", 4), ("crash", 5), ("jump", 5), ("watchdog", 6)]
+# Code at an address without memory is an exception on arm64, after which this guest powers off; KVM on x86-64 gives up.
+ENDINGS = [("off", 0), ("reset", 3), ("panic", 4), ("crash", 5), ("jump", 5 if platform.machine() == "x86_64" else 0),
+           ("watchdog", 6)]
 
 
 MANY_REQUESTS = 1000

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* arm64: device tree (only its command line and memory), PL011, PSCI, exceptions, and accesses that compilers do not make. */
 #include "guest.h"
+#include "monitor/aarch64/gic-map.h"
 #include "monitor/layout.h"
+#include "vio.h"
 
 #define PSCI_SYSTEM_OFF 0x84000008
 #define PSCI_SYSTEM_RESET 0x84000009
@@ -90,6 +92,7 @@ void arch_init(void *boot_info)
                                 .mmio_slots = layout.mmio_slots,
                                 .mmio_stride = MMIO_SLOT_BYTES,
                                 .n_mmio_slots = layout.n_mmio_slots,
+                                .mmio_line = layout.mmio_line,
                                 .clock = layout.clock,
                                 .watchdog = layout.watchdog,
                                 .power = layout.power,
@@ -171,6 +174,43 @@ uint64_t milliseconds(void)
 
         __asm__ volatile("isb; mrs %0, cntvct_el0; mrs %1, cntfrq_el0" : "=r"(count), "=r"(hz));
         return count / (hz / 1000);
+}
+
+/* A wired interrupt is pending at the distributor, enabled or not. Messages would need the tables of an ITS. */
+static uint64_t pending_register(const struct vio *v, uint64_t registers, unsigned *ret_bit)
+{
+        unsigned id = 32 + board.mmio_line + v->slot;
+
+        *ret_bit = id % 32;
+        return GIC_DIST + registers + id / 32 * 4;
+}
+
+bool arch_route_interrupt(struct vio *v, unsigned index)
+{
+        unsigned id = 32 + board.mmio_line + v->slot;
+        uint64_t config = GIC_DIST + 0xc00 + id / 16 * 4; /* GICD_ICFGR */
+
+        (void) index;
+        if (board.peer || v->pci)
+                return false;
+        store(config, 4, load(config, 4) | UINT64_C(2) << (id % 16 * 2)); /* an edge */
+        return true;
+}
+
+void arch_unroute_interrupt(struct vio *v, unsigned index)
+{
+        (void) v;
+        (void) index;
+}
+
+bool arch_take_interrupt(struct vio *v, unsigned index)
+{
+        unsigned bit;
+        bool pending = load(pending_register(v, 0x200, &bit), 4) >> bit & 1; /* GICD_ISPENDR */
+
+        (void) index;
+        store(pending_register(v, 0x280, &bit), 4, UINT64_C(1) << bit); /* GICD_ICPENDR */
+        return pending;
 }
 
 unsigned arch_ports(const struct port_range **ret)

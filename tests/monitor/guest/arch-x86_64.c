@@ -2,6 +2,7 @@
 /* x86-64: PVH start info, 16550, ports, exceptions, and accesses that compilers do not make. */
 #include "guest.h"
 #include "monitor/layout.h"
+#include "vio.h"
 #include "x86_64.h"
 
 #define PVH_MAGIC 0x336ec578
@@ -21,7 +22,7 @@ struct memory_map_entry {
 };
 
 extern char vector_entries[], image_end[];
-extern uint64_t window_table[512], idt[64];
+extern uint64_t window_table[512], idt[160];
 extern struct {
         uint16_t limit;
         uint64_t base;
@@ -30,6 +31,7 @@ extern struct {
 uint64_t rsdp_address;
 
 void guest_exception(uint64_t vector, uint64_t error, uint64_t where, uint64_t address);
+void guest_interrupt(uint64_t vector);
 
 uint8_t in8(uint16_t port)
 {
@@ -59,7 +61,7 @@ void guest_exception(uint64_t vector, uint64_t error, uint64_t where, uint64_t a
 
 static void set_idt(void)
 {
-        for (unsigned i = 0; i < 32; i++) {
+        for (unsigned i = 0; i < 80; i++) {
                 uint64_t entry = (uintptr_t) vector_entries + i * 16;
 
                 idt[2 * i] = (entry & 0xffff) | 8 << 16 | UINT64_C(0x8e00) << 32 | (entry & 0xffff0000) << 32;
@@ -80,6 +82,7 @@ void arch_init(void *boot_info)
                                 .mmio_slots = layout.mmio_slots,
                                 .mmio_stride = MMIO_SLOT_BYTES,
                                 .n_mmio_slots = layout.n_mmio_slots,
+                                .mmio_line = layout.mmio_line,
                                 .watchdog = layout.watchdog,
                                 .power = layout.power,
                                 .panic = layout.panic };
@@ -96,6 +99,64 @@ void arch_init(void *boot_info)
                         board.ram_start = map[i].start;
                         board.ram_end = map[i].start + map[i].n_bytes;
                 }
+}
+
+#define LOCAL_APIC 0xfee00000
+#define IOAPIC 0xfec00000
+#define FIRST_VECTOR 64
+
+static volatile unsigned n_interrupts[16];
+
+void guest_interrupt(uint64_t vector)
+{
+        if (vector >= FIRST_VECTOR)
+                n_interrupts[vector - FIRST_VECTOR]++;
+        store(LOCAL_APIC + 0xb0, 4, 0);
+}
+
+bool arch_route_interrupt(struct vio *v, unsigned index)
+{
+        if (board.peer)
+                return false;
+        store(LOCAL_APIC + 0xf0, 4, 0x1ff); /* on */
+        if (v->pci) {
+                store(v->msix_table, 4, LOCAL_APIC | (load(LOCAL_APIC + 0x20, 4) >> 24) << 12);
+                store(v->msix_table + 4, 4, 0);
+                store(v->msix_table + 8, 4, FIRST_VECTOR + index);
+                store(v->msix_table + 12, 4, 0);
+                store(v->function + v->msix_cap + 2, 2, 0x8000);
+                vio_select(v, 0);
+                store(v->common + 0x1a, 2, 0);
+        } else {
+                store(IOAPIC, 4, 0x11 + 2 * (board.mmio_line + v->slot));
+                store(IOAPIC + 0x10, 4, load(LOCAL_APIC + 0x20, 4));
+                store(IOAPIC, 4, 0x10 + 2 * (board.mmio_line + v->slot));
+                store(IOAPIC + 0x10, 4, FIRST_VECTOR + index); /* an edge */
+        }
+        return true;
+}
+
+void arch_unroute_interrupt(struct vio *v, unsigned index)
+{
+        (void) index;
+        if (v->pci) {
+                vio_select(v, 0);
+                store(v->common + 0x1a, 2, 0xffff);
+                store(v->function + v->msix_cap + 2, 2, 0);
+                store(v->msix_table + 12, 4, 1);
+        } else {
+                store(IOAPIC, 4, 0x10 + 2 * (board.mmio_line + v->slot));
+                store(IOAPIC + 0x10, 4, 1 << 16);
+        }
+}
+
+bool arch_take_interrupt(struct vio *v, unsigned index)
+{
+        (void) v;
+        n_interrupts[index] = 0;
+        for (unsigned i = 0; i < 1000 && n_interrupts[index] == 0; i++)
+                __asm__ volatile("sti; nop; nop; cli" ::: "memory");
+        return n_interrupts[index] > 0;
 }
 
 void *at(uint64_t address)

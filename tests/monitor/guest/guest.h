@@ -21,6 +21,7 @@ struct board {
         uint64_t ecam, ecam_bytes;
         uint64_t pci_window, pci_window_bytes;
         uint64_t mmio_slots, mmio_stride, n_mmio_slots;
+        unsigned mmio_line; /* of the first slot */
         uint64_t serial, clock, watchdog, power, panic;
         const char *parameters;
         bool peer; /* another monitor than Busbar's: rules that are ours alone are not asked for */
@@ -43,6 +44,11 @@ void odd_accesses(uint64_t address,
                   bool write); /* what the architecture has besides: 16 bytes, read-modify-write, strings */
 void barrier(void);
 uint64_t milliseconds(void);
+/* Interrupts of a device, from which nobody else gets any. Return: false: not here (no such controller, another machine). */
+struct vio;
+bool arch_route_interrupt(struct vio *v, unsigned index);
+void arch_unroute_interrupt(struct vio *v, unsigned index);
+bool arch_take_interrupt(struct vio *v, unsigned index); /* Return: true if one came since */
 struct port_range {
         const char *name;
         uint16_t first, n;
@@ -62,7 +68,6 @@ void end_watchdog(void);
 void end_jump(uint64_t address); /* runs what is there */
 
 /* tap.c */
-struct vio;
 struct test {
         const char *name;
         void (*run)(struct vio *v);

@@ -67,7 +67,7 @@ void guest_main(void *boot_info)
 
                 print("# %s at %llx, features %llx\n", v->name, (unsigned long long) (v->pci ? v->bar : v->mmio),
                       (unsigned long long) vio_offered(v));
-                if (!vio_start(v, 0) || !vio_request(v)) {
+                if (!vio_start(v, 0) || !vio_request(v) || !vio_interrupts(v)) {
                         print("Bail out! %s does not work to begin with, status %x\n", v->name, vio_status(v));
                         end_powered_off();
                 }

@@ -69,18 +69,23 @@ long_mode:
 3:      hlt
         jmp 3b
 
-/* 32 entries of 16 bytes: what came (with or without an error code) on the stack, then the common end. */
+/* 80 entries of 16 bytes: what came (with or without an error code) on the stack, then what is common to all exceptions,
+   of which none is survived, and to all interrupts. */
         .balign 16
         .globl vector_entries
 vector_entries:
         vector = 0
-        .rept 32
+        .rept 80
         .balign 16
         .if (vector != 8) && (vector < 10 || vector > 14) && (vector != 17) && (vector != 21)
         pushq $0
         .endif
         pushq $vector
+        .if vector < 32
         jmp vector_common
+        .else
+        jmp interrupt_common
+        .endif
         vector = vector + 1
         .endr
 
@@ -94,6 +99,31 @@ vector_common:
 4:      hlt
         jmp 4b
 
+interrupt_common:
+        pushq %rax
+        pushq %rcx
+        pushq %rdx
+        pushq %rsi
+        pushq %rdi
+        pushq %r8
+        pushq %r9
+        pushq %r10
+        pushq %r11
+        cld
+        movq 72(%rsp), %rdi     /* vector */
+        call guest_interrupt
+        popq %r11
+        popq %r10
+        popq %r9
+        popq %r8
+        popq %rdi
+        popq %rsi
+        popq %rdx
+        popq %rcx
+        popq %rax
+        addq $16, %rsp          /* vector, error code */
+        iretq
+
         .data
         .balign 16
 gdt:    .quad 0, 0x00af9a000000ffff, 0x00cf92000000ffff
@@ -102,7 +132,7 @@ gdt_pointer:
         .quad gdt
         .globl idt_pointer
 idt_pointer:
-        .word 32 * 16 - 1
+        .word 80 * 16 - 1
         .quad idt
 
         .bss
@@ -117,7 +147,7 @@ tables_2m:
 window_table:
         .skip 4096
         .globl idt
-idt:    .skip 32 * 16
+idt:    .skip 80 * 16
         .balign 16
         .skip 65536
 stack_top:

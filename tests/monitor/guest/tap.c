@@ -48,6 +48,7 @@ static void run_on(const struct test *t, struct vio *v)
         began = milliseconds();
         t->run(v);
         check_that(works_again(v), "the device works again", vio_status(v));
+        check_that(vio_interrupts(v), "the device interrupts again", vio_status(v));
         check_that(!v->pci || load(v->function, 2) == 0x1af4, "its configuration space is there", v->function);
         check_that(vio_others_work(v), "the other devices work", 0);
         report(t->name, v->name);

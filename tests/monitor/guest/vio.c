@@ -196,6 +196,24 @@ bool vio_request(struct vio *v)
         return length == 64 && n_zero < 32;
 }
 
+bool vio_interrupts(struct vio *v)
+{
+        unsigned index = (unsigned) (v - vio_devices);
+        uint64_t end;
+        bool came;
+
+        if (!arch_route_interrupt(v, index))
+                return true;
+        (void) arch_take_interrupt(v, index);
+        v->q->avail_flags = 0;
+        came = vio_request(v);
+        for (end = milliseconds() + 10000; came && !arch_take_interrupt(v, index);)
+                came = milliseconds() < end;
+        v->q->avail_flags = 1;
+        arch_unroute_interrupt(v, index);
+        return came;
+}
+
 bool vio_others_work(struct vio *but)
 {
         for (unsigned i = 0; i < n_vio_devices; i++)
@@ -220,6 +238,7 @@ static unsigned mmio_find(struct vio *into, unsigned n_max)
                 if (id == ID_RNG || id == ID_BLK)
                         into[n++] = (struct vio){ .id = (uint16_t) id,
                                                   .mmio = base,
+                                                  .slot = i,
                                                   .config = base + 0x100,
                                                   .config_bytes = (unsigned) board.mmio_stride - 0x100 };
         }

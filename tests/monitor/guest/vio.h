@@ -65,8 +65,9 @@ struct vio {
         uint64_t common, notify, isr, config, msix_table;    /* addresses */
         unsigned notify_multiplier, config_bytes, n_vectors; /* config_bytes: as far as registers go */
         unsigned pci_cfg, msix_cap;                          /* offsets of capabilities */
-        uint64_t notify_offset; /* PCI: of queue 0, when it was set up */
+        uint64_t notify_offset;                              /* PCI: of queue 0, when it was set up */
         uint64_t mmio;
+        unsigned slot;     /* MMIO */
         uint64_t features; /* accepted */
         uint16_t used_seen;
         struct queue_memory *q;
@@ -107,5 +108,6 @@ unsigned vio_put_request(struct vio *v, unsigned slot); /* the descriptors of on
 void vio_put(struct vio *v, uint16_t head);             /* into the available ring */
 bool vio_wait_used(struct vio *v, unsigned n, unsigned timeout_ms);
 bool vio_wait_status(struct vio *v, uint8_t bits, unsigned timeout_ms);
-bool vio_request(struct vio *v); /* one that is right, with queue 0 running; its result is checked */
+bool vio_request(struct vio *v);    /* one that is right, with queue 0 running; its result is checked */
+bool vio_interrupts(struct vio *v); /* one request, and the interrupt for it */
 bool vio_others_work(struct vio *but);
