@@ -201,6 +201,26 @@ static void vector_garbage(struct vio *v)
         store(v->function + v->msix_cap + 2, 2, 0);
 }
 
+/* Whatever a route costs the host, it is given back. */
+static void vectors_again_and_again(struct vio *v)
+{
+        store(v->common + 0x10, 2, 0);
+        vio_select(v, 0);
+        store(v->common + 0x1a, 2, v->n_vectors - 1);
+        for (unsigned i = 0; i < 1500; i++) {
+                uint64_t entry = v->msix_table + 16 * (i % v->n_vectors);
+
+                store(v->function + v->msix_cap + 2, 2, i % 5 == 0 ? 0 : i % 7 == 0 ? 0xc000 : 0x8000);
+                store(entry, 4, 0xfeeff000); /* a CPU that is not there */
+                store(entry + 8, 4, i);
+                store(entry + 12, 4, i % 3 == 0);
+        }
+        check(vio_request(v), vio_status(v));
+        for (unsigned i = 0; i < v->n_vectors; i++)
+                store(v->msix_table + 16 * i + 12, 4, 1);
+        store(v->function + v->msix_cap + 2, 2, 0);
+}
+
 /* The rings of queue 0 where no rings can be. */
 static void start_with_rings(struct vio *v, uint64_t desc, uint64_t avail, uint64_t used)
 {
@@ -279,6 +299,7 @@ const struct test queue_tests[] = {
         { "notify-before-driver-ok", notify_before_driver_ok, ANY, NULL },
         { "vector-out-of-range", vector_out_of_range, PCI_ONLY, NULL },
         { "vector-garbage", vector_garbage, PCI_ONLY, NULL },
+        { "vectors-again-and-again", vectors_again_and_again, PCI_ONLY, NULL },
         { "ring-addresses", ring_addresses, ANY, NULL },
         { "ring-addresses-unaligned", ring_addresses_unaligned, ANY, NULL },
         { "rings-on-each-other", rings_on_each_other, ANY, NULL },
