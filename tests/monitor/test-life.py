@@ -14,6 +14,8 @@ import bad_guest
 
 DEADLINE_S = 60
 N_CYCLES = 100
+ARM64 = platform.machine() == "aarch64"
+CRASH = "crash" if ARM64 else "jump"  # what ends a machine at once
 
 
 class Machine:
@@ -124,7 +126,7 @@ def other_ends(rig):
     rig.point(machine.event() == {"event": "ended", "how": "powered-off"} and machine.end()[0] == 0,
               "a guest that powers off is told of")
 
-    machine = Machine("jump")
+    machine = Machine(CRASH)
     machine.event()
     machine.ask("resume")
     ended = machine.event()
@@ -136,11 +138,14 @@ def signals(rig):
     machine = Machine(control=False)
     machine.wait_for_count()
     machine.process.send_signal(signal.SIGTERM)
-    # The power button is pressed when this line is written.
-    line = machine.process.stderr.readline()
-    rig.point(b"power button" in line and machine.process.poll() is None, "SIGTERM presses the power button")
-    machine.process.send_signal(signal.SIGTERM)
-    rig.point(machine.end()[0] == 7, "a second SIGTERM stops the machine")
+    if ARM64:  # whose button is a pin, and the guest did not set it up
+        rig.point(machine.end()[0] == 7, "SIGTERM stops a machine whose guest has no driver of the power button")
+    else:
+        # The power button is pressed when this line is written.
+        line = machine.process.stderr.readline()
+        rig.point(b"power button" in line and machine.process.poll() is None, "SIGTERM presses the power button")
+        machine.process.send_signal(signal.SIGTERM)
+        rig.point(machine.end()[0] == 7, "a second SIGTERM stops the machine")
 
     machine = Machine(control=False)
     machine.wait_for_count()
