@@ -10,7 +10,7 @@
 #define VCPUS_MAX 64
 #define DEVICES_MAX 30
 #define MMIO_MAX_X86_64 18 /* interrupt lines that are left for them */
-#define PAGE_BYTES 4096
+#define MIB (UINT64_C(1) << 20)
 
 static void add_path(struct argv *a, const char *option, const char *path)
 {
@@ -97,8 +97,8 @@ char *kvm_args_check(const struct machine *m)
         if (m->device_tree && m->arch != ARCH_AARCH64)
                 fprintf(out, "%s guests have no device tree that an overlay could be applied to\n",
                         machine_arch_name(m->arch));
-        if (m->memory_bytes % PAGE_BYTES != 0)
-                fprintf(out, "memory of %llu bytes is not a whole number of pages\n",
+        if (m->memory_bytes % MIB != 0)
+                fprintf(out, "memory of %llu bytes is not a whole number of MiB\n",
                         (unsigned long long) m->memory_bytes);
         if (m->n_vcpus > VCPUS_MAX)
                 fprintf(out, "%u vCPUs: at most %d\n", m->n_vcpus, VCPUS_MAX);

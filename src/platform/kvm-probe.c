@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -73,13 +74,17 @@ static int run_in_child(int kvm_fd)
         auto_cleanup(closep) int pidfd = -1;
         struct pollfd poll_fd;
         int status = 0, n;
-        pid_t pid;
+        pid_t parent = getpid(), pid;
 
         pid = fork();
         if (pid < 0)
                 return -errno;
-        if (pid == 0)
+        if (pid == 0) {
+                /* A guest that makes no progress must not outlive who would end it. */
+                if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+                        _exit(ESRCH);
                 _exit(-run_guest(kvm_fd));
+        }
 
         pidfd = (int) syscall(SYS_pidfd_open, pid, 0);
         poll_fd = (struct pollfd){ .fd = pidfd, .events = POLLIN };
