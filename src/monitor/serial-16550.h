@@ -20,8 +20,9 @@ struct serial_16550 {
         struct vm *vm; /* borrowed */
         unsigned line;
         int fd; /* borrowed; -1: messages are discarded */
-        uint8_t ier, lcr, mcr, scr, dll, dlm;
-        bool fifo, thre_pending, level;
+        uint8_t registers[SERIAL_16550_BYTES]; /* as they were written, of those that keep it */
+        uint8_t divisor[2];
+        bool thre_pending, level;
 };
 
 void serial_16550_init(struct serial_16550 *s, struct vm *vm, unsigned line, int fd);

@@ -211,17 +211,14 @@ void aml_resources_init(struct aml_resources *r) { r->a = (struct aml){ .buf = r
 
 void aml_resource_memory(struct aml_resources *r, uint32_t start, uint32_t n_bytes)
 {
-        aml_put(&r->a, 0x86, 1); /* 32-bit fixed memory range */
-        aml_put(&r->a, 9, 2);
-        aml_put(&r->a, 1, 1); /* read and write */
+        aml_put_bytes(&r->a, (const uint8_t[]){ 0x86, 9, 0, 1 }, 4); /* 32-bit fixed memory range, read and write */
         aml_put(&r->a, start, 4);
         aml_put(&r->a, n_bytes, 4);
 }
 
 void aml_resource_ports(struct aml_resources *r, uint16_t start, uint8_t n_bytes)
 {
-        aml_put(&r->a, 0x47, 1); /* I/O ports, seven bytes follow */
-        aml_put(&r->a, 1, 1);    /* all 16 bits are decoded */
+        aml_put_bytes(&r->a, (const uint8_t[]){ 0x47, 1 }, 2); /* I/O ports, all 16 bits are decoded */
         aml_put(&r->a, start, 2);
         aml_put(&r->a, start, 2);
         aml_put(&r->a, 1, 1); /* alignment */
@@ -230,21 +227,15 @@ void aml_resource_ports(struct aml_resources *r, uint16_t start, uint8_t n_bytes
 
 void aml_resource_interrupt(struct aml_resources *r, uint32_t line, bool edge)
 {
-        aml_put(&r->a, 0x89, 1); /* extended interrupt */
-        aml_put(&r->a, 6, 2);
-        aml_put(&r->a, 1 | (edge ? 2 : 0), 1); /* consumed here, active high, exclusive */
-        aml_put(&r->a, 1, 1);
+        /* Extended interrupt, consumed here, active high, exclusive; one. */
+        aml_put_bytes(&r->a, (const uint8_t[]){ 0x89, 6, 0, edge ? 3 : 1, 1 }, 5);
         aml_put(&r->a, line, 4);
 }
 
 void aml_resource_buses(struct aml_resources *r, uint16_t first, uint16_t last)
 {
-        aml_put(&r->a, 0x88, 1); /* word address space */
-        aml_put(&r->a, 13, 2);
-        aml_put(&r->a, 2, 1);    /* bus numbers */
-        aml_put(&r->a, 0x0c, 1); /* both ends are fixed */
-        aml_put(&r->a, 0, 1);
-        aml_put(&r->a, 0, 2); /* granularity */
+        /* Word address space: bus numbers, both ends are fixed; no granularity. */
+        aml_put_bytes(&r->a, (const uint8_t[]){ 0x88, 13, 0, 2, 0x0c, 0, 0, 0 }, 8);
         aml_put(&r->a, first, 2);
         aml_put(&r->a, last, 2);
         aml_put(&r->a, 0, 2); /* translation */
@@ -253,15 +244,11 @@ void aml_resource_buses(struct aml_resources *r, uint16_t first, uint16_t last)
 
 void aml_resource_window(struct aml_resources *r, uint32_t start, uint32_t n_bytes)
 {
-        aml_put(&r->a, 0x87, 1); /* double word address space */
-        aml_put(&r->a, 23, 2);
-        aml_put(&r->a, 0, 1);    /* memory */
-        aml_put(&r->a, 0x0c, 1); /* both ends are fixed */
-        aml_put(&r->a, 1, 1);    /* read and write, not cached */
-        aml_put(&r->a, 0, 4);
+        /* Double word address space: memory, both ends are fixed, read and write, not cached; no granularity. */
+        aml_put_bytes(&r->a, (const uint8_t[]){ 0x87, 23, 0, 0, 0x0c, 1, 0, 0, 0, 0 }, 10);
         aml_put(&r->a, start, 4);
         aml_put(&r->a, start + n_bytes - 1, 4);
-        aml_put(&r->a, 0, 4);
+        aml_put(&r->a, 0, 4); /* translation */
         aml_put(&r->a, n_bytes, 4);
 }
 
