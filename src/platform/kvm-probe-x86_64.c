@@ -23,7 +23,18 @@ static void write_guest(unsigned char *memory)
 {
         /* 1: mov $KVM_PROBE_ROUNDS, %ecx; 2: dec %ecx; jnz 2b; out %al, $PART_PORT; jmp 1b */
         static const unsigned char code[] = {
-                0xb9, KVM_PROBE_ROUNDS & 0xff, KVM_PROBE_ROUNDS >> 8, 0, 0, 0xff, 0xc9, 0x75, 0xfc, 0xe6, PART_PORT, 0xeb,
+                0xb9,
+                KVM_PROBE_ROUNDS & 0xff,
+                KVM_PROBE_ROUNDS >> 8,
+                0,
+                0,
+                0xff,
+                0xc9,
+                0x75,
+                0xfc,
+                0xe6,
+                PART_PORT,
+                0xeb,
                 0xf3,
         };
         uint64_t *tables = (uint64_t *) (void *) (memory + TABLES_AT);

@@ -132,10 +132,11 @@ static bool probe(char *why, size_t n_why)
                                 "%d ms: it has no hardware behind it (nested without support?)",
                                 DEADLINE_MS);
         else if (r == -ERANGE)
-                (void) snprintf(why, n_why,
-                                "/dev/kvm opens, but runs guests more than %d times slower than the host: it interprets "
-                                "them, without hardware behind it (nested without support?)",
-                                SLOWDOWN_MAX);
+                (void) snprintf(
+                        why, n_why,
+                        "/dev/kvm opens, but runs guests more than %d times slower than the host: it interprets "
+                        "them, without hardware behind it (nested without support?)",
+                        SLOWDOWN_MAX);
         else if (r == -ENODEV)
                 (void) snprintf(why, n_why,
                                 "/dev/kvm opens, but the kernel has no interrupt controller for guests (arm64: a "

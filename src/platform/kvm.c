@@ -86,9 +86,9 @@ struct kvm {
         enum how how; /* of this process, once known */
         char text[512];
         char last_line[OUTPUT_LINE_MAX];
-        bool was_ready;   /* the first process; later ones are not announced */
-        bool is_ready;    /* this one */
-        bool wants_run;   /* what was asked for last */
+        bool was_ready; /* the first process; later ones are not announced */
+        bool is_ready;  /* this one */
+        bool wants_run; /* what was asked for last */
         bool killed, powers_down;
 };
 

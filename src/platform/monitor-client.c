@@ -96,7 +96,7 @@ int monitor_client_new(struct loop *loop, int fd, const struct monitor_client_ha
 
         if (!c)
                 return -ENOMEM;
-        *c = (struct monitor_client) { .fd = fd, .handlers = *handlers, .data = data };
+        *c = (struct monitor_client){ .fd = fd, .handlers = *handlers, .data = data };
         r = watch_start(&c->watch, loop, fd, EPOLLIN, on_readable);
         if (r < 0)
                 return r;

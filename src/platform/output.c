@@ -59,7 +59,7 @@ int output_open(struct output *o, struct loop *loop, void (*line)(const char *li
         r = fd_set_nonblock(read_end, 1);
         if (r < 0)
                 return r;
-        *o = (struct output) { .fd = take_fd(&read_end), .line = line, .data = data };
+        *o = (struct output){ .fd = take_fd(&read_end), .line = line, .data = data };
         r = watch_start(&o->watch, loop, o->fd, EPOLLIN, on_readable);
         if (r < 0) {
                 fd_close(&o->fd);

@@ -52,12 +52,25 @@ static void assert_words(const struct argv *a, const char *const *expected)
 static void a_machine_is_all_on_the_command_line(void **state)
 {
         static const char *const expected[] = {
-                "busbar", "monitor", "--name=cluster", "--control-fd=3", "--serial=4", "--vcpus=2", "--memory=268435456",
-                "--no-symlinks", "--kernel=/b/vmlinuz", "--initrd=/b/initrd.img",
-                "--parameters=quiet a=1,2 b=\"c d\"", "--device",
-                "id=root,type=blk,socket=/run/a,,b/0.blk,transport=pci,packed=on,queues=2,queue-size=256", "--device",
-                "id=eth0,type=net,socket=/run/1.net,transport=mmio,packed=off,mac=02:00:00:00:00:fe", "--device",
-                "id=tty,type=console,socket=/run/2.console,transport=pci,packed=off,queue-size=64", NULL };
+                "busbar",
+                "monitor",
+                "--name=cluster",
+                "--control-fd=3",
+                "--serial=4",
+                "--vcpus=2",
+                "--memory=268435456",
+                "--no-symlinks",
+                "--kernel=/b/vmlinuz",
+                "--initrd=/b/initrd.img",
+                "--parameters=quiet a=1,2 b=\"c d\"",
+                "--device",
+                "id=root,type=blk,socket=/run/a,,b/0.blk,transport=pci,packed=on,queues=2,queue-size=256",
+                "--device",
+                "id=eth0,type=net,socket=/run/1.net,transport=mmio,packed=off,mac=02:00:00:00:00:fe",
+                "--device",
+                "id=tty,type=console,socket=/run/2.console,transport=pci,packed=off,queue-size=64",
+                NULL
+        };
         struct kvm_fds fds = { .control = 3, .serial = 4 };
         struct argv a = { 0 };
 
@@ -68,9 +81,10 @@ static void a_machine_is_all_on_the_command_line(void **state)
 
 static void what_is_absent_is_not_mentioned(void **state)
 {
-        static const char *const expected[] = { "busbar", "monitor", "--name=m", "--control-fd=3", "--serial=4",
-                                                "--vcpus=1", "--memory=4096", "--no-symlinks", "--kernel=/k", "--device-tree=/d.dtbo",
-                                                NULL };
+        static const char *const expected[] = {
+                "busbar",        "monitor",       "--name=m",    "--control-fd=3",        "--serial=4", "--vcpus=1",
+                "--memory=4096", "--no-symlinks", "--kernel=/k", "--device-tree=/d.dtbo", NULL
+        };
         struct kvm_fds fds = { .control = 3, .serial = 4 };
         struct machine m = { .id = (char *) "m",
                              .kernel = (char *) "/k",

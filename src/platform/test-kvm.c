@@ -201,12 +201,23 @@ static const struct {
         const char *name;
         int (*play)(void);
 } parts[] = {
-        { "crash", play_crash },       { "deafness", play_deafness },     { "death", play_death },
-        { "early-exit", play_early_exit }, { "failure", play_failure },   { "flood", play_flood },
-        { "garbage", play_garbage },   { "giant", play_giant },           { "ordinary-life", play_ordinary_life },
-        { "panic", play_panic },       { "remains", play_remains },       { "reset", play_reset },
-        { "serial", play_serial },     { "slow-reset", play_slow_reset }, { "sloth", play_sloth },
-        { "watchdog", play_watchdog }, { "wordless-panic", play_wordless_panic },
+        { "crash", play_crash },
+        { "deafness", play_deafness },
+        { "death", play_death },
+        { "early-exit", play_early_exit },
+        { "failure", play_failure },
+        { "flood", play_flood },
+        { "garbage", play_garbage },
+        { "giant", play_giant },
+        { "ordinary-life", play_ordinary_life },
+        { "panic", play_panic },
+        { "remains", play_remains },
+        { "reset", play_reset },
+        { "serial", play_serial },
+        { "slow-reset", play_slow_reset },
+        { "sloth", play_sloth },
+        { "watchdog", play_watchdog },
+        { "wordless-panic", play_wordless_panic },
 };
 
 static int play(int argc, char **argv)
@@ -333,10 +344,7 @@ static void an_ordinary_life_is_told_step_by_step(void **state)
 static void a_panic_is_told_apart(void **state) { expect_end("panic", END_PANICKED, "why panicked"); }
 static void a_crash_is_told_apart(void **state) { expect_end("crash", END_CRASHED, "why crashed"); }
 
-static void an_exit_status_tells_it_without_a_word(void **state)
-{
-        expect_end("wordless-panic", END_PANICKED, "");
-}
+static void an_exit_status_tells_it_without_a_word(void **state) { expect_end("wordless-panic", END_PANICKED, ""); }
 
 static void a_failure_says_why(void **state) { expect_end("failure", END_FAILED, "why failed"); }
 
@@ -347,7 +355,8 @@ static void an_end_before_it_was_ready_is_a_failure(void **state)
 
 static void a_death_is_explained_by_the_last_line(void **state)
 {
-        expect_end("death", END_FAILED, "killed by SIGKILL: error death: system call 'ptrace' (101) is not allowed here");
+        expect_end("death", END_FAILED,
+                   "killed by SIGKILL: error death: system call 'ptrace' (101) is not allowed here");
 }
 
 static void an_unknown_event_ends_the_monitor(void **state)
