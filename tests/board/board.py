@@ -32,7 +32,7 @@ MACHINES = {
     },
     "arm64": {
         "qemu": "qemu-system-aarch64",
-        "machine": ["-M", "virt,virtualization=on,gic-version=3", "-cpu", "cortex-a76", "-smp", "2"],
+        "machine": ["-M", "virt,virtualization=on,gic-version=" + os.environ.get("BOARD_GIC", "3"), "-cpu", "cortex-a76", "-smp", "2"],
         "kernel": "vmlinuz",
         "parameters": "console=ttyAMA0 console=hvc0",
     },
