@@ -4,9 +4,9 @@
  * on which a stock 64-bit kernel makes no progress. So a throw-away 64-bit guest runs two million instructions
  * in a child process, in parts of which each ends with an exit.
  *
- * It is too slow if it needs many times the CPU time that the host itself needs for the same instructions: hardware and
- * emulated boards are about even, an interpreter is hundreds of times slower. The comparison holds on a loaded host as
- * well; a deadline is there for guests that make no progress at all. The guest also needs an interrupt controller in the
+ * It is too slow if none of its first parts is done in less than many times the CPU time that the host itself needs for
+ * the same instructions: hardware and emulated boards are about even, an interpreter is hundreds of times slower. The
+ * comparison holds on a loaded host as well; a deadline is there for guests that make no progress at all. The guest also needs an interrupt controller in the
  * kernel.
  */
 #pragma once
