@@ -138,27 +138,14 @@ static void mmio_read(void *data, uint64_t offset, void *buf, unsigned n_bytes)
         }
 }
 
+/* The three addresses are 16 bytes apart, low half first. */
 static void address_write(struct virtio_mmio *d, uint64_t offset, uint32_t value)
 {
         struct virtio_queue *q = virtio_queue(&d->registers);
-        unsigned half = offset & 4;
-        enum queue_part part;
+        uint64_t at = offset - VIRTIO_MMIO_QUEUE_DESC_LOW;
 
-        switch (offset - half) {
-        case VIRTIO_MMIO_QUEUE_DESC_LOW:
-                part = QUEUE_DESCRIPTORS;
-                break;
-        case VIRTIO_MMIO_QUEUE_AVAIL_LOW:
-                part = QUEUE_DRIVER;
-                break;
-        case VIRTIO_MMIO_QUEUE_USED_LOW:
-                part = QUEUE_DEVICE;
-                break;
-        default:
-                return;
-        }
-        if (q)
-                (void) queue_config_set_address(&q->config, part, half, 4, value);
+        if (q && offset >= VIRTIO_MMIO_QUEUE_DESC_LOW && offset <= VIRTIO_MMIO_QUEUE_USED_HIGH && at % 16 < 8)
+                (void) queue_config_set_address(&q->config, (enum queue_part) (at / 16), at % 16, 4, value);
 }
 
 static void queue_write(struct virtio_mmio *d, uint64_t offset, uint32_t value)

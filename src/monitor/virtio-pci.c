@@ -40,11 +40,17 @@ enum page { PAGE_COMMON, PAGE_ISR, PAGE_DEVICE, PAGE_NOTIFY, PAGE_MSIX_TABLE, PA
 #define ISR_QUEUE 1
 #define ISR_CONFIG 2
 
-/* 4.1.4.3; the header of older kernels knows the first part only. */
+/* 4.1.4.3 */
 struct common {
-        struct virtio_pci_common_cfg cfg;
+        uint32_t device_select, device_feature, driver_select, driver_feature;
+        uint16_t config_vector, n_queues;
+        uint8_t status, generation;
+        uint16_t queue_select, queue_size, queue_vector, queue_enable, queue_notify_off;
+        uint64_t queue_address[QUEUE_PARTS];
         uint16_t queue_notify_data, queue_reset, admin_queue, n_admin_queues;
 };
+
+_Static_assert(sizeof(struct common) == 64, "laid out as the specification has it");
 
 struct virtio_pci {
         struct pci_function function;
@@ -134,46 +140,33 @@ static uint8_t read_isr(struct virtio_pci *d)
         return isr;
 }
 
-static void fill_queue(const struct virtio_pci *d, struct virtio_pci_common_cfg *c)
-{
-        const struct virtio_queue *q = virtio_queue(&d->registers);
-        const uint64_t *address;
-
-        c->queue_msix_vector = MSIX_NO_VECTOR;
-        if (!q)
-                return;
-        address = q->config.address;
-        c->queue_size = q->config.size;
-        c->queue_msix_vector = msix_vector(&d->msix, (uint16_t) (1 + d->registers.queue_select));
-        c->queue_enable = q->config.enabled;
-        c->queue_notify_off = d->registers.queue_select;
-        c->queue_desc_lo = (uint32_t) address[QUEUE_DESCRIPTORS];
-        c->queue_desc_hi = (uint32_t) (address[QUEUE_DESCRIPTORS] >> 32);
-        c->queue_avail_lo = (uint32_t) address[QUEUE_DRIVER];
-        c->queue_avail_hi = (uint32_t) (address[QUEUE_DRIVER] >> 32);
-        c->queue_used_lo = (uint32_t) address[QUEUE_DEVICE];
-        c->queue_used_hi = (uint32_t) (address[QUEUE_DEVICE] >> 32);
-}
-
 static void common_read(const struct virtio_pci *d, uint64_t offset, void *buf, unsigned n_bytes)
 {
         const struct virtio_registers *v = &d->registers;
-        struct common all = { .cfg = {
-                .device_feature_select = v->device_select,
+        const struct virtio_queue *q = virtio_queue(v);
+        struct common c = {
+                .device_select = v->device_select,
                 .device_feature = virtio_device_feature(v),
-                .guest_feature_select = v->driver_select,
-                .guest_feature = virtio_driver_feature(v),
-                .msix_config = msix_vector(&d->msix, 0),
-                .num_queues = v->n_queues,
-                .device_status = v->status,
-                .config_generation = (uint8_t) v->generation,
+                .driver_select = v->driver_select,
+                .driver_feature = virtio_driver_feature(v),
+                .config_vector = msix_vector(&d->msix, 0),
+                .n_queues = v->n_queues,
+                .status = v->status,
+                .generation = (uint8_t) v->generation,
                 .queue_select = v->queue_select,
-        } };
+                .queue_vector = MSIX_NO_VECTOR,
+        };
 
-        fill_queue(d, &all.cfg);
+        if (q) {
+                c.queue_size = q->config.size;
+                c.queue_vector = msix_vector(&d->msix, (uint16_t) (1 + v->queue_select));
+                c.queue_enable = q->config.enabled;
+                c.queue_notify_off = v->queue_select;
+                memcpy(c.queue_address, q->config.address, sizeof(c.queue_address));
+        }
         memset(buf, 0, n_bytes);
-        if (offset < sizeof(all))
-                memcpy(buf, (const char *) &all + offset, MIN((size_t) n_bytes, sizeof(all) - offset));
+        if (offset < sizeof(c))
+                memcpy(buf, (const char *) &c + offset, MIN((size_t) n_bytes, sizeof(c) - offset));
 }
 
 static void queue_write(struct virtio_pci *d, uint64_t offset, unsigned n_bytes, uint64_t value)
@@ -372,16 +365,10 @@ static void add_msix(struct virtio_pci *d)
 /* What tools show of a function before a driver knows it; no driver needs it. */
 static uint32_t class_of(uint32_t virtio_id)
 {
-        switch (virtio_id) {
-        case VIRTIO_ID_NET_DEVICE:
-                return 0x020000;
-        case VIRTIO_ID_BLK_DEVICE:
-                return 0x010000;
-        case VIRTIO_ID_CONSOLE_DEVICE:
-                return 0x078000;
-        default:
-                return 0x00ff00;
-        }
+        static const uint32_t classes[] = { [VIRTIO_ID_NET_DEVICE] = 0x020000, [VIRTIO_ID_BLK_DEVICE] = 0x010000,
+                                            [VIRTIO_ID_CONSOLE_DEVICE] = 0x078000 };
+
+        return virtio_id < ARRAY_SIZE(classes) && classes[virtio_id] ? classes[virtio_id] : 0x00ff00;
 }
 
 static void init_function(struct virtio_pci *d, uint32_t virtio_id)
