@@ -209,7 +209,8 @@ bool arch_take_interrupt(struct vio *v, unsigned index)
         bool pending = load(pending_register(v, 0x200, &bit), 4) >> bit & 1; /* GICD_ISPENDR */
 
         (void) index;
-        store(pending_register(v, 0x280, &bit), 4, UINT64_C(1) << bit); /* GICD_ICPENDR */
+        if (pending)
+                store(pending_register(v, 0x280, &bit), 4, UINT64_C(1) << bit); /* GICD_ICPENDR */
         return pending;
 }
 
