@@ -99,12 +99,16 @@ int arch_add_registers(struct monitor *m)
 int arch_vcpus_ready(struct monitor *m)
 {
         struct arm *a = arm_of(m);
+        uint64_t count = 0;
         int r;
 
         r = gic_make(m);
         for (unsigned i = 0; r == 0 && cpu_has(a, KVM_ARM_VCPU_PMU_V3) && i < m->n_vcpus; i++)
                 r = cpu_start_pmu(m->vcpus[i]);
-        return r < 0 ? r : cpu_counter_behind(m->vcpus[0], &a->watchdog.behind);
+        if (r == 0)
+                r = cpu_get_count(m->vcpus[0], &count);
+        a->watchdog.behind = cpu_counter() - count;
+        return r;
 }
 
 /* The tree goes behind the kernel, into a block of its own, the initrd behind that: all in the kernel's first map. */
@@ -204,9 +208,20 @@ int arch_power_button(struct monitor *m)
         return pl061_press(&arm_of(m)->power);
 }
 
+/* The guest's counter stands still, too: its kernel would take the gap for a CPU that hung. */
 void arch_set_paused(struct monitor *m, bool paused)
 {
-        watchdog_set_paused(&arm_of(m)->watchdog, paused);
+        struct arm *a = arm_of(m);
+
+        if (a->watchdog.paused == paused)
+                return;
+        if (paused) {
+                (void) cpu_get_count(m->vcpus[0], &a->count);
+        } else {
+                (void) cpu_set_count(m->vcpus[0], a->count);
+                a->watchdog.behind = cpu_counter() - a->count;
+        }
+        watchdog_set_paused(&a->watchdog, paused);
 }
 
 void arch_deinit(struct monitor *m)

@@ -21,6 +21,7 @@ struct arm {
         struct kvm_vcpu_init vcpu_init; /* of all vCPUs */
         uint64_t mpidr[MONITOR_VCPUS_MAX]; /* affinity fields; each set by its vCPU's thread */
         gpa_t entry, tree;
+        uint64_t count; /* of the guest, while it is paused */
         struct pl011 serial;
         struct pl031 clock;
         struct pl061 power;
@@ -39,8 +40,10 @@ int cpu_choose(struct monitor *m);
 bool cpu_has(const struct arm *a, unsigned feature);
 /* The PMU of a vCPU, once the interrupt controller is there. */
 int cpu_start_pmu(struct vcpu *v);
-/* How far a guest's virtual counter is behind the host's. */
-int cpu_counter_behind(struct vcpu *v, uint64_t *ret);
+/* A guest's virtual counter, which all its vCPUs share. While none runs, or on the vCPU's own thread. */
+int cpu_get_count(struct vcpu *v, uint64_t *ret);
+int cpu_set_count(struct vcpu *v, uint64_t count);
+/* The host's. */
 uint64_t cpu_counter(void);
 uint64_t cpu_counter_hz(void);
 /* PSCI's SYSTEM_SUSPEND: the vCPU waits for an interrupt; wakes where the guest said. On the vCPU's own thread. */

@@ -134,16 +134,14 @@ uint64_t cpu_counter_hz(void)
         return value;
 }
 
-int cpu_counter_behind(struct vcpu *v, uint64_t *ret)
+int cpu_get_count(struct vcpu *v, uint64_t *ret)
 {
-        uint64_t guest = 0;
-        int r;
+        return get(v, KVM_REG_ARM_TIMER_CNT, ret);
+}
 
-        r = get(v, KVM_REG_ARM_TIMER_CNT, &guest);
-        if (r < 0)
-                return r;
-        *ret = cpu_counter() - guest;
-        return 0;
+int cpu_set_count(struct vcpu *v, uint64_t count)
+{
+        return set(v, KVM_REG_ARM_TIMER_CNT, count);
 }
 
 static int set_state(struct vcpu *v, uint32_t state)

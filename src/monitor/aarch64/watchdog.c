@@ -35,7 +35,6 @@ static void refresh(struct watchdog *w)
 {
         w->first = w->second = false;
         w->compare = now(w) + w->offset;
-        w->left = w->offset;
         start_timer(w);
         wire_set(&w->wire, false);
 }
@@ -135,15 +134,7 @@ static void watchdog_write(void *data, uint64_t offset, const void *buf, unsigne
 
 void watchdog_set_paused(struct watchdog *w, bool paused)
 {
-        uint64_t at = now(w);
-
-        if (w->paused == paused)
-                return;
         w->paused = paused;
-        if (paused)
-                w->left = w->compare > at ? w->compare - at : 0;
-        else
-                w->compare = at + w->left;
         start_timer(w);
 }
 

@@ -26,7 +26,6 @@ struct watchdog {
         uint64_t offset;          /* WOR: 48 bits */
         uint64_t compare;         /* WCV, in the guest's count */
         bool paused;
-        uint64_t left; /* until compare; while paused */
         struct loop *loop; /* borrowed */
         struct timer timer;
 };
@@ -35,4 +34,5 @@ struct watchdog {
 int watchdog_add(struct watchdog *w, struct bus *bus, gpa_t at, struct loop *loop);
 void watchdog_deinit(struct watchdog *w);
 
+/* The guest's count stands still meanwhile: whoever ends the pause sets @behind first. */
 void watchdog_set_paused(struct watchdog *w, bool paused);
