@@ -25,6 +25,8 @@ struct signals {
         bool asked;
 };
 
-/* While the process has one thread: the others inherit which signals are blocked. */
 int signals_init(struct signals *s, struct monitor *m);
+/* Until then they end the process, as they do others: while it waits for a server, say. vCPU threads never get them, and
+   there are no other threads any more. */
+void signals_take_over(void);
 void signals_deinit(struct signals *s);

@@ -202,6 +202,7 @@ static void serve(struct life *l)
         struct monitor *m = &l->monitor;
         int r;
 
+        signals_take_over();
         control_send_event(l->control, "ready");
         if (!l->control) {
                 pthread_mutex_lock(&m->lock);

@@ -154,6 +154,17 @@ def signals(rig):
     rig.point(status == 7 and "SIGINT" in errors, "SIGINT stops it at once")
 
 
+    with socket.socket(socket.AF_UNIX) as silent:  # a server that never answers
+        path = str(rig.folder / "silent.socket")
+        silent.bind(path)
+        silent.listen()
+        machine = Machine(control=False, devices={"rng0": path})
+        connection, _ = silent.accept()
+        with connection:
+            machine.process.send_signal(signal.SIGTERM)
+            rig.point(machine.end()[0] == -signal.SIGTERM, "SIGTERM ends a monitor that waits for a server")
+
+
 def refusals(rig):
     kernel = str(bad_guest.guest_path(platform.machine()))
     for words, status, said in [
