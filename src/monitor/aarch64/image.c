@@ -74,8 +74,8 @@ static int place(const struct memory_range *ram, const struct image_header *head
 static int load_plain(const struct boot_file *f, const struct memory *m, const struct image_header *header,
                       struct image *ret, char **ret_error)
 {
-        uint64_t n;
-        gpa_t at;
+        uint64_t n = 0;
+        gpa_t at = 0;
         int r;
 
         r = place(&m->ranges[0], header, f->size_bytes, &at, &n, ret_error);
@@ -93,7 +93,7 @@ static int load_packed(const struct boot_file *f, const struct memory *m, bool z
                        struct image *ret, char **ret_error)
 {
         const struct memory_range *ram = &m->ranges[0];
-        gpa_t base = base_of(ram), at;
+        gpa_t base = base_of(ram), at = 0;
         struct image_header header;
         size_t n_file = 0;
         uint64_t n;
