@@ -85,7 +85,7 @@ def numbers(text):
 
 
 def control_socket(rig):
-    machine = Machine()
+    machine = Machine(devices=rig.serve_all(["rng1", "blk1"]))  # which the guest uses before it counts
     rig.point(machine.event() == {"event": "ready"}, "a machine with a control socket says that it is ready")
     rig.point(machine.said() == b"", "and runs no guest yet")
     rig.point(machine.ask("resume") == {"event": "running"}, "it runs when it is told to")
