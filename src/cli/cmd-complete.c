@@ -74,7 +74,7 @@ static void complete_verb(const struct invocation *inv, const struct command *co
 
         if (command->raw) {
                 if (command->complete_raw)
-                        command->complete_raw(words, n_words, out);
+                        command->complete_raw(inv->globals, words, n_words, out);
                 return;
         }
         if (complete_option(command->options, words, n_words, out))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * The frame of the command line: a verb is one struct command in a file cmd-VERB.c and one line in the
- * table of main.c. Options are data: parsing, `busbar VERB --help`, error messages and shell completion
+ * table of commands.c. Options are data: parsing, `busbar VERB --help`, error messages and shell completion
  * all come from the same table.
  *
  * A verb's run() gets its options and operands parsed and counted, does its work and returns the exit
@@ -36,6 +36,7 @@ struct globals {
         bool log_json;        /* --log-format json */
         const char *log_level; /* as given; NULL: not given */
         const char *program;  /* path of this executable, to start others of its verbs with */
+        char **argv;          /* as this program was started; NULL-terminated */
 };
 
 struct option_value {
@@ -70,7 +71,7 @@ struct command {
         /* Prints candidates for operand number @index that fit the words before it, one a line. */
         void (*complete)(const struct globals *globals, unsigned index, FILE *out);
         /* Raw verbs: candidates for the last of @words. */
-        void (*complete_raw)(char *const *words, size_t n_words, FILE *out);
+        void (*complete_raw)(const struct globals *globals, char *const *words, size_t n_words, FILE *out);
 };
 
 /* The last value given for an option; NULL if it was not given, "" for a flag. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * busbar: the table of verbs, the options before the verb, and the way to a verb's run().
+ * busbar: the options before the verb, and the way to a verb's run(); commands.c is the table of verbs.
  *
  * Started as vhost-user-TYPE (a link), the program is `busbar device TYPE`: the vhost-user back-end program
  * conventions name one executable for a device type.
@@ -19,30 +19,6 @@
 
 #define SERVER_LINK_PREFIX "vhost-user-"
 #define OCI_SPEC_VERSION "1.3.0"
-
-const struct command *const commands[] = {
-        &command_run,
-        &command_create,
-        &command_start,
-        &command_state,
-        &command_kill,
-        &command_delete,
-        &command_list,
-        &command_up,
-        &command_down,
-        &command_pause,
-        &command_resume,
-        &command_logs,
-        &command_console,
-        &command_doctor,
-        &command_features,
-        &command_spec,
-        &command_device,
-        &command_monitor,
-        &command_help,
-        &command_complete,
-        NULL,
-};
 
 static const char *const log_levels[] = { "error", "warning", "info", "debug", NULL };
 static const char *const log_formats[] = { "text", "json", NULL };
@@ -157,15 +133,15 @@ static int run_command(const struct command *command, const struct globals *glob
         return status;
 }
 
-static int run_program(char **words, size_t n_words)
+static int run_program(int argc, char **argv)
 {
-        struct globals globals = { .program = program_path("busbar") };
+        struct globals globals = { .program = program_path("busbar"), .argv = argv };
         struct option_list list;
         struct invocation inv;
         const struct command *command;
         int status;
 
-        if (options_parse("busbar", global_options, words, n_words, true, &list) < 0)
+        if (options_parse("busbar", global_options, argv + 1, (size_t) argc - 1, true, &list) < 0)
                 return STATUS_USAGE;
         inv = (struct invocation) { .values = list.values, .n_values = list.n_values };
         status = apply_globals(&inv, &globals);
@@ -189,7 +165,7 @@ out:
 /* Started as vhost-user-TYPE? Then the words are those of `device TYPE`. */
 static int run_server_link(const char *type, int argc, char **argv)
 {
-        struct globals globals = { .root = default_root(), .program = program_path(argv[0]) };
+        struct globals globals = { .root = default_root(), .program = program_path(argv[0]), .argv = argv };
 
         argv[0] = (char *) type;
         return run_command(&command_device, &globals, argv, (size_t) argc);
@@ -227,5 +203,5 @@ int main(int argc, char **argv)
         name = name ? name + 1 : argv[0];
         if (strncmp(name, SERVER_LINK_PREFIX, strlen(SERVER_LINK_PREFIX)) == 0)
                 return finish_output(run_server_link(name + strlen(SERVER_LINK_PREFIX), argc, argv));
-        return finish_output(run_program(argv + 1, (size_t) argc - 1));
+        return finish_output(run_program(argc, argv));
 }

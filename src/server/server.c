@@ -293,6 +293,14 @@ static int run(const struct server_type *type, const struct server_arguments *ar
         return r;
 }
 
+const struct server_type *server_type_find(const char *name)
+{
+        for (size_t i = 0; server_types[i]; i++)
+                if (strcmp(server_types[i]->name, name) == 0)
+                        return server_types[i];
+        return NULL;
+}
+
 int server_main(const struct server_type *type, char *const *words, size_t n_words)
 {
         auto_cleanup(server_arguments_freep) struct server_arguments *arguments = NULL;

@@ -67,7 +67,7 @@ struct server_type {
         void (*close)(struct server *server); /* after all devices are freed; also if open() failed */
 };
 
-/* Every type, ends with NULL. */
+/* Every type of this program, ends with NULL; the program brings the table. */
 extern const struct server_type *const server_types[];
 const struct server_type *server_type_find(const char *name);
 
