@@ -16,12 +16,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/json-fields.h"
 #include "platform/machine.h"
 
 #define BUNDLE_CONFIG_MAX_BYTES (1U << 20)
 #define BUNDLE_DEVICES_MAX 64
 /* Longest name of a machine's device, a network or a device in a plan, without the end. */
-#define BUNDLE_ID_MAX 31
+#define BUNDLE_ID_MAX FIELDS_NAME_MAX
 
 struct bundle_device {
         char *id; /* unique in the bundle; letters, digits, '-', '_' */

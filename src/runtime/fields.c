@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #include "runtime/fields.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -9,24 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/json-reader.h"
-#include "runtime/bundle.h"
 #include "runtime/inner-file.h"
-
-#define NAME_RULE "a name of 1 to 31 letters, digits, '-' and '_' that begins with a letter or digit"
-
-_Static_assert(BUNDLE_ID_MAX == 31, "NAME_RULE says it");
-
-bool name_is_valid(const char *s)
-{
-        size_t n = strlen(s);
-
-        if (n == 0 || n > BUNDLE_ID_MAX || !isalnum((unsigned char) s[0]))
-                return false;
-        for (size_t i = 0; i < n; i++)
-                if ((unsigned char) s[i] >= 0x80 || (!isalnum((unsigned char) s[i]) && s[i] != '-' && s[i] != '_'))
-                        return false;
-        return true;
-}
 
 static int copy(const char *s, char **ret)
 {
@@ -36,23 +18,6 @@ static int copy(const char *s, char **ret)
                 return -ENOMEM;
         *ret = text;
         return 1;
-}
-
-int fields_get_name(const struct json_node *object, const char *key, char **ret)
-{
-        struct json_node node;
-        int r = node_get(object, key, &node);
-
-        if (r <= 0)
-                return r;
-        if (!json_is_string(node.value) || !name_is_valid(json_string_value(node.value)))
-                return node_fail_expected(&node, NAME_RULE);
-        return copy(json_string_value(node.value), ret);
-}
-
-int fields_check_key(const struct json_node *member)
-{
-        return name_is_valid(member->key) ? 0 : node_fail(member, "expected " NAME_RULE);
 }
 
 static bool leaves_upwards(const char *path)
@@ -124,12 +89,4 @@ int fields_get_parameters(const struct json_node *object, const char *key, char 
                 return copy("", ret);
         r = node_string(&node, FIELDS_PARAMETERS_MAX, &s);
         return r < 0 ? r : copy(s, ret);
-}
-
-int fields_get_text(const struct json_node *object, const char *key, size_t max, char **ret)
-{
-        const char *s;
-        int r = node_get_string(object, key, max, &s);
-
-        return r <= 0 ? r : copy(s, ret);
 }

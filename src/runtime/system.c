@@ -18,27 +18,6 @@
 /* In the order of enum system_restart. */
 static const char *const restarts[] = { "never", "on-failure", "always", NULL };
 
-/* Makes an object's members an array of structs: bounded, names checked. */
-static int get_named(const struct json_node *object, const char *key, size_t max, struct json_node *ret, size_t *ret_n)
-{
-        struct json_node member;
-        int r = node_get_object(object, key, ret);
-
-        if (r <= 0)
-                return r;
-        *ret_n = json_object_size(ret->value);
-        if (*ret_n > max)
-                return node_fail(ret, "expected at most %zu members, got %zu", max, *ret_n);
-        for (size_t i = 0; node_at(ret, i, &member); i++) {
-                r = fields_check_key(&member);
-                if (r < 0)
-                        return r;
-                if (!json_is_object(member.value))
-                        return node_fail_expected(&member, "an object");
-        }
-        return 1;
-}
-
 static int parse_uplink(const struct json_node *object, struct system_network *net)
 {
         static const char *const tap_members[] = { "tap", NULL };
@@ -76,7 +55,7 @@ static int parse_networks(const struct json_node *root, struct system *s)
 {
         struct json_node networks, entry;
         size_t n;
-        int r = get_named(root, "networks", SYSTEM_NETWORKS_MAX, &networks, &n);
+        int r = fields_get_named(root, "networks", SYSTEM_NETWORKS_MAX, &networks, &n);
 
         if (r <= 0)
                 return r;
@@ -104,22 +83,6 @@ static int parse_networks(const struct json_node *root, struct system *s)
         return 0;
 }
 
-/* A path relative to the system file's folder, or an absolute one; without symlinks resolved. */
-static int get_path(const struct json_node *object, const char *key, const struct system *s, char **ret)
-{
-        const char *slash = strrchr(s->path, '/');
-        const char *path;
-        int r = node_get_string(object, key, PATH_MAX - 1, &path);
-
-        if (r <= 0)
-                return r;
-        if (path[0] == '/' || !slash)
-                *ret = strdup(path);
-        else if (asprintf(ret, "%.*s/%s", (int) (slash - s->path), s->path, path) < 0)
-                *ret = NULL;
-        return *ret ? 1 : -ENOMEM;
-}
-
 static int parse_console(const struct json_node *entry, const struct system *s, struct system_console *c)
 {
         uint64_t n_logs = CONSOLE_LOGS;
@@ -136,7 +99,7 @@ static int parse_console(const struct json_node *entry, const struct system *s, 
                 if (json_is_boolean(node.value))
                         c->no_log = json_is_false(node.value);
                 else if (json_is_string(node.value))
-                        r = get_path(entry, "log", s, &c->log);
+                        r = fields_get_path(entry, "log", s->dir, &c->log);
                 else
                         return node_fail_expected(&node, "a path, true or false");
                 if (r < 0)
@@ -156,7 +119,7 @@ static int parse_consoles(const struct json_node *machine, const struct system *
 {
         struct json_node consoles, entry;
         size_t n;
-        int r = get_named(machine, "consoles", BUNDLE_DEVICES_MAX, &consoles, &n);
+        int r = fields_get_named(machine, "consoles", BUNDLE_DEVICES_MAX, &consoles, &n);
 
         if (r <= 0)
                 return r;
@@ -213,7 +176,7 @@ static int parse_machine(const struct json_node *entry, const struct system *s, 
         r = node_need_members(entry, (const char *const[]) { "bundle", NULL });
         if (r < 0)
                 return r;
-        r = get_path(entry, "bundle", s, &m->bundle_path);
+        r = fields_get_path(entry, "bundle", s->dir, &m->bundle_path);
         if (r < 0)
                 return r;
         r = fields_get_name(entry, "platform", &m->platform);
@@ -269,7 +232,7 @@ static int parse_machines(const struct json_node *root, struct system *s)
 {
         struct json_node machines, entry;
         size_t n;
-        int r = get_named(root, "machines", SYSTEM_MACHINES_MAX, &machines, &n);
+        int r = fields_get_named(root, "machines", SYSTEM_MACHINES_MAX, &machines, &n);
 
         if (r <= 0)
                 return r;
@@ -325,7 +288,8 @@ int system_parse(const char *file, const char *text, size_t n, struct system **r
                 return -ENOMEM;
         s->path = strdup(file);
         s->name = strndup(base, n_name);
-        if (!s->path || !s->name)
+        s->dir = base > file ? strndup(file, (size_t) (base - 1 - file)) : NULL;
+        if (!s->path || !s->name || (base > file && !s->dir))
                 return -ENOMEM;
 
         r = document_parse(&document, file, text, n, SYSTEM_CONFIG_MAX_BYTES);
@@ -372,6 +336,7 @@ struct system *system_free(struct system *s)
         free(s->networks);
         free(s->machines);
         free(s->path);
+        free(s->dir);
         free(s->name);
         free(s);
         return NULL;

@@ -63,6 +63,7 @@ struct system_machine {
 struct system {
         char *path; /* of the file: absolute; as given if only parsed */
         char *name; /* the file's name without ".json" */
+        char *dir;  /* of the file, without a slash at its end; NULL if the path says none */
         struct system_network *networks;
         size_t n_networks;
         struct system_machine *machines; /* in the order of the file */
