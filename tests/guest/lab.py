@@ -168,14 +168,14 @@ class Machine:
 
 
 class Lab:
-    def __init__(self, name, arch=ARCH, platform=PLATFORM, guest="test"):
-        """`guest` is the recipe whose disk the bundles hold; its folder holds the kernel that goes with it, too."""
+    def __init__(self, name, arch=ARCH, platform=PLATFORM):
         self.name, self.arch, self.platform = name, arch, platform
         need(BUSBAR)
         if platform != "auto":
             need_platform(platform, arch)
-        self.images = GUESTS / f"{guest}-{arch}"
-        need(self.images / "vmlinuz", self.images / "initrd.img", self.images / "root.squashfs")
+        base, test = GUESTS / f"base-{arch}", GUESTS / f"test-{arch}"
+        need(base / "vmlinuz", base / "initrd.img", test / "root.squashfs")
+        self.base, self.test = base, test
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="bb-", dir=FOLDER))
         self.root = self.folder / "run"
         self.environment = dict(os.environ)
@@ -201,8 +201,9 @@ class Lab:
         copies, since a bundle may not point outside itself."""
         folder = self.folder / name
         folder.mkdir()
-        for file in ("vmlinuz", "initrd.img", "root.squashfs"):
-            place(self.images / file, folder / file)
+        place(self.base / "vmlinuz", folder / "vmlinuz")
+        place(self.base / "initrd.img", folder / "initrd.img")
+        place(self.test / "root.squashfs", folder / "root.squashfs")
         every = [{"id": "root", "type": "blk", "image": "root.squashfs", "readOnly": True}]
         for device in devices:
             device = dict(device)
