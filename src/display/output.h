@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,11 +15,17 @@
 
 struct output;
 struct picture;
-struct sandbox;
 
 struct output_info {
         uint32_t width, height; /* 0: whatever the screen has */
         uint32_t rate_hz;       /* 0: the screen's */
+};
+
+/* Of a sandbox, beside what every device server may do. Borrowed from the output. */
+struct output_needs {
+        const char *const *calls; /* names of system calls, NULL-terminated; NULL: none */
+        const char *removes;      /* absolute path of a socket that is removed at the end; NULL: none */
+        bool own_rules;           /* loads programs and opens files as it likes: no sandbox */
 };
 
 struct output_ops {
@@ -29,6 +36,10 @@ struct output_ops {
 
         /* optional */
         void (*info)(const struct output *o, struct output_info *ret);
+        void (*needs)(const struct output *o, struct output_needs *ret);
+        /* Starts the output's threads, if it has any, and what else serves peers: once, after the process gave up its rights and
+           before its system calls are filtered. Return: 0 or a negative errno. */
+        int (*start)(struct output *o);
 };
 
 struct output {
@@ -41,4 +52,14 @@ struct output {
 static inline struct output *output_free(struct output *o)
 {
         return o ? o->ops->free(o) : NULL;
+}
+
+static inline void output_freep(struct output **o)
+{
+        *o = output_free(*o);
+}
+
+static inline int output_start(struct output *o)
+{
+        return o->ops->start ? o->ops->start(o) : 0;
 }
