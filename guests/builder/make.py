@@ -100,8 +100,9 @@ def _populate(recipe, work, debs):
         tree.keep_only(unpacked, root, recipe.keep)
     if recipe.applets:
         tree.link_applets(root, recipe.applets)
-    if (recipe.folder / "files").is_dir():
-        tree.copy_files(recipe.folder / "files", root)
+    for folder in ([recipe.folder.parent / recipe.like] if recipe.like else []) + [recipe.folder]:
+        if (folder / "files").is_dir():
+            tree.copy_files(folder / "files", root)
     return root
 
 

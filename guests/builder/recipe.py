@@ -17,6 +17,7 @@ COMPRESSION = {"initramfs": ("none", "gzip", "lz4", "zstd", "xz"), "squashfs": (
 MEMBERS = {
     "description": str,   # one line
     "image": dict,        # {"kind": initramfs|squashfs|ext4|folder, "compression": ..., "size": MiB (ext4)}
+    "like": str,          # another recipe, whose files are copied before this one's own
     "boot": str,          # disks: the initramfs recipe whose kernel and initrd start this one
     "kernel": str,        # initramfs: kernel metapackage without its "-amd64", "-arm64"
     "modules": list,      # kernel modules, loaded in this order (what they depend on comes by itself)
@@ -52,6 +53,9 @@ class Recipe:
             if not isinstance(value, MEMBERS[member]):
                 raise BuildError("%s: member '%s' has the wrong type" % (path, member))
         self.description = data.get("description", "")
+        self.like = data.get("like")
+        if self.like and not (FOLDER / self.like / "files").is_dir():
+            raise BuildError("%s: 'like' names the recipe '%s', which has no files" % (path, self.like))
         self.boot = data.get("boot")
         self.kernel = data.get("kernel", "linux-image-cloud")
         self.modules = _only(arch, data.get("modules", []))
@@ -82,7 +86,8 @@ class Recipe:
     def fingerprint(self, *more):
         """Hash over the recipe, its files, this builder and the strings in `more`."""
         digest = hashlib.sha256()
-        for path in sorted(self.folder.rglob("*")) + sorted((FOLDER / "builder").glob("*.py")):
+        borrowed = sorted((FOLDER / self.like / "files").rglob("*")) if self.like else []
+        for path in sorted(self.folder.rglob("*")) + borrowed + sorted((FOLDER / "builder").glob("*.py")):
             if path.is_file():
                 data = path.read_bytes()
                 digest.update(b"%s %o %d\n" % (path.relative_to(FOLDER).as_posix().encode(),

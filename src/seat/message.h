@@ -19,7 +19,7 @@ enum seat_kind {
         SEAT_TOUCH_DOWN = 1, /* id: finger; x, y */
         SEAT_TOUCH_MOVE,     /* id, x, y */
         SEAT_TOUCH_UP,       /* id */
-        SEAT_POINTER_MOVE,   /* x, y */
+        SEAT_POINTER_MOVE,   /* x, y; with BTN_LEFT down, a touch for a display whose guest has a touch but no pointer device */
         SEAT_BUTTON,         /* code: BTN_*; value: 1 down, 0 up */
         SEAT_WHEEL,          /* value: clicks, up is positive; code: REL_WHEEL or REL_HWHEEL */
         SEAT_KEY,            /* code: KEY_*; value: 1 down, 0 up */
@@ -37,3 +37,16 @@ struct seat_message {
         int32_t value;
         uint32_t x, y; /* 0 to SEAT_AXIS_MAX across the screen's width and height */
 };
+
+/* The middle of pixel @pixel of @size, and the pixel of a place: one is the other's inverse for sizes up to SCENE_PIXELS_MAX. */
+static inline uint32_t seat_axis_from_pixel(uint32_t pixel, uint32_t size)
+{
+        if (size == 0 || pixel >= size)
+                return size == 0 ? 0 : SEAT_AXIS_MAX;
+        return (uint32_t) ((pixel * UINT64_C(2) + 1) * 32768 / size);
+}
+
+static inline uint32_t seat_axis_to_pixel(uint32_t axis, uint32_t size)
+{
+        return axis > SEAT_AXIS_MAX ? size - (size > 0) : (uint32_t) ((uint64_t) axis * size / 65536);
+}

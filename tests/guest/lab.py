@@ -168,14 +168,14 @@ class Machine:
 
 
 class Lab:
-    def __init__(self, name, arch=ARCH, platform=PLATFORM):
+    def __init__(self, name, arch=ARCH, platform=PLATFORM, guest="test"):
+        """`guest` is the recipe whose disk the bundles hold; its folder holds the kernel that goes with it, too."""
         self.name, self.arch, self.platform = name, arch, platform
         need(BUSBAR)
         if platform != "auto":
             need_platform(platform, arch)
-        base, test = GUESTS / f"base-{arch}", GUESTS / f"test-{arch}"
-        need(base / "vmlinuz", base / "initrd.img", test / "root.squashfs")
-        self.base, self.test = base, test
+        self.images = GUESTS / f"{guest}-{arch}"
+        need(self.images / "vmlinuz", self.images / "initrd.img", self.images / "root.squashfs")
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="bb-", dir=FOLDER))
         self.root = self.folder / "run"
         self.environment = dict(os.environ)
@@ -201,9 +201,8 @@ class Lab:
         copies, since a bundle may not point outside itself."""
         folder = self.folder / name
         folder.mkdir()
-        place(self.base / "vmlinuz", folder / "vmlinuz")
-        place(self.base / "initrd.img", folder / "initrd.img")
-        place(self.test / "root.squashfs", folder / "root.squashfs")
+        for file in ("vmlinuz", "initrd.img", "root.squashfs"):
+            place(self.images / file, folder / file)
         every = [{"id": "root", "type": "blk", "image": "root.squashfs", "readOnly": True}]
         for device in devices:
             device = dict(device)

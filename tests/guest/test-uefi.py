@@ -21,7 +21,7 @@ def boot_disk(lab):
     script = lab.folder / "startup.nsh"
     script.write_text("vmlinuz.efi initrd=\\initrd.img console=hvc0 quiet root=/dev/vdb ro\r\n")
     subprocess.run(["mkfs.vfat", "-F", "32", str(image)], check=True, capture_output=True)
-    for source, name in ((lab.base / "vmlinuz", "vmlinuz.efi"), (lab.base / "initrd.img", "initrd.img"), (script, "startup.nsh")):
+    for source, name in ((lab.images / "vmlinuz", "vmlinuz.efi"), (lab.images / "initrd.img", "initrd.img"), (script, "startup.nsh")):
         subprocess.run(["mcopy", "-i", str(image), str(source), "::" + name], check=True)
     return image
 
