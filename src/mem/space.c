@@ -3,13 +3,16 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/macros.h"
 #include "mem/filemap.h"
 
 struct region {
         struct region_spec spec;
+        int fd;     /* owned: the file mapped */
         char *host; /* of spec.start */
         struct filemap map;
 };
@@ -71,15 +74,26 @@ int space_add(struct space *s, const struct region_spec *spec, int fd)
         if (s->n_regions == SPACE_REGIONS_MAX)
                 return -ENOSPC;
 
+        region.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+        if (region.fd < 0)
+                return -errno;
         r = filemap_open(fd, spec->fd_offset_bytes, spec->size_bytes, &s->damaged, &region.map);
-        if (r < 0)
+        if (r < 0) {
+                (void) close(region.fd);
                 return r;
+        }
         region.host = region.map.start;
         for (size_t i = s->n_regions; i > at; i--)
                 s->regions[i] = s->regions[i - 1];
         s->regions[at] = region;
         s->n_regions++;
         return 0;
+}
+
+static void region_close(struct region *region)
+{
+        filemap_close(&region->map);
+        (void) close(region->fd);
 }
 
 int space_remove(struct space *s, const struct region_spec *spec)
@@ -90,7 +104,7 @@ int space_remove(struct space *s, const struct region_spec *spec)
                 if (other->start != spec->start || other->size_bytes != spec->size_bytes ||
                     other->user_address != spec->user_address)
                         continue;
-                filemap_close(&s->regions[i].map);
+                region_close(&s->regions[i]);
                 s->n_regions--;
                 for (size_t k = i; k < s->n_regions; k++)
                         s->regions[k] = s->regions[k + 1];
@@ -102,7 +116,7 @@ int space_remove(struct space *s, const struct region_spec *spec)
 void space_clear(struct space *s)
 {
         for (size_t i = 0; i < s->n_regions; i++)
-                filemap_close(&s->regions[i].map);
+                region_close(&s->regions[i]);
         s->n_regions = 0;
         atomic_store(&s->damaged, false);
 }
@@ -110,6 +124,13 @@ void space_clear(struct space *s)
 size_t space_n_regions(const struct space *s)
 {
         return s->n_regions;
+}
+
+int space_region(const struct space *s, size_t i, struct region_spec *ret)
+{
+        assert(i < s->n_regions);
+        *ret = s->regions[i].spec;
+        return s->regions[i].fd;
 }
 
 /* The region that holds an address, or NULL. Few regions: a walk costs less than a search. */

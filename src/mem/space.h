@@ -48,7 +48,7 @@ static inline void space_freep(struct space **s)
 
 /**
  * space_add() - map one more region
- * @fd: borrowed; the mapping keeps what it needs. Must be at least offset + size bytes long
+ * @fd: borrowed; a duplicate is kept. Must be at least offset + size bytes long
  *
  * Return: 0; -EINVAL for an empty or wrapping range or one beyond the end of the file; -EEXIST if it
  * overlaps another; -ENOSPC if there are SPACE_REGIONS_MAX; a negative errno of mmap(2) or fstat(2).
@@ -62,6 +62,9 @@ int space_remove(struct space *s, const struct region_spec *spec);
 void space_clear(struct space *s);
 
 size_t space_n_regions(const struct space *s);
+
+/* Region @i, for a helper process that shall map the same. Return: its file, borrowed until the region is removed. */
+int space_region(const struct space *s, size_t i, struct region_spec *ret);
 
 /**
  * space_iov() - pointers to a guest-physical range

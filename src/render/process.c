@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Memory: what the guest's resources are backed by is pointers into its memory, so a new memory table first takes all of the
+ * old one away: whoever sent it attaches its resources again.
+ */
+#include "render/process.h"
+
+#include <errno.h>
+#include <linux/virtio_gpu.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <virgl/virglrenderer.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/macros.h"
+#include "base/ratelimit.h"
+#include "mem/space.h"
+#include "render/protocol.h"
+#include "sandbox/sandbox.h"
+
+/* What a guest's resources and shaders may take of the host, beside the guest's own memory. */
+#define MEMORY_MAX_BYTES (UINT64_C(4) << 30)
+
+struct request {
+        struct render_request header;
+        void *payload; /* owned */
+        int fds[RENDER_FDS_MAX]; /* owned */
+        size_t n_fds;
+};
+
+static void request_deinit(struct request *rq)
+{
+        for (size_t i = 0; i < rq->n_fds; i++)
+                (void) close(rq->fds[i]);
+        free(rq->payload);
+}
+
+static void take_fds(struct request *rq, struct msghdr *message)
+{
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c))
+                if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+                        rq->n_fds = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+                        memcpy(rq->fds, CMSG_DATA(c), rq->n_fds * sizeof(int));
+                }
+}
+
+/* Return: 0; -ENODATA if the other side closed; a negative errno. */
+static int request_receive(int fd, struct request *ret)
+{
+        union {
+                struct cmsghdr align;
+                char bytes[CMSG_SPACE(sizeof(int) * RENDER_FDS_MAX)];
+        } control;
+        struct iovec part = { &ret->header, sizeof(ret->header) };
+        struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
+                                  .msg_controllen = sizeof(control) };
+        ssize_t n;
+        int r;
+
+        do
+                n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+        while (n < 0 && errno == EINTR);
+        if (n <= 0)
+                return n < 0 ? -errno : -ENODATA;
+        take_fds(ret, &message);
+        r = fd_read_full(fd, (char *) &ret->header + n, sizeof(ret->header) - (size_t) n);
+        if (r < 0)
+                return r;
+        if (ret->header.size_bytes > RENDER_PAYLOAD_MAX)
+                return -EBADMSG;
+        ret->payload = malloc(ret->header.size_bytes + 1);
+        if (!ret->payload)
+                return -ENOMEM;
+        return fd_read_full(fd, ret->payload, ret->header.size_bytes);
+}
+
+static uint32_t set_memory(struct render_process *p, const struct request *rq)
+{
+        const struct render_region *regions = rq->payload;
+        struct space *space;
+
+        if (rq->header.size_bytes != rq->n_fds * sizeof(*regions) || space_new(&space) < 0)
+                return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+        for (size_t i = 0; i < rq->n_fds; i++) {
+                struct region_spec spec = { .start = regions[i].start, .user_address = regions[i].start,
+                                            .size_bytes = regions[i].size_bytes,
+                                            .fd_offset_bytes = regions[i].fd_offset_bytes };
+
+                if (space_add(space, &spec, rq->fds[i]) < 0) {
+                        space_free(space);
+                        return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+                }
+        }
+        render_backing_clear(p);
+        space_free(p->space);
+        p->space = space;
+        return VIRTIO_GPU_RESP_OK_NODATA;
+}
+
+static uint32_t set_frame(struct render_process *p, const struct request *rq)
+{
+        struct stat st;
+        void *pixels;
+
+        if (rq->n_fds != 1 || fstat(rq->fds[0], &st) < 0 || st.st_size <= 0)
+                return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+        pixels = mmap(NULL, (size_t) st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, rq->fds[0], 0);
+        if (pixels == MAP_FAILED)
+                return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+        if (p->frame.pixels)
+                (void) munmap(p->frame.pixels, p->frame.size_bytes);
+        p->frame.pixels = pixels;
+        p->frame.size_bytes = (size_t) st.st_size;
+        return VIRTIO_GPU_RESP_OK_NODATA;
+}
+
+static void flip(uint8_t *pixels, uint32_t width, uint32_t height)
+{
+        size_t n_row = (size_t) width * 4;
+
+        for (uint32_t top = 0, low = height - 1; top < low; top++, low--) {
+                uint8_t *a = pixels + top * n_row, *b = pixels + low * n_row;
+
+                for (size_t i = 0; i < n_row; i++) {
+                        uint8_t byte = a[i];
+
+                        a[i] = b[i];
+                        b[i] = byte;
+                }
+        }
+}
+
+static uint32_t read_pixels(struct render_process *p, const struct request *rq)
+{
+        const struct render_read *in = rq->payload;
+        struct virgl_box box;
+        struct iovec iov;
+        uint64_t n_bytes;
+
+        if (rq->header.size_bytes != sizeof(*in) || in->width == 0 || in->height == 0)
+                return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+        n_bytes = (uint64_t) in->width * in->height * 4;
+        if (n_bytes > p->frame.size_bytes || (in->bottom_up && (uint64_t) in->y + in->height > in->resource_height))
+                return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+        box = (struct virgl_box){ .x = in->x, .y = in->bottom_up ? in->resource_height - in->y - in->height : in->y,
+                                  .w = in->width, .h = in->height, .d = 1 };
+        iov = (struct iovec){ p->frame.pixels, n_bytes };
+        if (virgl_renderer_transfer_read_iov(in->resource, 0, 0, in->width * 4, 0, &box, 0, &iov, 1) != 0)
+                return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+        if (in->bottom_up)
+                flip(p->frame.pixels, in->width, in->height);
+        return VIRTIO_GPU_RESP_OK_NODATA;
+}
+
+static uint32_t handle(struct render_process *p, const struct request *rq)
+{
+        p->n_answer = 0;
+        switch (rq->header.type) {
+        case RENDER_MEMORY: return set_memory(p, rq);
+        case RENDER_COMMAND: return render_command_do(p, rq->payload, rq->header.size_bytes);
+        case RENDER_BACKING: return render_backing_set(p, rq->payload, rq->header.size_bytes);
+        case RENDER_FRAME: return set_frame(p, rq);
+        case RENDER_READ: return read_pixels(p, rq);
+        default: return VIRTIO_GPU_RESP_ERR_UNSPEC;
+        }
+}
+
+/* Return: 0; -ENODATA when the other side closed; a negative errno. */
+static int serve_one(struct render_process *p)
+{
+        struct request rq = { 0 };
+        struct render_reply reply;
+        int r = request_receive(p->fd, &rq);
+
+        if (r == 0) {
+                reply.type = handle(p, &rq);
+                reply.size_bytes = (uint32_t) p->n_answer;
+                r = fd_write_full(p->fd, &reply, sizeof(reply));
+        }
+        if (r == 0)
+                r = fd_write_full(p->fd, p->answer, p->n_answer);
+        request_deinit(&rq);
+        return r;
+}
+
+static void fence_written(void *cookie, uint32_t fence)
+{
+        struct render_process *p = cookie;
+
+        p->fence_done = fence;
+}
+
+/* What virglrenderer says of a guest's mistakes. */
+static void log_guest(const char *format, va_list ap)
+{
+        static struct ratelimit limit = { .per_second = 1, .burst = 5, .tokens = 5 };
+        char text[256];
+
+        if (log_get_level() < LOG_LEVEL_DEBUG || !ratelimit_take(&limit, 1, clock_now_ns()))
+                return;
+        (void) vsnprintf(text, sizeof(text), format, ap);
+        text[strcspn(text, "\n")] = '\0';
+        log_debug("render", "%s", text);
+}
+
+/* A GL driver compiles shaders to code that it then runs, and has threads. */
+static const struct sandbox_call renderer_calls[] = {
+        SANDBOX_CALL("clone"),
+        SANDBOX_CALL("clone3"),
+        SANDBOX_CALL("fcntl"),
+        SANDBOX_CALL("get_mempolicy"),
+        SANDBOX_CALL("ioctl"), /* DRM, where the host has a GPU; Landlock says on which files */
+        SANDBOX_CALL("mmap"),
+        SANDBOX_CALL("mprotect"),
+        SANDBOX_CALL("prctl"),
+        SANDBOX_CALL("rseq"),
+        SANDBOX_CALL("sched_getaffinity"),
+        SANDBOX_CALL("sched_setaffinity"),
+        SANDBOX_CALL("sched_setscheduler"),
+        SANDBOX_CALL("set_robust_list"),
+        SANDBOX_CALL("uname"),
+        { .name = NULL },
+};
+
+static int lock_down(void)
+{
+        const struct rlimit memory = { MEMORY_MAX_BYTES, MEMORY_MAX_BYTES };
+        struct sandbox sandbox;
+        int r;
+
+        if (setrlimit(RLIMIT_DATA, &memory) < 0)
+                return -errno;
+        sandbox_init(&sandbox, "render");
+        r = sandbox_allow_calls(&sandbox, renderer_calls);
+        if (r == 0)
+                r = sandbox_filter_calls(&sandbox);
+        sandbox_deinit(&sandbox);
+        return r;
+}
+
+int render_process_run(int fd)
+{
+        static struct virgl_renderer_callbacks callbacks = { .version = 1, .write_fence = fence_written };
+        struct render_process p = { .fd = fd };
+        int r = space_new(&p.space);
+
+        (void) virgl_set_debug_callback(log_guest);
+        if (r == 0 && virgl_renderer_init(&p, VIRGL_RENDERER_USE_EGL | VIRGL_RENDERER_USE_SURFACELESS, &callbacks) != 0)
+                r = -ENODEV;
+        if (r == 0)
+                r = lock_down();
+        if (r < 0) {
+                log_error("render", "cannot start: %s", strerror(-r));
+                return 1;
+        }
+        while (r == 0)
+                r = serve_one(&p);
+        return r == -ENODATA ? 0 : 1;
+}
