@@ -194,10 +194,12 @@ static void garbage_in_a_command_stream_costs_nothing_but_itself(void **state)
 
 static pid_t render_process(void)
 {
-        char text[64];
-        FILE *pipe = popen("pgrep -n -x busbar-render", "r");
+        char text[96];
+        FILE *pipe;
         pid_t pid;
 
+        (void) snprintf(text, sizeof(text), "pgrep -P $(pgrep -P %d busbar-render)", (int) getpid());
+        pipe = popen(text, "r");
         assert_non_null(pipe);
         assert_non_null(fgets(text, sizeof(text), pipe));
         pid = (pid_t) strtol(text, NULL, 10);
