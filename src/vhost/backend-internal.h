@@ -93,6 +93,7 @@ struct vhost_backend {
 
         struct backend_inflight inflight;
         struct backend_channel channel;
+        int gpu_fd; /* owned: where the front end would be told what to show; -1: none */
 
         int said_fd; /* owned eventfd: something was said */
         struct watch said_watch;

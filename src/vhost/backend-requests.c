@@ -117,13 +117,14 @@ static int get_config(struct vhost_backend *b, struct vhost_message *m)
 static int set_config(struct vhost_backend *b, struct vhost_message *m)
 {
         const struct vhost_config *in = &m->payload.config;
+        size_t size = device_config_size(b->device);
         int r;
 
         if (in->flags > VHOST_CONFIG_FLAG_MIGRATION)
                 return backend_refuse(b, -EINVAL, "flags 0x%x", in->flags);
-        if (!range_fits(in->offset, in->size, device_config_size(b->device)))
+        if (in->offset >= size || !range_fits(in->offset, in->size, VHOST_CONFIG_MAX))
                 return backend_refuse(b, -EINVAL, "%u bytes at %u lie outside of the config space", in->size, in->offset);
-        r = device_config_write(b->device, in->offset, in->data, in->size);
+        r = device_config_write(b->device, in->offset, in->data, MIN(in->size, size - in->offset));
         /* What a driver cannot write is the host's to say: the device here has its own. */
         if (r == -EINVAL && in->flags == VHOST_CONFIG_FLAG_MIGRATION)
                 r = 0;
@@ -150,6 +151,17 @@ static int set_mtu(struct vhost_backend *b, struct vhost_message *m)
         if (m->payload.u64 > UINT16_MAX)
                 return backend_refuse(b, -EINVAL, "MTU %" PRIu64, m->payload.u64);
         return device_set_mtu(b->device, (uint16_t) m->payload.u64);
+}
+
+/*
+ * The front end offers to show what the device draws. Ours shows it itself, and a front end (QEMU) that hears nothing
+ * waits for nothing; but it takes the end of this connection for a message, again and again, so it is kept.
+ */
+static int gpu_set_socket(struct vhost_backend *b, struct vhost_message *m)
+{
+        fd_close(&b->gpu_fd);
+        b->gpu_fd = take_fd(&m->fds[0]);
+        return 0;
 }
 
 static int reset_device(struct vhost_backend *b, struct vhost_message *m)
@@ -210,6 +222,7 @@ static const struct request {
         [VHOST_REQUEST_SET_CONFIG] = { set_config, VHOST_PROTOCOL_CONFIG },
         [VHOST_REQUEST_GET_INFLIGHT_FD] = { backend_get_inflight_fd, VHOST_PROTOCOL_INFLIGHT_SHMFD },
         [VHOST_REQUEST_SET_INFLIGHT_FD] = { backend_set_inflight_fd, VHOST_PROTOCOL_INFLIGHT_SHMFD },
+        [VHOST_REQUEST_GPU_SET_SOCKET] = { gpu_set_socket, ALWAYS },
         [VHOST_REQUEST_RESET_DEVICE] = { reset_device, VHOST_PROTOCOL_RESET_DEVICE },
         [VHOST_REQUEST_GET_MAX_MEM_SLOTS] = { get_max_mem_slots, VHOST_PROTOCOL_CONFIGURE_MEM_SLOTS },
         [VHOST_REQUEST_ADD_MEM_REG] = { backend_add_mem_reg, VHOST_PROTOCOL_CONFIGURE_MEM_SLOTS },

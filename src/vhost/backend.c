@@ -48,6 +48,7 @@ static void disconnect(struct vhost_backend *b, int reason)
 {
         watch_stop(&b->watch);
         fd_close(&b->fd);
+        fd_close(&b->gpu_fd);
         backend_channel_close(b);
         backend_reset(b);
         b->closed(b, reason, b->data);
@@ -174,7 +175,7 @@ int vhost_backend_new(struct loop *loop, int fd, struct device *dev, vhost_backe
         b->closed = closed;
         b->data = data;
         b->fd = fd;
-        b->reply_fd = b->log_fd = b->channel.fd = b->said_fd = -1;
+        b->reply_fd = b->log_fd = b->channel.fd = b->gpu_fd = b->said_fd = -1;
         b->n_rings = n_rings;
         backend_rings_init(b);
 
@@ -198,6 +199,7 @@ struct vhost_backend *vhost_backend_free(struct vhost_backend *b)
 
         watch_stop(&b->watch);
         fd_close(&b->fd);
+        fd_close(&b->gpu_fd);
         backend_channel_close(b);
         if (b->space)
                 backend_reset(b);

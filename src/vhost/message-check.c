@@ -58,6 +58,7 @@ static const struct shape main_shapes[VHOST_REQUEST_END] = {
         [VHOST_REQUEST_GET_INFLIGHT_FD] = { .name = "GET_INFLIGHT_FD", .payload = PAYLOAD_INFLIGHT, .has_reply = true,
                                             .reply_payload = PAYLOAD_INFLIGHT, .reply_fds_max = 1 },
         [VHOST_REQUEST_SET_INFLIGHT_FD] = ASKS("SET_INFLIGHT_FD", PAYLOAD_INFLIGHT, 1, 1),
+        [VHOST_REQUEST_GPU_SET_SOCKET] = ASKS("GPU_SET_SOCKET", PAYLOAD_NONE, 1, 1),
         [VHOST_REQUEST_RESET_DEVICE] = ASKS("RESET_DEVICE", PAYLOAD_NONE, 0, 0),
         [VHOST_REQUEST_GET_MAX_MEM_SLOTS] = GETS("GET_MAX_MEM_SLOTS", PAYLOAD_NONE, PAYLOAD_U64),
         [VHOST_REQUEST_ADD_MEM_REG] = ASKS("ADD_MEM_REG", PAYLOAD_SLOT, 1, 1),

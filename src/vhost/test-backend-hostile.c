@@ -67,6 +67,8 @@ static void wrong_number_of_fds_disconnects(void **state)
                 { VHOST_REQUEST_SET_BACKEND_REQ_FD, 0, 0, 0 },
                 { VHOST_REQUEST_SET_BACKEND_REQ_FD, 0, 0, 2 },
                 { VHOST_REQUEST_SET_LOG_FD, 0, 0, 0 },
+                { VHOST_REQUEST_GPU_SET_SOCKET, 0, 0, 0 },
+                { VHOST_REQUEST_GPU_SET_SOCKET, 0, 0, 2 },
                 { VHOST_REQUEST_GET_FEATURES, 0, 0, 1 },
                 { VHOST_REQUEST_SET_FEATURES, 0, 8, 8 },
                 { VHOST_REQUEST_SET_STATUS, 0, 8, 64 },

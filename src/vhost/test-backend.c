@@ -206,6 +206,49 @@ static void config_space_is_read_and_written(void **state)
         assert_int_equal(frontend_get_config(g->d.frontend, 250, config, 7), -EINVAL);
 }
 
+/* A front end whose idea of the configuration space is longer writes all of it. */
+static void config_write_is_cut_to_what_the_device_has(void **state)
+{
+        struct guest *g = *state;
+        uint8_t config[60] = { 'x' };
+
+        start(g, SPLIT_FEATURES);
+        assert_int_equal(frontend_set_config(g->d.frontend, 0, config, sizeof(config)), -EREMOTEIO);
+        assert_int_equal(frontend_set_config(g->d.frontend, 12, config, 4), -EREMOTEIO);
+        guest_echo(&g->d, 0, "still connected");
+}
+
+static void send_gpu_socket(struct guest *g, int fd_take)
+{
+        const uint8_t raw[] = { VHOST_REQUEST_GPU_SET_SOCKET, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0 };
+
+        assert_int_equal(frontend_send_raw(g->d.frontend, raw, sizeof(raw), &fd_take, 1), 0);
+        assert_int_equal(close(fd_take), 0);
+        assert_int_equal(frontend_set_features(g->d.frontend, g->d.features), 0);
+}
+
+/* Nothing is said there, and its end would be taken for news: it stays open. */
+static void display_socket_is_kept_until_another_comes(void **state)
+{
+        struct guest *g = *state;
+        int first[2], second[2];
+        char byte;
+
+        start(g, SPLIT_FEATURES);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, first), 0);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, second), 0);
+        send_gpu_socket(g, first[1]);
+        assert_int_equal(read(first[0], &byte, 1), -1);
+        assert_int_equal(errno, EAGAIN);
+        send_gpu_socket(g, second[1]);
+        assert_int_equal(read(first[0], &byte, 1), 0);
+        assert_int_equal(read(second[0], &byte, 1), -1);
+        assert_int_equal(errno, EAGAIN);
+        guest_echo(&g->d, 0, "rings go on");
+        assert_int_equal(close(first[0]), 0);
+        assert_int_equal(close(second[0]), 0);
+}
+
 struct watcher {
         struct loop *loop;
         int n_changed, n_disconnected;
@@ -572,6 +615,8 @@ int main(void)
                 CASE(disabled_ring_is_served_once_enabled),
                 CASE(ring_without_kick_fd_is_polled),
                 CASE(config_space_is_read_and_written),
+                CASE(config_write_is_cut_to_what_the_device_has),
+                CASE(display_socket_is_kept_until_another_comes),
                 CASE(config_change_reaches_the_front_end),
                 CASE(end_of_the_server_reaches_the_front_end),
                 CASE(memory_comes_and_goes_while_rings_run),
