@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * An output: where a screen's composed picture goes. headless.c, vnc.c, window.c and kms.c implement it.
+ * An output: where a screen's composed picture goes. outputs.c (headless), vnc.c, window.c and kms.c implement it.
  *
  * Threads: the ops run on the screen's loop and must not block; an implementation that may be held up by a peer (a VNC client that
  * does not read) has a thread of its own and copies what it needs.

@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct rectangle;
+
 struct picture {
         pixman_format_code_t format; /* 4 bytes a pixel */
         uint32_t width, height;
@@ -40,3 +42,6 @@ static inline void picture_unrefp(struct picture **p)
 static inline void picture_lock(struct picture *p) { pthread_mutex_lock(&p->lock); }
 static inline bool picture_trylock(struct picture *p) { return pthread_mutex_trylock(&p->lock) == 0; }
 static inline void picture_unlock(struct picture *p) { pthread_mutex_unlock(&p->lock); }
+
+/* A pixman image of a part of @p, which must outlive it. NULL: no memory. */
+pixman_image_t *picture_image(const struct picture *p, const struct rectangle *part);

@@ -36,8 +36,14 @@ struct screen_guard_event {
 int screen_new(struct loop *loop, const struct scene *scene, size_t index, struct screen **ret, char **ret_error);
 struct screen *screen_free(struct screen *s);
 
-/* Takes @o in any case. The first one's size and rate decide where the scene leaves them open. Return: 0 or a negative errno. */
+/* Takes @o in any case. Where the scene leaves the screen's size open, no display is placed before. The first one's size and rate decide where the scene leaves them open. Return: 0 or a negative errno. */
 int screen_add_output(struct screen *s, struct output *o);
+
+/* Frees @o, which was added. */
+void screen_remove_output(struct screen *s, struct output *o);
+
+/* Borrowed from the scene. */
+const char *screen_name(const struct screen *s);
 
 /* The view of a display of this screen; NULL if it has none of that name. */
 struct view *screen_find_view(struct screen *s, const char *display);
@@ -48,12 +54,16 @@ int screen_set_mode(struct screen *s, const char *display, uint32_t width, uint3
 /* Be told of violations. */
 void screen_on_guard(struct screen *s, void (*fn)(const struct screen_guard_event *e, void *data), void *data);
 
-/* Composes at once what is damaged. The composed picture: x8r8g8b8; borrowed until the loop runs again. */
+/*
+ * Composes at once what is damaged. The composed picture, as outputs get it: x8r8g8b8, whose unused byte is undefined; borrowed until
+ * the loop runs again. NULL while the screen has no size.
+ */
 const struct picture *screen_compose_now(struct screen *s);
 
 struct screen_stats {
         uint64_t n_frames, n_pixels; /* composed */
         uint64_t n_late;             /* views left for a later frame because their guest was writing */
         uint64_t n_violations;
+        uint64_t n_looks, n_look_pixels; /* contents that guards examined */
 };
 void screen_get_stats(const struct screen *s, struct screen_stats *ret);

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Damage: a region that only ever has to contain what changed. Beyond a number of parts, or without memory, it becomes larger
+ * than it need be, so that neither a guest nor a lack of memory can make it expensive or lose a part of it.
+ */
+#pragma once
+
+#include <pixman.h>
+
+#define DAMAGE_PARTS_MAX 32
+
+/* Adds a box. @all: what becomes of the region if there is no memory. */
+static inline void damage_add(pixman_region32_t *damage, const struct pixman_box32 *box, const struct pixman_box32 *all)
+{
+        struct pixman_box32 around;
+
+        if (box->x1 >= box->x2 || box->y1 >= box->y2)
+                return;
+        if (!pixman_region32_union_rect(damage, damage, box->x1, box->y1, (unsigned) (box->x2 - box->x1),
+                                        (unsigned) (box->y2 - box->y1)))
+                around = *all;
+        else if (pixman_region32_n_rects(damage) > DAMAGE_PARTS_MAX)
+                around = *pixman_region32_extents(damage);
+        else
+                return;
+        pixman_region32_reset(damage, &around);
+}

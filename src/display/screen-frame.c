@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * A frame: compose, guard, present. Nothing here waits for a guest, and nothing runs while nothing changes but the guards'
+ * timer, which is set to the next moment at which a rule may have to be called violated.
+ */
+#include "base/loop.h"
+
+#include <string.h>
+
+#include "base/macros.h"
+#include "display/guard.h"
+#include "display/picture.h"
+#include "display/screen-private.h"
+#include "display/view-private.h"
+
+static struct pixman_box32 whole(const struct screen *s)
+{
+        return (struct pixman_box32) { 0, 0, (int) s->canvas->width, (int) s->canvas->height };
+}
+
+const struct picture *screen_picture(const struct screen *s)
+{
+        return s->is_front_valid ? s->front : s->canvas;
+}
+
+static void on_frame_timer(struct timer *t)
+{
+        screen_frame(container_of(t, struct screen, frame_timer), clock_now_ns());
+}
+
+void screen_want_frame(struct screen *s, uint64_t now_ns)
+{
+        if (!s->frame_timer.loop && s->canvas)
+                timer_start(&s->frame_timer, s->loop, MAX(now_ns, s->last_frame_ns + s->period_ns), on_frame_timer);
+}
+
+/* What guests have told in time is composed before a rule is called violated. */
+static void on_guard_timer(struct timer *t)
+{
+        struct screen *s = container_of(t, struct screen, guard_timer);
+        uint64_t now_ns = clock_now_ns();
+
+        if (guard_set_is_expiring(s->guards, now_ns))
+                screen_frame(s, now_ns);
+        else
+                screen_check(s, now_ns);
+}
+
+static void arm_guard_timer(struct screen *s)
+{
+        uint64_t deadline_ns = guard_set_deadline(s->guards);
+
+        if (deadline_ns == UINT64_MAX)
+                timer_stop(&s->guard_timer);
+        else if (!s->guard_timer.loop || s->guard_timer.deadline_ns != deadline_ns)
+                timer_start(&s->guard_timer, s->loop, deadline_ns, on_guard_timer);
+}
+
+static void copy_to_front(struct screen *s, pixman_region32_t *part)
+{
+        int n;
+        const struct pixman_box32 *boxes = pixman_region32_rectangles(part, &n);
+
+        for (int i = 0; i < n; i++) {
+                size_t at = (size_t) boxes[i].y1 * s->canvas->stride_bytes + (size_t) boxes[i].x1 * 4;
+
+                for (int y = boxes[i].y1; y < boxes[i].y2; y++, at += s->canvas->stride_bytes)
+                        memcpy(s->front->pixels + at, s->canvas->pixels + at, (size_t) (boxes[i].x2 - boxes[i].x1) * 4);
+        }
+}
+
+/* @changed: of the canvas, and of covers. */
+static void update_front(struct screen *s, pixman_region32_t *changed)
+{
+        pixman_region32_t all;
+
+        if (!guard_set_is_covering(s->guards)) {
+                s->is_front_valid = false;
+                return;
+        }
+        if (s->is_front_valid) {
+                copy_to_front(s, changed);
+                guard_set_paint(s->guards, s->front_image, changed);
+                return;
+        }
+        pixman_region32_init_with_extents(&all, &(struct pixman_box32) { 0, 0, (int) s->canvas->width, (int) s->canvas->height });
+        copy_to_front(s, &all);
+        guard_set_paint(s->guards, s->front_image, &all);
+        pixman_region32_fini(&all);
+        s->is_front_valid = true;
+}
+
+/* @changed: of the canvas; covers that came or went are added. */
+static void guard_and_present(struct screen *s, pixman_region32_t *changed, uint64_t now_ns)
+{
+        struct pixman_box32 all = whole(s);
+
+        guard_set_check(s->guards, s->canvas, now_ns, changed);
+        update_front(s, changed);
+        if (s->redraws)
+                pixman_region32_reset(changed, &all);
+        s->redraws = false;
+        if (pixman_region32_not_empty(changed))
+                for (size_t i = 0; i < s->n_outputs; i++)
+                        s->outputs[i]->ops->present(s->outputs[i], screen_picture(s), changed);
+        guard_set_report(s->guards, now_ns, s->on_guard, s->on_guard_data);
+        arm_guard_timer(s);
+}
+
+void screen_check(struct screen *s, uint64_t now_ns)
+{
+        pixman_region32_t changed;
+
+        pixman_region32_init(&changed);
+        guard_and_present(s, &changed, now_ns);
+        pixman_region32_fini(&changed);
+}
+
+static uint64_t count_pixels(const pixman_region32_t *region)
+{
+        uint64_t n_pixels = 0;
+        int n;
+        const struct pixman_box32 *boxes = pixman_region32_rectangles((pixman_region32_t *) region, &n);
+
+        for (int i = 0; i < n; i++)
+                n_pixels += (uint64_t) (boxes[i].x2 - boxes[i].x1) * (uint64_t) (boxes[i].y2 - boxes[i].y1);
+        return n_pixels;
+}
+
+void screen_frame(struct screen *s, uint64_t now_ns)
+{
+        pixman_region32_t damage;
+        size_t n_late = 0;
+
+        timer_stop(&s->frame_timer);
+        pixman_region32_init(&damage);
+        for (size_t i = 0; i < s->n_views; i++) {
+                uint32_t touched;
+
+                if (!view_compose(s->views[i], s->canvas, s->canvas_image, &damage, &touched))
+                        n_late++;
+                guard_set_touch(s->guards, i, touched, now_ns);
+        }
+        if (pixman_region32_not_empty(&damage)) {
+                s->stats.n_frames++;
+                s->stats.n_pixels += count_pixels(&damage);
+                s->last_frame_ns = now_ns;
+                guard_set_damage(s->guards, &damage, now_ns);
+        }
+        guard_and_present(s, &damage, now_ns);
+        pixman_region32_fini(&damage);
+        if (n_late > 0) {
+                s->stats.n_late += n_late;
+                s->last_frame_ns = now_ns;
+                screen_want_frame(s, now_ns);
+        }
+}
