@@ -24,7 +24,7 @@ struct loop;
  */
 int output_open(struct loop *loop, const struct scene_screen *screen, const char *seat, char **ret_error, struct output **ret);
 
-/* "vnc", "window" or "kms": whether this build has it. */
+/* Whether this build has it. */
 bool output_built(enum scene_output kind);
 
 /* The openers, in the same terms. */

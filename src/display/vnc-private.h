@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * How a VNC screen serves its viewers: vnc.c on the screen's loop, vnc-viewer.c on a thread for each.
+ *
+ * libvncserver waits in write(2) for a viewer that does not read, and in read(2) for the rest of a message. So each viewer
+ * has a thread, an instance of the library and a copy of the pixels of its own: it can hold up nobody but itself.
+ *
+ *      loop                                                    viewer's thread
+ *      present(): damage noted; ─── if it wants: copied ──►    pixels, fresh ─► encoded, sent (waits as long as it takes)
+ *                                                              viewer asks for more ─► wants; was there damage meanwhile:
+ *      on_ask(): copied ◄────────────────────────────────────── ask
+ *
+ * A pixel is copied once for each viewer, and only when that viewer has asked for an update; of a viewer that is busy, damage
+ * is noted and nothing else. The lock of a slot is held for that copy or a few lines, never while anything waits.
+ */
+#pragma once
+
+#include <pixman.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rfb/rfb.h>
+
+#include "base/ratelimit.h"
+#include "display/vnc-stream.h"
+
+#define VNC_VIEWERS_MAX 4
+#define VNC_KEYS_MAX 768 /* KEY_* */
+#define VNC_WIDTH_MAX 8184u /* a line has to fit into a buffer of libvncserver */
+
+struct seat_sender;
+struct vnc_screen;
+
+/* What a viewer holds down. Its thread's. */
+struct vnc_input {
+        struct seat_sender *seat; /* owned; NULL: nobody listens */
+        uint32_t width, height;
+        int x, y, buttons;        /* x < 0: none yet */
+        uint8_t keys[VNC_KEYS_MAX / 8];
+};
+
+struct vnc_slot {
+        struct vnc_screen *screen; /* borrowed */
+        rfbScreenInfoPtr rfb;      /* owned; made once: making one is not safe beside others */
+        struct vnc_input input;
+        pthread_t thread;
+        bool started;
+        int wake_fd;               /* owned: eventfd, wakes the thread */
+        pthread_mutex_t lock;      /* of all below */
+        int fd;                    /* owned: the connection; -1: free */
+        atomic_bool stopping;
+        bool wants;                /* the thread has nothing to send and does not touch the pixels */
+        bool filled;               /* the pixels have been copied in at least once */
+        uint8_t *pixels;           /* owned; NULL: the viewer is not in yet */
+        pixman_region32_t damage;  /* not yet in the pixels */
+        pixman_region32_t fresh;   /* in the pixels, not yet sent */
+
+        pthread_t relay;           /* TLS only */
+        bool relay_started, relay_gone;
+        pthread_cond_t relay_cond; /* of the job */
+        struct vnc_job {
+                struct vnc_tls_session *tls; /* borrowed; NULL: none */
+                int fd, plain_fd;            /* borrowed */
+        } job;
+};
+
+/* What viewers' threads see of the screen; constant once they run, but for the limit. */
+struct vnc_screen {
+        char *name;                /* owned */
+        uint32_t width, height, rate_hz;
+        struct vnc_door door;
+        int ask_fd;                /* owned: eventfd, wakes the loop */
+        pthread_mutex_t log_lock;  /* of the limit */
+        struct ratelimit log_limit;
+};
+
+void vnc_log(struct vnc_screen *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The thread of a slot: waits for connections and serves them, until the slot is stopping. */
+void *vnc_viewer_main(void *slot);
+
+/* The second thread of a slot of a screen with TLS: carries bytes between a session and libvncserver. */
+void *vnc_relay_main(void *slot);
+/* Begins to, on the slot's thread; and waits for its end, after the connections were shut down. */
+void vnc_relay_begin(struct vnc_slot *slot, const struct vnc_job *job);
+void vnc_relay_end(struct vnc_slot *slot);
+
+/* Events of a viewer. */
+void vnc_input_reset(struct vnc_input *in);
+void vnc_input_key(struct vnc_input *in, bool down, uint32_t keysym);
+void vnc_input_pointer(struct vnc_input *in, int buttons, int x, int y);
