@@ -14,7 +14,7 @@ import pathlib
 import shutil
 import tempfile
 
-from . import image, sources, tree
+from . import image, program, sources, tree
 from .aptroot import AptRoot, cache_folder
 from .kernel import Kernel
 from .recipe import Recipe
@@ -57,13 +57,14 @@ def _build(recipe, arch, target, say, force):
         apt = AptRoot(arch, note)
         note("resolving packages")
         packages = [p for p in apt.resolve(recipe.packages) if recipe.takes(p.name)] if recipe.packages else []
+        headers = [p for p in apt.resolve(recipe.headers) if p.name in recipe.headers] if recipe.headers else []
         kernel_packages = []
         if recipe.kind != "folder":
             kernel_packages.append(apt.kernel_package("%s-%s" % ((boot or recipe).kernel, arch), sources.kernel_suite()))
-        debs = apt.download(packages + kernel_packages)
+        debs = apt.download(sorted(set(packages + headers)) + kernel_packages)
 
         note("unpacking %d packages" % len(debs))
-        root = _populate(recipe, work, [debs[p] for p in packages])
+        root = _populate(recipe, arch, work, [debs[p] for p in packages], [debs[p] for p in headers if p not in packages])
         kernel = None
         if kernel_packages and (not boot or recipe.modules):
             tree.unpack(debs[kernel_packages[0]], work)
@@ -77,7 +78,7 @@ def _build(recipe, arch, target, say, force):
         elif kernel:
             _write_kernel(kernel, arch, result)
         _write_image(recipe, root, result, note)
-        _write_manifest(result, recipe, arch, key, packages + kernel_packages)
+        _write_manifest(result, recipe, arch, key, packages + headers + kernel_packages)
         if target.exists():
             os.rename(target, work / "previous")
         os.rename(result, target)
@@ -88,7 +89,7 @@ def _build(recipe, arch, target, say, force):
     return target
 
 
-def _populate(recipe, work, debs):
+def _populate(recipe, arch, work, debs, headers):
     """Makes the guest's file system below `work`; returns its folder."""
     root, unpacked = work / "root", work / "unpacked"
     tree.prepare(root)
@@ -100,6 +101,13 @@ def _populate(recipe, work, debs):
         tree.keep_only(unpacked, root, recipe.keep)
     if recipe.applets:
         tree.link_applets(root, recipe.applets)
+    if recipe.programs:
+        sysroot = work / "sysroot"
+        tree.prepare(sysroot)
+        for deb in debs + headers:
+            tree.unpack(deb, sysroot)
+        tree.make_movable(sysroot)
+        program.compile_all(recipe.programs, arch, sysroot, root)
     for folder in ([recipe.folder.parent / recipe.like] if recipe.like else []) + [recipe.folder]:
         if (folder / "files").is_dir():
             tree.copy_files(folder / "files", root)

@@ -7,7 +7,7 @@ import json
 import pathlib
 import re
 
-from . import BuildError, sources
+from . import BuildError, program, sources
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent
 ARCHES = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
@@ -22,6 +22,8 @@ MEMBERS = {
     "kernel": str,        # initramfs: kernel metapackage without its "-amd64", "-arm64"
     "modules": list,      # kernel modules, loaded in this order (what they depend on comes by itself)
     "packages": list,     # Debian packages; NAME/backports takes one from where the kernel comes from
+    "programs": dict,     # programs of our own: {name: {"sources": [...], "headers": [...], "libraries": [...]}}, see program.py
+    "headers": list,      # Debian packages that the programs are compiled with, without what they depend on
     "without": list,      # patterns of packages that are not taken even if others depend on them
     "keep": list,         # patterns of files; if given only these and the libraries they need are taken
     "applets": (str, list),  # links to busybox: "all", or names
@@ -60,6 +62,8 @@ class Recipe:
         self.kernel = data.get("kernel", "linux-image-cloud")
         self.modules = _only(arch, data.get("modules", []))
         self.packages = [_suite(package) for package in _only(arch, data.get("packages", []))]
+        self.programs = [program.Program(path, self.folder, *item) for item in data.get("programs", {}).items()]
+        self.headers = _only(arch, data.get("headers", []))
         self.without = data.get("without", [])
         self.keep = _only(arch, data.get("keep", []))
         self.applets = data.get("applets", [])
@@ -87,7 +91,8 @@ class Recipe:
         """Hash over the recipe, its files, this builder and the strings in `more`."""
         digest = hashlib.sha256()
         borrowed = sorted((FOLDER / self.like / "files").rglob("*")) if self.like else []
-        for path in sorted(self.folder.rglob("*")) + borrowed + sorted((FOLDER / "builder").glob("*.py")):
+        compiled = [path for own in self.programs for path in own.files()]
+        for path in sorted(self.folder.rglob("*")) + borrowed + compiled + sorted((FOLDER / "builder").glob("*.py")):
             if path.is_file():
                 data = path.read_bytes()
                 digest.update(b"%s %o %d\n" % (path.relative_to(FOLDER).as_posix().encode(),
