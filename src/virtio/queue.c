@@ -218,6 +218,11 @@ uint16_t queue_size(const struct queue *q)
         return q->ring ? q->ring->size : 0;
 }
 
+const struct space *queue_space(const struct queue *q)
+{
+        return q->ring ? q->ring->space : NULL;
+}
+
 static void call(struct queue *q)
 {
         q->ring->call_missed = false;

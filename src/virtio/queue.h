@@ -108,6 +108,9 @@ void queue_stop(struct queue *q, uint32_t *ret_base);
 bool queue_started(const struct queue *q);
 uint64_t queue_features(const struct queue *q); /* negotiated; 0 when stopped */
 uint16_t queue_size(const struct queue *q);     /* 0 when stopped */
+/* Guest memory, for devices whose requests hold addresses. Pointers from it are valid while the handler runs: the memory may
+   change between two wake-ups. NULL when stopped. */
+const struct space *queue_space(const struct queue *q);
 
 /* New call fd (borrowed, -1 for none) of a started queue; takes effect at once. */
 void queue_set_call(struct queue *q, int call_fd);
