@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * What the parts of the GPU device share.
+ *
+ *   gpu.c       the device: features, config space, life
+ *   commands.c  a queue: taking requests, dispatching them, answering
+ *   resource.c  the table of resources and their quotas
+ *   backing.c   the pieces of guest memory behind a resource, and copying from them
+ *   transfer.c  from guest memory into pictures
+ *   scanout.c   what is shown: modes, scanouts, flushing
+ *   cursor.c    the cursor
+ *   edid.c      what a display says of itself
+ *
+ * Threads: everything but what gpu.c does on the control thread belongs to the thread of the queues' loop.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <linux/virtio_gpu.h>
+#include <pixman.h>
+
+#include "base/rectangle.h"
+#include "device/gpu/gpu.h"
+#include "mem/space.h"
+#include "virtio/chain.h"
+#include "virtio/device.h"
+
+#define GPU_PIXEL_BYTES 4 /* of every format that there is */
+#define GPU_PIXELS_MAX 16384 /* width and height of a resource */
+#define GPU_CURSOR_PIXELS 64
+#define GPU_RESOURCE_BUCKETS 1024
+
+struct picture;
+struct view;
+
+/* A piece of guest memory. It ends where the next one begins, or the backing. */
+struct gpu_extent {
+        gpa_t address;
+        uint64_t offset_bytes; /* in the backing */
+};
+
+/* Addresses are looked up anew for each copy: guest memory may change between commands. */
+struct gpu_backing {
+        struct gpu_extent *extents; /* owned; NULL: none attached */
+        uint32_t n_extents;
+        uint64_t size_bytes;
+};
+
+/* How the bytes of a resource are pixels. Rows follow each other without gaps unless a blob's scanout says otherwise. */
+struct gpu_layout {
+        uint32_t format; /* virtio's */
+        uint32_t width, height;
+        uint32_t stride_bytes;
+        uint64_t offset_bytes;
+};
+
+struct gpu_resource {
+        struct gpu_resource *next; /* in its bucket */
+        uint32_t id;               /* never 0 */
+        bool blob, has_uuid;
+        uint8_t uuid[16];
+        uint64_t blob_bytes;
+        struct gpu_layout layout;  /* of a blob: width 0 until it was scanned out */
+        struct picture *picture;   /* a reference; NULL: a blob that was not shown yet */
+        struct gpu_backing backing;
+};
+
+struct gpu_scanout {
+        struct view *view;              /* borrowed */
+        struct gpu_resource *resource;  /* borrowed; NULL: shows nothing */
+        struct rectangle source;
+        bool waits; /* for the first flush of a blob: the view does not show it yet */
+        uint32_t cursor_hot_x, cursor_hot_y;
+};
+
+struct gpu {
+        struct device dev;
+        atomic_uint events; /* of the config space */
+
+        uint32_t max_resources, n_resources;
+        uint64_t max_bytes, n_bytes;       /* of pictures */
+        uint64_t max_extents, n_extents;
+        struct gpu_resource **buckets;     /* owned: GPU_RESOURCE_BUCKETS */
+        uint64_t n_wakeup_bytes;           /* copied in this wake-up */
+
+        unsigned n_scanouts;
+        struct gpu_scanout scanouts[GPU_SCANOUTS_MAX];
+};
+
+/* A request: copied out of guest memory once, then checked, then used. */
+struct gpu_command {
+        const struct chain *chain; /* for what follows the fixed part of the request */
+        const struct space *space; /* guest memory */
+        union {
+                struct virtio_gpu_ctrl_hdr header;
+                struct virtio_gpu_resource_create_2d create_2d;
+                struct virtio_gpu_resource_unref unref;
+                struct virtio_gpu_set_scanout set_scanout;
+                struct virtio_gpu_set_scanout_blob set_scanout_blob;
+                struct virtio_gpu_resource_flush flush;
+                struct virtio_gpu_transfer_to_host_2d transfer;
+                struct virtio_gpu_resource_attach_backing attach;
+                struct virtio_gpu_resource_detach_backing detach;
+                struct virtio_gpu_get_capset_info get_capset_info;
+                struct virtio_gpu_get_capset get_capset;
+                struct virtio_gpu_cmd_get_edid get_edid;
+                struct virtio_gpu_resource_assign_uuid assign_uuid;
+                struct virtio_gpu_resource_create_blob create_blob;
+                struct virtio_gpu_update_cursor cursor;
+        } request;
+        union {
+                struct virtio_gpu_ctrl_hdr header; /* filled by commands.c */
+                struct virtio_gpu_resp_display_info display_info;
+                struct virtio_gpu_resp_edid edid;
+                struct virtio_gpu_resp_resource_uuid uuid;
+        } response;
+        size_t n_response_bytes; /* with the header */
+};
+
+/* Each returns the type of the response: one of OK with the rest of the response filled, or one of RESP_ERR. */
+typedef uint32_t (*gpu_command_fn)(struct gpu *gpu, struct gpu_command *c);
+
+/* commands.c */
+int gpu_handle_queue(struct device *dev, struct queue *q);
+
+/* resource.c */
+
+/* Return: NULL if there is none; 0 is never one. */
+struct gpu_resource *gpu_resource_find(struct gpu *gpu, uint32_t id);
+void gpu_resources_clear(struct gpu *gpu);
+/* A picture within the guest's quota: 0 and a reference; a RESP_ERR. */
+uint32_t gpu_picture_new(struct gpu *gpu, const struct gpu_layout *layout, struct picture **ret);
+/* Gives the reference back, and the bytes to the quota. */
+void gpu_picture_drop(struct gpu *gpu, struct picture **p);
+/* Return: false if virtio does not know the format. */
+bool gpu_format(uint32_t format, pixman_format_code_t *ret);
+
+uint32_t gpu_create_2d(struct gpu *gpu, struct gpu_command *c);
+uint32_t gpu_create_blob(struct gpu *gpu, struct gpu_command *c);
+uint32_t gpu_unref(struct gpu *gpu, struct gpu_command *c);
+uint32_t gpu_assign_uuid(struct gpu *gpu, struct gpu_command *c);
+
+/* backing.c */
+
+/**
+ * gpu_backing_read() - attach the entries that follow a request
+ * @offset: of the first one in the readable part
+ *
+ * Return: 0; a RESP_ERR after which nothing is attached.
+ */
+uint32_t gpu_backing_read(struct gpu *gpu, const struct gpu_command *c, size_t offset, uint32_t n_entries,
+                          struct gpu_backing *ret);
+void gpu_backing_drop(struct gpu *gpu, struct gpu_backing *b);
+
+/* Where reading goes on; rows are read in ascending order, so that no search is needed for each. */
+struct gpu_reader {
+        const struct space *space;
+        const struct gpu_backing *backing;
+        uint32_t extent;            /* that held the last byte */
+        struct space_window window; /* that did */
+};
+
+/* Return: false if a part of it is not attached, or lies in no memory: some of @to may have been written. */
+bool gpu_reader_copy(struct gpu_reader *r, uint64_t offset_bytes, void *to, uint64_t n_bytes);
+
+uint32_t gpu_attach_backing(struct gpu *gpu, struct gpu_command *c);
+uint32_t gpu_detach_backing(struct gpu *gpu, struct gpu_command *c);
+
+/* transfer.c */
+
+/* The rectangle of virtio in ours. */
+struct rectangle gpu_rectangle(const struct virtio_gpu_rect *r);
+
+/**
+ * gpu_copy() - pixels of a rectangle from guest memory into a picture
+ * @stride_bytes: from row to row in the backing
+ * @r:            within the picture, not empty
+ * @offset_bytes: of its top left pixel in the backing
+ *
+ * Return: 0 or a RESP_ERR; the picture may have changed in part then.
+ */
+uint32_t gpu_copy(struct gpu *gpu, const struct space *space, const struct gpu_backing *backing, uint32_t stride_bytes,
+                  struct picture *p, const struct rectangle *r, uint64_t offset_bytes);
+uint32_t gpu_transfer_to_host_2d(struct gpu *gpu, struct gpu_command *c);
+
+/* scanout.c */
+
+/* Nothing of it is shown any more. */
+void gpu_scanouts_forget(struct gpu *gpu, const struct gpu_resource *resource);
+/* All show nothing, without cursor. Queues are stopped. */
+void gpu_scanouts_clear(struct gpu *gpu);
+
+uint32_t gpu_get_display_info(struct gpu *gpu, struct gpu_command *c);
+uint32_t gpu_get_edid(struct gpu *gpu, struct gpu_command *c);
+uint32_t gpu_set_scanout(struct gpu *gpu, struct gpu_command *c);
+uint32_t gpu_set_scanout_blob(struct gpu *gpu, struct gpu_command *c);
+uint32_t gpu_flush(struct gpu *gpu, struct gpu_command *c);
+
+/* cursor.c */
+uint32_t gpu_update_cursor(struct gpu *gpu, struct gpu_command *c);
+uint32_t gpu_move_cursor(struct gpu *gpu, struct gpu_command *c);

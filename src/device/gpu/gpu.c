@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The GPU device as the driver's probe sees it, and its life. Everything here runs on the control thread, but for the start
+ * of a queue. A display's mode changes there, too: the guest is told by the event and asks again on its own thread.
+ */
+#include "device/gpu/gpu.h"
+
+#include <assert.h>
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/macros.h"
+#include "device/gpu/gpu-private.h"
+#include "display/view.h"
+#include "virtio/features.h"
+
+#define N_QUEUES 2
+
+/* A backing of single pages for twice the bytes of the pictures. */
+#define BYTES_PER_EXTENT 2048
+#define EXTENTS_MIN 65536
+
+/* 5.7.4, of VIRTIO 1.4; Linux's header ends before the last field. */
+struct config {
+        uint32_t events_read, events_clear, num_scanouts, num_capsets, blob_alignment;
+};
+
+static_assert(sizeof(struct config) >= sizeof(struct virtio_gpu_config), "config space is cut");
+
+static uint64_t gpu_features(const struct device *dev)
+{
+        return FEATURE(VIRTIO_GPU_F_EDID) | FEATURE(VIRTIO_GPU_F_RESOURCE_UUID) | FEATURE(VIRTIO_GPU_F_RESOURCE_BLOB);
+}
+
+static int gpu_start(struct device *dev, uint64_t negotiated) { return 0; }
+
+static int gpu_queue_start(struct device *dev, struct queue *q)
+{
+        /* One thread serves both: the table of resources has no lock. */
+        assert(dev->queues[0].loop == dev->queues[1].loop);
+        return 0;
+}
+
+static void gpu_reset(struct device *dev)
+{
+        struct gpu *gpu = container_of(dev, struct gpu, dev);
+
+        gpu_scanouts_clear(gpu);
+        gpu_resources_clear(gpu);
+        atomic_store(&gpu->events, 0);
+}
+
+static size_t gpu_config_size(const struct device *dev)
+{
+        return sizeof(struct config);
+}
+
+static void gpu_config_read(const struct device *dev, size_t offset, void *buf, size_t n)
+{
+        const struct gpu *gpu = container_of(dev, struct gpu, dev);
+        struct config c = { .events_read = htole32(atomic_load(&gpu->events)), .num_scanouts = htole32(gpu->n_scanouts) };
+
+        memcpy(buf, (const char *) &c + offset, n);
+}
+
+/* Only events_clear can be written. Some front ends write the whole space when the driver writes that. */
+static int gpu_config_write(struct device *dev, size_t offset, const void *buf, size_t n)
+{
+        struct gpu *gpu = container_of(dev, struct gpu, dev);
+        size_t at = offsetof(struct config, events_clear);
+        uint32_t clear;
+
+        if (offset > at || n < at - offset + sizeof(clear))
+                return -EINVAL;
+        memcpy(&clear, (const char *) buf + (at - offset), sizeof(clear));
+        atomic_fetch_and(&gpu->events, ~le32toh(clear));
+        return 0;
+}
+
+static void on_mode_changed(void *data)
+{
+        struct gpu *gpu = data;
+
+        atomic_fetch_or(&gpu->events, VIRTIO_GPU_EVENT_DISPLAY);
+        device_config_changed(&gpu->dev);
+}
+
+static struct device *gpu_free(struct device *dev)
+{
+        struct gpu *gpu;
+
+        if (!dev)
+                return NULL;
+        gpu = container_of(dev, struct gpu, dev);
+        for (unsigned i = 0; i < gpu->n_scanouts; i++)
+                view_on_mode(gpu->scanouts[i].view, NULL, NULL);
+        device_deinit(dev);
+        free(gpu->buckets);
+        free(gpu);
+        return NULL;
+}
+
+static const struct device_ops gpu_ops = {
+        .name = "gpu",
+        .virtio_id = VIRTIO_ID_GPU_DEVICE,
+        .features = gpu_features,
+        .start = gpu_start,
+        .handle_queue = gpu_handle_queue,
+        .reset = gpu_reset,
+        .free = gpu_free,
+        .config_size = gpu_config_size,
+        .config_read = gpu_config_read,
+        .config_write = gpu_config_write,
+        .queue_start = gpu_queue_start,
+};
+
+int gpu_new(struct loop *loop, const char *name, const struct gpu_options *options, struct device **ret)
+{
+        auto_cleanup(freep) struct gpu_resource **buckets = calloc(GPU_RESOURCE_BUCKETS, sizeof(*buckets));
+        auto_cleanup(freep) struct gpu *gpu = calloc(1, sizeof(*gpu));
+        int r;
+
+        if (!gpu || !buckets)
+                return -ENOMEM;
+        r = device_init(&gpu->dev, &gpu_ops, name, loop, N_QUEUES);
+        if (r < 0)
+                return r;
+        gpu->buckets = take_ptr(&buckets);
+        gpu->max_resources = options->max_resources;
+        gpu->max_bytes = options->max_bytes;
+        gpu->max_extents = MAX(options->max_bytes / BYTES_PER_EXTENT, (uint64_t) EXTENTS_MIN);
+        for (; gpu->n_scanouts < options->n_views; gpu->n_scanouts++) {
+                gpu->scanouts[gpu->n_scanouts].view = options->views[gpu->n_scanouts];
+                view_on_mode(options->views[gpu->n_scanouts], on_mode_changed, gpu);
+        }
+        *ret = &take_ptr(&gpu)->dev;
+        return 0;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * GPU device: a guest's scanouts are views of the scene's displays. Spec: VIRTIO 1.4, 5.7. 2D, no rendering.
+ *
+ * What a guest draws is copied once, by its command, from guest memory into a picture of the server's; composition reads
+ * pictures only. Threads: both queues belong to one loop, best a worker's of this guest alone; the rest is the control
+ * thread's, which has to be the one that the views' screens run on.
+ */
+#pragma once
+
+#include <stdint.h>
+
+struct device;
+struct loop;
+struct view;
+
+#define GPU_SCANOUTS_MAX 16
+#define GPU_RESOURCES_DEFAULT 4096
+#define GPU_RESOURCES_MAX 65536
+#define GPU_BYTES_DEFAULT (UINT64_C(256) << 20)
+
+struct gpu_options {
+        struct view *const *views; /* one a scanout; the views are borrowed until the device is freed */
+        unsigned n_views;          /* 1 to GPU_SCANOUTS_MAX */
+        uint32_t max_resources;    /* 1 to GPU_RESOURCES_MAX */
+        uint64_t max_bytes;        /* of pixels that the server holds for this guest */
+};
+
+/* Return: 0 and *ret owned by the caller (device_free()), or -ENOMEM. */
+int gpu_new(struct loop *loop, const char *name, const struct gpu_options *options, struct device **ret);

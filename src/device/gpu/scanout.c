@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * What is shown. A scanout is a view of the scene; it shows a rectangle of a resource.
+ *
+ * A 2D resource is shown at once: its picture is what was transferred to it. The pixels of a blob are in guest memory, which
+ * composition never reads. They are copied into the resource's picture when it is flushed: the flushed rectangle, and all of it at
+ * the first flush after SET_SCANOUT_BLOB. Only then is it shown, so that a page flip shows neither an old frame nor half of
+ * a new one, and costs one copy.
+ */
+#include <assert.h>
+#include <endian.h>
+#include <string.h>
+
+#include "base/macros.h"
+#include "device/gpu/edid.h"
+#include "device/gpu/gpu-private.h"
+#include "display/picture.h"
+#include "display/view.h"
+
+static void hide(struct gpu_scanout *s)
+{
+        s->resource = NULL;
+        s->waits = false;
+        (void) view_show(s->view, NULL, NULL);
+}
+
+void gpu_scanouts_forget(struct gpu *gpu, const struct gpu_resource *resource)
+{
+        for (unsigned i = 0; i < gpu->n_scanouts; i++)
+                if (gpu->scanouts[i].resource == resource)
+                        hide(&gpu->scanouts[i]);
+}
+
+void gpu_scanouts_clear(struct gpu *gpu)
+{
+        for (unsigned i = 0; i < gpu->n_scanouts; i++) {
+                hide(&gpu->scanouts[i]);
+                (void) view_set_cursor(gpu->scanouts[i].view, NULL, 0, 0);
+                gpu->scanouts[i].cursor_hot_x = gpu->scanouts[i].cursor_hot_y = 0;
+        }
+}
+
+/* Side by side, in the order of their numbers. */
+uint32_t gpu_get_display_info(struct gpu *gpu, struct gpu_command *c)
+{
+        uint32_t x = 0;
+
+        for (unsigned i = 0; i < gpu->n_scanouts; i++) {
+                struct view_mode mode = view_get_mode(gpu->scanouts[i].view);
+
+                c->response.display_info.pmodes[i] = (struct virtio_gpu_display_one) {
+                        .r = { .x = htole32(x), .width = htole32(mode.width), .height = htole32(mode.height) },
+                        .enabled = htole32(1),
+                };
+                x += mode.width;
+        }
+        c->n_response_bytes = sizeof(c->response.display_info);
+        return VIRTIO_GPU_RESP_OK_DISPLAY_INFO;
+}
+
+uint32_t gpu_get_edid(struct gpu *gpu, struct gpu_command *c)
+{
+        uint32_t i = le32toh(c->request.get_edid.scanout);
+        struct edid_display display;
+        struct view_mode mode;
+
+        static_assert(EDID_BYTES_MAX <= sizeof(c->response.edid.edid), "the response has room for it");
+        if (i >= gpu->n_scanouts)
+                return VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID;
+        mode = view_get_mode(gpu->scanouts[i].view);
+        display = (struct edid_display) { .name = view_name(gpu->scanouts[i].view), .serial = i + 1, .width = mode.width,
+                                          .height = mode.height, .rate_hz = mode.rate_hz };
+        c->response.edid.size = htole32((uint32_t) edid_make(&display, c->response.edid.edid));
+        c->n_response_bytes = sizeof(c->response.edid);
+        return VIRTIO_GPU_RESP_OK_EDID;
+}
+
+uint32_t gpu_set_scanout(struct gpu *gpu, struct gpu_command *c)
+{
+        uint32_t i = le32toh(c->request.set_scanout.scanout_id), id = le32toh(c->request.set_scanout.resource_id);
+        struct rectangle source = gpu_rectangle(&c->request.set_scanout.r);
+        struct gpu_resource *resource;
+
+        if (i >= gpu->n_scanouts)
+                return VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID;
+        if (id == 0) {
+                hide(&gpu->scanouts[i]);
+                return VIRTIO_GPU_RESP_OK_NODATA;
+        }
+        resource = gpu_resource_find(gpu, id);
+        if (!resource)
+                return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+        if (resource->blob || rectangle_is_empty(&source) ||
+            !rectangle_fits(&source, resource->layout.width, resource->layout.height))
+                return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+        if (view_show(gpu->scanouts[i].view, resource->picture, &source) < 0)
+                return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+        gpu->scanouts[i].resource = resource;
+        gpu->scanouts[i].source = source;
+        gpu->scanouts[i].waits = false;
+        return VIRTIO_GPU_RESP_OK_NODATA;
+}
+
+/* Return: false if this is no picture within the blob. */
+static bool read_layout(const struct virtio_gpu_set_scanout_blob *in, uint64_t blob_bytes, struct gpu_layout *ret)
+{
+        struct gpu_layout l = { .format = le32toh(in->format), .width = le32toh(in->width), .height = le32toh(in->height),
+                                .stride_bytes = le32toh(in->strides[0]), .offset_bytes = le32toh(in->offsets[0]) };
+        pixman_format_code_t format;
+
+        if (!gpu_format(l.format, &format) || l.width == 0 || l.width > GPU_PIXELS_MAX || l.height == 0 ||
+            l.height > GPU_PIXELS_MAX || l.stride_bytes < l.width * GPU_PIXEL_BYTES)
+                return false;
+        if (!range_fits(l.offset_bytes, (uint64_t) l.stride_bytes * (l.height - 1) + l.width * GPU_PIXEL_BYTES, blob_bytes))
+                return false;
+        *ret = l;
+        return true;
+}
+
+static bool layouts_equal(const struct gpu_layout *a, const struct gpu_layout *b)
+{
+        return a->format == b->format && a->width == b->width && a->height == b->height &&
+               a->stride_bytes == b->stride_bytes && a->offset_bytes == b->offset_bytes;
+}
+
+static bool shown_elsewhere(const struct gpu *gpu, const struct gpu_resource *resource, uint32_t scanout)
+{
+        for (unsigned i = 0; i < gpu->n_scanouts; i++)
+                if (i != scanout && gpu->scanouts[i].resource == resource)
+                        return true;
+        return false;
+}
+
+/* A blob has one layout at a time, and a picture that fits it. Return: 0 or a RESP_ERR. */
+static uint32_t set_layout(struct gpu *gpu, struct gpu_resource *resource, const struct gpu_layout *layout, uint32_t scanout)
+{
+        struct picture *p;
+        uint32_t result;
+
+        if (resource->picture && layouts_equal(&resource->layout, layout))
+                return 0;
+        if (shown_elsewhere(gpu, resource, scanout))
+                return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+        result = gpu_picture_new(gpu, layout, &p);
+        if (result)
+                return result;
+        gpu_picture_drop(gpu, &resource->picture);
+        resource->picture = p;
+        resource->layout = *layout;
+        return 0;
+}
+
+uint32_t gpu_set_scanout_blob(struct gpu *gpu, struct gpu_command *c)
+{
+        const struct virtio_gpu_set_scanout_blob *in = &c->request.set_scanout_blob;
+        uint32_t i = le32toh(in->scanout_id), id = le32toh(in->resource_id), result;
+        struct rectangle source = gpu_rectangle(&in->r);
+        struct gpu_resource *resource;
+        struct gpu_layout layout;
+
+        if (i >= gpu->n_scanouts)
+                return VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID;
+        if (id == 0) {
+                hide(&gpu->scanouts[i]);
+                return VIRTIO_GPU_RESP_OK_NODATA;
+        }
+        resource = gpu_resource_find(gpu, id);
+        if (!resource)
+                return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+        if (!resource->blob || !read_layout(in, resource->blob_bytes, &layout) || rectangle_is_empty(&source) ||
+            !rectangle_fits(&source, layout.width, layout.height))
+                return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+        result = set_layout(gpu, resource, &layout, i);
+        if (result)
+                return result;
+        gpu->scanouts[i].resource = resource;
+        gpu->scanouts[i].source = source;
+        gpu->scanouts[i].waits = true;
+        return VIRTIO_GPU_RESP_OK_NODATA;
+}
+
+static bool contains(const struct rectangle *outer, const struct rectangle *inner)
+{
+        return inner->x >= outer->x && inner->x - outer->x <= outer->width - inner->width && inner->width <= outer->width &&
+               inner->y >= outer->y && inner->y - outer->y <= outer->height - inner->height && inner->height <= outer->height;
+}
+
+/* Brings the picture of a blob up to date: @r, or all of it where a scanout waits for more than that. */
+static uint32_t fetch(struct gpu *gpu, const struct space *space, struct gpu_resource *resource, const struct rectangle *r)
+{
+        const struct gpu_layout *l = &resource->layout;
+        struct rectangle area = *r;
+
+        for (unsigned i = 0; i < gpu->n_scanouts; i++) {
+                const struct gpu_scanout *s = &gpu->scanouts[i];
+
+                if (s->resource == resource && s->waits && !contains(r, &s->source))
+                        area = (struct rectangle) { 0, 0, l->width, l->height };
+        }
+        return gpu_copy(gpu, space, &resource->backing, l->stride_bytes, resource->picture, &area,
+                        l->offset_bytes + (uint64_t) area.y * l->stride_bytes + (uint64_t) area.x * GPU_PIXEL_BYTES);
+}
+
+uint32_t gpu_flush(struct gpu *gpu, struct gpu_command *c)
+{
+        struct gpu_resource *resource = gpu_resource_find(gpu, le32toh(c->request.flush.resource_id));
+        struct rectangle r = gpu_rectangle(&c->request.flush.r);
+        uint32_t result;
+
+        if (!resource)
+                return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+        if (!resource->picture) /* a blob that was never on a scanout */
+                return VIRTIO_GPU_RESP_OK_NODATA;
+        if (!rectangle_fits(&r, resource->layout.width, resource->layout.height))
+                return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+        if (rectangle_is_empty(&r) || !shown_elsewhere(gpu, resource, UINT32_MAX))
+                return VIRTIO_GPU_RESP_OK_NODATA;
+        if (resource->blob) {
+                result = fetch(gpu, c->space, resource, &r);
+                if (result)
+                        return result;
+        }
+        for (unsigned i = 0; i < gpu->n_scanouts; i++) {
+                struct gpu_scanout *s = &gpu->scanouts[i];
+
+                if (s->resource != resource)
+                        continue;
+                if (!s->waits)
+                        view_flush(s->view, &r);
+                else if (view_show(s->view, resource->picture, &s->source) < 0)
+                        return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+                s->waits = false;
+        }
+        return VIRTIO_GPU_RESP_OK_NODATA;
+}

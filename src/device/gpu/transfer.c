@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * From guest memory into pictures. A command's copy is made as a whole under the picture's lock: composition shows the state
+ * before it or the state after it, never half of a rectangle. It never waits for that, it shows this guest's display a frame
+ * later; what a guest does to the frame while it is copied is the guest's own affair.
+ */
+#include <endian.h>
+#include <stddef.h>
+
+#include "base/macros.h"
+#include "device/gpu/gpu-private.h"
+#include "display/picture.h"
+
+struct rectangle gpu_rectangle(const struct virtio_gpu_rect *r)
+{
+        return (struct rectangle) { le32toh(r->x), le32toh(r->y), le32toh(r->width), le32toh(r->height) };
+}
+
+uint32_t gpu_copy(struct gpu *gpu, const struct space *space, const struct gpu_backing *backing, uint32_t stride_bytes,
+                  struct picture *p, const struct rectangle *r, uint64_t offset_bytes)
+{
+        struct gpu_reader reader = { .space = space, .backing = backing };
+        size_t row_bytes = (size_t) r->width * GPU_PIXEL_BYTES;
+        uint8_t *to = p->pixels + (size_t) r->y * p->stride_bytes + (size_t) r->x * GPU_PIXEL_BYTES;
+        bool sound = true;
+
+        if (!range_fits(offset_bytes, (uint64_t) stride_bytes * (r->height - 1) + row_bytes, backing->size_bytes))
+                return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+        picture_lock(p);
+        if (row_bytes == stride_bytes && row_bytes == p->stride_bytes)
+                sound = gpu_reader_copy(&reader, offset_bytes, to, (uint64_t) row_bytes * r->height);
+        else
+                for (uint32_t y = 0; y < r->height && sound; y++, to += p->stride_bytes)
+                        sound = gpu_reader_copy(&reader, offset_bytes + (uint64_t) y * stride_bytes, to, row_bytes);
+        picture_unlock(p);
+        gpu->n_wakeup_bytes += (uint64_t) row_bytes * r->height;
+        return sound ? 0 : VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+}
+
+/* Of a blob there is nothing to transfer: the guest's memory is the resource. Linux sends it for cursors all the same. */
+uint32_t gpu_transfer_to_host_2d(struct gpu *gpu, struct gpu_command *c)
+{
+        struct gpu_resource *resource = gpu_resource_find(gpu, le32toh(c->request.transfer.resource_id));
+        struct rectangle r = gpu_rectangle(&c->request.transfer.r);
+        uint32_t result;
+
+        if (!resource)
+                return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+        if (resource->blob)
+                return VIRTIO_GPU_RESP_OK_NODATA;
+        if (!rectangle_fits(&r, resource->layout.width, resource->layout.height))
+                return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+        if (rectangle_is_empty(&r))
+                return VIRTIO_GPU_RESP_OK_NODATA;
+        result = gpu_copy(gpu, c->space, &resource->backing, resource->layout.stride_bytes, resource->picture, &r,
+                          le64toh(c->request.transfer.offset));
+        return result ? result : VIRTIO_GPU_RESP_OK_NODATA;
+}
