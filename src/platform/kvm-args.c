@@ -78,7 +78,7 @@ int kvm_args(const struct machine *m, const struct kvm_fds *fds, struct argv *re
         return 0;
 }
 
-char *kvm_args_check(const struct machine *m)
+char *kvm_args_check(const struct machine *m, const struct platform_probe *probe)
 {
         char *text = NULL;
         size_t n_text = 0;

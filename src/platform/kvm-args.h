@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/argv.h"
-#include "platform/machine.h"
+#include "platform/platform.h"
 
 struct kvm_fds {
         int control, serial; /* numbers in the monitor's process */
@@ -13,4 +13,4 @@ struct kvm_fds {
 int kvm_args(const struct machine *m, const struct kvm_fds *fds, struct argv *ret);
 
 /* A line for each thing of the machine that our monitor cannot do; NULL if there is none. Owned by the caller. */
-char *kvm_args_check(const struct machine *m);
+char *kvm_args_check(const struct machine *m, const struct platform_probe *probe);

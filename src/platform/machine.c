@@ -12,6 +12,9 @@ static const char *const type_names[] = {
         [DEVICE_NET] = "net",
         [DEVICE_RNG] = "rng",
         [DEVICE_CONSOLE] = "console",
+        [DEVICE_GPU] = "gpu",
+        [DEVICE_INPUT] = "input",
+        [DEVICE_SOUND] = "sound",
 };
 
 void machine_deinit(struct machine *m)

@@ -15,7 +15,7 @@
 #include <jansson.h>
 
 enum machine_arch { ARCH_X86_64, ARCH_AARCH64 };
-enum device_type { DEVICE_BLK, DEVICE_NET, DEVICE_RNG, DEVICE_CONSOLE };
+enum device_type { DEVICE_BLK, DEVICE_NET, DEVICE_RNG, DEVICE_CONSOLE, DEVICE_GPU, DEVICE_INPUT, DEVICE_SOUND };
 enum device_transport { TRANSPORT_PCI, TRANSPORT_MMIO };
 
 struct machine_device {
@@ -28,6 +28,7 @@ struct machine_device {
         uint16_t queue_size;
         bool packed;    /* offer the packed ring to the guest */
         uint8_t mac[6]; /* net */
+        unsigned n_displays; /* gpu */
 };
 
 struct machine {
@@ -47,5 +48,5 @@ struct machine {
 void machine_deinit(struct machine *m);
 
 const char *machine_arch_name(enum machine_arch arch);              /* "x86_64", "aarch64" */
-const char *device_type_name(enum device_type type);                /* "blk", "net", "rng", "console" */
+const char *device_type_name(enum device_type type);                /* "blk", "net", "rng" ... */
 int device_type_from_name(const char *name, enum device_type *ret); /* 0 or -EINVAL */

@@ -33,9 +33,10 @@ static int say(char **ret_why, int error, const char *format, ...)
 }
 
 /* Return: 0, or -ENOTSUP with the first reason in *ret_why. */
-static int check(const struct platform_ops *platform, const struct machine *m, char **ret_why)
+static int check(const struct platform_ops *platform, const struct machine *m, const struct platform_probe *probe,
+                 char **ret_why)
 {
-        auto_cleanup(freep) char *lines = platform->check ? platform->check(m) : NULL;
+        auto_cleanup(freep) char *lines = platform->check ? platform->check(m, probe) : NULL;
 
         if (!lines)
                 return 0;
@@ -59,7 +60,7 @@ static int select_named(const struct machine *m, const struct platform_ops **ret
         if (!probe.usable)
                 return say(ret_why, -ENODEV, "platform %s cannot run %s here: %s", m->platform,
                            machine_arch_name(m->arch), probe.why);
-        r = check(platform, m, ret_why);
+        r = check(platform, m, &probe, ret_why);
         if (r < 0)
                 return r;
         *ret = platform;
@@ -81,7 +82,7 @@ int platform_select(const struct machine *m, const struct platform_ops **ret, st
                 struct platform_probe probe;
 
                 if (platforms[i]->probe(m->arch, &probe) < 0 || !probe.usable || (best && !probe.accelerated) ||
-                    check(platforms[i], m, ret_why) < 0)
+                    check(platforms[i], m, &probe, ret_why) < 0)
                         continue;
                 best = platforms[i];
                 best_probe = probe;

@@ -48,7 +48,7 @@ struct platform_ops {
 
         /* A line for each thing of @m that this platform cannot do, before anything is started; NULL: all fine.
            Owned by the caller. */
-        char *(*check)(const struct machine *m);
+        char *(*check)(const struct machine *m, const struct platform_probe *probe);
 
         /* @m is borrowed until free; @probe is what platform_select() found. Return: 0, or a negative errno with
            *ret_error (owned by the caller) set. */

@@ -125,9 +125,9 @@ static char *device_head(const struct machine_device *d, const char *pci_name, c
                 /* The last transport comes first in memory; counting down lets the first device be probed first. */
                 n = asprintf(&head, "%s,bus=virtio-mmio-bus.%zu", mmio_name, MMIO_TRANSPORTS - 1 - index);
         else
-                /* vhost-user-rng-pci is never anything but modern, and has no such property. */
+                /* vhost-user-rng-pci and -snd-pci are never anything but modern, and have no such property. */
                 n = asprintf(&head, "%s,bus=pcie.0,addr=0x%zx%s", pci_name, index + FIRST_PCI_SLOT,
-                             d->type == DEVICE_RNG ? "" : ",disable-legacy=on");
+                             d->type == DEVICE_RNG || d->type == DEVICE_SOUND ? "" : ",disable-legacy=on");
         return n < 0 ? NULL : head;
 }
 
@@ -185,11 +185,44 @@ static void add_console(struct argv *a, const struct machine_device *d, size_t i
         argv_addf(a, "virtconsole,bus=s%zu.0,chardev=c%zu", index, index);
 }
 
+static bool is_cockpit(const struct machine_device *d)
+{
+        return d->type == DEVICE_GPU || d->type == DEVICE_INPUT || d->type == DEVICE_SOUND;
+}
+
+/* The number of scanouts is QEMU's to say; what is on them is the server's, EDID included. */
+static void add_gpu(struct argv *a, const struct machine_device *d, size_t index)
+{
+        auto_cleanup(freep) char *head = device_head(d, "vhost-user-gpu-pci", "vhost-user-gpu", index);
+
+        argv_add(a, "-device");
+        argv_addf(a, "%s,chardev=c%zu,max_outputs=%u,packed=%s", head ? head : "", index, d->n_displays,
+                  d->packed ? "on" : "off");
+}
+
+static void add_input(struct argv *a, const struct machine_device *d, size_t index)
+{
+        auto_cleanup(freep) char *head = device_head(d, "vhost-user-input-pci", "vhost-user-input", index);
+
+        argv_add(a, "-device");
+        argv_addf(a, "%s,chardev=c%zu", head ? head : "", index);
+}
+
+/* "controls" is only how long QEMU thinks that the configuration space is; the feature is offered by the server. */
+static void add_sound(struct argv *a, const struct machine_device *d, size_t index)
+{
+        auto_cleanup(freep) char *head = device_head(d, "vhost-user-snd-pci", "vhost-user-snd", index);
+
+        argv_add(a, "-device");
+        argv_addf(a, "%s,chardev=c%zu,controls=on", head ? head : "", index);
+}
+
 /*
  * In 7.2 the shortest time that can be said is a second.
  *
- * QEMU 10.0's vhost-user-rng fails an assertion when it is connected again. So it gets no reconnect time: when its
- * server dies, the guest goes on without entropy from it until the machine is started again.
+ * QEMU 10.0's vhost-user-rng, -input and -snd fail an assertion when they are connected again, and its vhost-user-gpu
+ * does not tell a new server what the old one knew. So these get no reconnect time: when their server dies, the guest
+ * goes on without it until the machine is started again.
  */
 static void add_channel(struct argv *a, const struct machine_device *d, size_t index, const struct qemu_build *build)
 {
@@ -198,7 +231,7 @@ static void add_channel(struct argv *a, const struct machine_device *d, size_t i
         argv_add(a, "-chardev");
         if (d->stream)
                 argv_addf(a, "pipe,id=c%zu,path=%s", index, path ? path : "");
-        else if (d->type == DEVICE_RNG)
+        else if (d->type == DEVICE_RNG || is_cockpit(d))
                 argv_addf(a, "socket,id=c%zu,path=%s", index, path ? path : "");
         else if (build->version >= 902)
                 argv_addf(a, "socket,id=c%zu,path=%s,reconnect-ms=%u", index, path ? path : "", RECONNECT_MS);
@@ -221,6 +254,15 @@ static void add_device(struct argv *a, const struct machine_device *d, size_t in
                 break;
         case DEVICE_CONSOLE:
                 add_console(a, d, index);
+                break;
+        case DEVICE_GPU:
+                add_gpu(a, d, index);
+                break;
+        case DEVICE_INPUT:
+                add_input(a, d, index);
+                break;
+        case DEVICE_SOUND:
+                add_sound(a, d, index);
                 break;
         }
 }
@@ -256,7 +298,7 @@ int qemu_args(const struct machine *m, const struct qemu_build *build, struct ar
         return 0;
 }
 
-char *qemu_args_check(const struct machine *m)
+char *qemu_args_check(const struct machine *m, unsigned version)
 {
         char *text = NULL;
         size_t n_text = 0;
@@ -274,6 +316,8 @@ char *qemu_args_check(const struct machine *m)
         for (size_t i = 0; i < m->n_devices; i++) {
                 const struct machine_device *d = &m->devices[i];
 
+                if (version < QEMU_OLDEST_COCKPIT && is_cockpit(d))
+                        fprintf(out, "device %s: type %s needs QEMU 10.0 or later\n", d->id, device_type_name(d->type));
                 if (d->transport == TRANSPORT_MMIO && m->arch != ARCH_AARCH64)
                         fprintf(out, "device %s: QEMU's x86 board has no virtio-mmio; use transport pci\n", d->id);
         }

@@ -14,6 +14,8 @@
 
 /* The oldest version that is supported, and is known to work. */
 #define QEMU_OLDEST 702
+/* The same for displays, input and sound. */
+#define QEMU_OLDEST_COCKPIT 1000
 
 struct qemu_build {
         const char *binary;
@@ -34,5 +36,5 @@ const char *qemu_binary(enum machine_arch arch);
 /* Return: 0 with *ret filled (argv_deinit() by the caller), or -ENOMEM. */
 int qemu_args(const struct machine *m, const struct qemu_build *build, struct argv *ret);
 
-/* A line for each thing of the machine that QEMU cannot do; NULL if there is none. Owned by the caller. */
-char *qemu_args_check(const struct machine *m);
+/* A line for each thing of the machine that QEMU of that version cannot do; NULL if there is none. Owned by the caller. */
+char *qemu_args_check(const struct machine *m, unsigned version);

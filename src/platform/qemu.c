@@ -344,6 +344,11 @@ static int start(struct qemu *q, const struct platform_probe *probe, char **ret_
         return qmp_new(q->loop, take_fd(&qmp_ours), &handlers, q, &q->qmp);
 }
 
+static char *qemu_check(const struct machine *m, const struct platform_probe *probe)
+{
+        return qemu_args_check(m, version_number(probe->version));
+}
+
 static int qemu_bring_up(struct loop *loop, const struct machine *m, const struct platform_probe *probe,
                          const struct platform_events *events, void *data, struct platform_instance **ret,
                          char **ret_error)
@@ -398,7 +403,7 @@ const struct platform_ops qemu_platform = {
         .name = "qemu",
         .console_streams = true,
         .probe = qemu_probe,
-        .check = qemu_args_check,
+        .check = qemu_check,
         .bring_up = qemu_bring_up,
         .resume = qemu_resume,
         .pause = qemu_pause,

@@ -27,6 +27,8 @@ static struct machine_device devices[] = {
         { .id = "tty", .type = DEVICE_CONSOLE, .socket_path = (char *) "/run/2.console", .queue_size = 64 },
 };
 
+static const struct platform_probe probe = { .usable = true };
+
 static struct machine machine = {
         .id = (char *) "cluster",
         .kernel = (char *) "/b/vmlinuz",
@@ -99,9 +101,34 @@ static void what_is_absent_is_not_mentioned(void **state)
         argv_deinit(&a);
 }
 
+static void displays_input_and_sound_are_devices_like_others(void **state)
+{
+        static struct machine_device cockpit[] = {
+                { .id = "dash", .type = DEVICE_GPU, .socket_path = (char *) "/run/0.gpu", .queue_size = 256, .packed = true },
+                { .id = "touch", .type = DEVICE_INPUT, .socket_path = (char *) "/run/1.input", .queue_size = 64 },
+                { .id = "bell", .type = DEVICE_SOUND, .socket_path = (char *) "/run/2.sound", .queue_size = 64 },
+        };
+        static const char *const expected[] = {
+                "busbar", "monitor", "--name=m", "--control-fd=3", "--serial=4", "--vcpus=1", "--memory=16777216",
+                "--no-symlinks",
+                "--device", "id=dash,type=gpu,socket=/run/0.gpu,transport=pci,packed=on,queue-size=256",
+                "--device", "id=touch,type=input,socket=/run/1.input,transport=pci,packed=off,queue-size=64",
+                "--device", "id=bell,type=sound,socket=/run/2.sound,transport=pci,packed=off,queue-size=64",
+                NULL,
+        };
+        struct machine m = { .id = (char *) "m", .n_vcpus = 1, .memory_bytes = 16 << 20, .devices = cockpit, .n_devices = 3 };
+        struct kvm_fds fds = { .control = 3, .serial = 4 };
+        struct argv a = { 0 };
+
+        assert_int_equal(kvm_args(&m, &fds, &a), 0);
+        assert_words(&a, expected);
+        argv_deinit(&a);
+        assert_null(kvm_args_check(&m, &probe));
+}
+
 static void what_cannot_be_done_is_said_before_the_start(void **state)
 {
-        auto_cleanup(freep) char *fine = kvm_args_check(&machine);
+        auto_cleanup(freep) char *fine = kvm_args_check(&machine, &probe);
         auto_cleanup(freep) char *text = NULL;
         struct machine m = { .firmware = (char *) "/b/edk2.fd",
                              .device_tree = (char *) "/b/o.dtbo",
@@ -114,10 +141,10 @@ static void what_cannot_be_done_is_said_before_the_start(void **state)
 
         for (size_t i = 0; i < 19; i++)
                 many[i] = (struct machine_device){ .transport = TRANSPORT_MMIO };
-        too_many = kvm_args_check(&(struct machine){ .devices = many, .n_devices = 19 });
+        too_many = kvm_args_check(&(struct machine){ .devices = many, .n_devices = 19 }, &probe);
         assert_non_null(strstr(too_many, "19 devices of transport mmio"));
         assert_null(fine);
-        text = kvm_args_check(&m);
+        text = kvm_args_check(&m, &probe);
         assert_non_null(strstr(text, "UEFI firmware"));
         assert_non_null(strstr(text, "overlay"));
         assert_non_null(strstr(text, "1000 bytes"));
@@ -130,6 +157,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_machine_is_all_on_the_command_line),
                 cmocka_unit_test(what_is_absent_is_not_mentioned),
+                cmocka_unit_test(displays_input_and_sound_are_devices_like_others),
                 cmocka_unit_test(what_cannot_be_done_is_said_before_the_start),
         };
 

@@ -28,8 +28,14 @@ static int probe_emulator(enum machine_arch arch, struct platform_probe *ret)
         return 0;
 }
 
-static char *check_monitor(const struct machine *m) { return m->firmware ? strdup("no firmware\nand more\n") : NULL; }
-static char *check_emulator(const struct machine *m) { return m->device_tree ? strdup("no overlay\n") : NULL; }
+static char *check_monitor(const struct machine *m, const struct platform_probe *probe)
+{
+        return m->firmware ? strdup("no firmware\nand more\n") : NULL;
+}
+static char *check_emulator(const struct machine *m, const struct platform_probe *probe)
+{
+        return m->device_tree ? strdup("no overlay\n") : NULL;
+}
 
 static const struct platform_ops monitor = { .name = "monitor", .probe = probe_monitor, .check = check_monitor };
 static const struct platform_ops emulator = { .name = "emulator", .probe = probe_emulator, .check = check_emulator };

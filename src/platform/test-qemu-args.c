@@ -81,6 +81,51 @@ static void old_versions_get_the_options_they_know(void **state)
         argv_deinit(&a);
 }
 
+static struct machine_device cockpit[] = {
+        { .id = "dash", .type = DEVICE_GPU, .socket_path = "/run/dash", .packed = true, .n_displays = 2 },
+        { .id = "touch", .type = DEVICE_INPUT, .socket_path = "/run/touch" },
+        { .id = "bell", .type = DEVICE_SOUND, .socket_path = "/run/bell" },
+};
+
+static void displays_input_and_sound_are_front_ends_that_connect_once(void **state)
+{
+        struct qemu_build build = { .binary = "q", .version = 1000, .qmp_fd = 3 };
+        struct machine m = { .id = "m", .n_vcpus = 1, .memory_bytes = 16 << 20, .devices = cockpit, .n_devices = 3 };
+        struct argv a = { 0 };
+
+        assert_int_equal(qemu_args(&m, &build, &a), 0);
+        assert_true(has(&a, "-chardev", "socket,id=c0,path=/run/dash"));
+        assert_true(has(&a, "-device",
+                        "vhost-user-gpu-pci,bus=pcie.0,addr=0x3,disable-legacy=on,chardev=c0,max_outputs=2,packed=on"));
+        assert_true(has(&a, "-chardev", "socket,id=c1,path=/run/touch"));
+        assert_true(has(&a, "-device", "vhost-user-input-pci,bus=pcie.0,addr=0x4,disable-legacy=on,chardev=c1"));
+        assert_true(has(&a, "-chardev", "socket,id=c2,path=/run/bell"));
+        assert_true(has(&a, "-device", "vhost-user-snd-pci,bus=pcie.0,addr=0x5,chardev=c2,controls=on"));
+        assert_true(has(&a, "-display", "none"));
+        argv_deinit(&a);
+
+        m.arch = ARCH_AARCH64;
+        for (size_t i = 0; i < m.n_devices; i++)
+                cockpit[i].transport = TRANSPORT_MMIO;
+        assert_int_equal(qemu_args(&m, &build, &a), 0);
+        assert_true(has(&a, "-device", "vhost-user-gpu,bus=virtio-mmio-bus.31,chardev=c0,max_outputs=2,packed=on"));
+        assert_true(has(&a, "-device", "vhost-user-input,bus=virtio-mmio-bus.30,chardev=c1"));
+        assert_true(has(&a, "-device", "vhost-user-snd,bus=virtio-mmio-bus.29,chardev=c2,controls=on"));
+        argv_deinit(&a);
+}
+
+static void displays_input_and_sound_need_a_new_qemu(void **state)
+{
+        struct machine m = { .memory_bytes = 16 << 20, .devices = cockpit, .n_devices = 3, .arch = ARCH_AARCH64 };
+        auto_cleanup(freep) char *fine = qemu_args_check(&m, 1000);
+        auto_cleanup(freep) char *old = qemu_args_check(&m, 902);
+
+        assert_null(fine);
+        assert_string_equal(old, "device dash: type gpu needs QEMU 10.0 or later\n"
+                                 "device touch: type input needs QEMU 10.0 or later\n"
+                                 "device bell: type sound needs QEMU 10.0 or later\n");
+}
+
 static void boot_files_are_those_that_were_opened(void **state)
 {
         struct machine m = machine;
@@ -98,7 +143,7 @@ static void boot_files_are_those_that_were_opened(void **state)
 
 static void what_cannot_be_attached_is_said_before_the_start(void **state)
 {
-        auto_cleanup(freep) char *fine = qemu_args_check(&machine);
+        auto_cleanup(freep) char *fine = qemu_args_check(&machine, 702);
         auto_cleanup(freep) char *text = NULL;
         struct machine_device bad[] = {
                 { .id = "disk", .type = DEVICE_BLK, .transport = TRANSPORT_MMIO },
@@ -106,7 +151,7 @@ static void what_cannot_be_attached_is_said_before_the_start(void **state)
         struct machine m = { .memory_bytes = 1000, .devices = bad, .n_devices = 1 };
 
         assert_null(fine);
-        text = qemu_args_check(&m);
+        text = qemu_args_check(&m, 1000);
         assert_non_null(strstr(text, "MiB"));
         assert_non_null(strstr(text, "disk"));
 }
@@ -116,6 +161,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(every_device_is_a_front_end_at_a_fixed_slot),
                 cmocka_unit_test(old_versions_get_the_options_they_know),
+                cmocka_unit_test(displays_input_and_sound_are_front_ends_that_connect_once),
+                cmocka_unit_test(displays_input_and_sound_need_a_new_qemu),
                 cmocka_unit_test(boot_files_are_those_that_were_opened),
                 cmocka_unit_test(what_cannot_be_attached_is_said_before_the_start),
         };

@@ -4,7 +4,8 @@
 
 #include <stdint.h>
 
-struct bundle_device;
+#include "runtime/bundle.h"
+
 struct json_node;
 
 /**
@@ -20,6 +21,8 @@ int bundle_device_parse(const struct json_node *entry, int dir_fd, struct bundle
 void bundle_device_defaults(struct bundle_device *d);
 
 void bundle_device_deinit(struct bundle_device *d);
+
+const char *input_kind_name(enum input_kind kind); /* "touch" ... */
 
 /* "02:00:5e:10:20:30": six bytes in hexadecimal, an individual address. Return: 0 or -EINVAL. */
 int mac_from_text(const char *s, uint8_t ret[6]);

@@ -24,6 +24,11 @@
 /* Longest name of a machine's device, a network or a device in a plan, without the end. */
 #define BUNDLE_ID_MAX FIELDS_NAME_MAX
 
+/* Displays of one gpu: VIRTIO 1.4, 5.7.6.7 (VIRTIO_GPU_MAX_SCANOUTS). */
+#define BUNDLE_SCANOUTS_MAX 16
+
+enum input_kind { INPUT_TOUCH, INPUT_KEYBOARD, INPUT_POINTER, INPUT_ROTARY };
+
 struct bundle_device {
         char *id; /* unique in the bundle; letters, digits, '-', '_' */
         enum device_type type;
@@ -42,6 +47,13 @@ struct bundle_device {
         uint8_t mac[6];
 
         uint64_t bytes_per_second; /* rng: 0 is unlimited */
+
+        char **displays; /* gpu: its scanouts in this order; input: the one whose input it gets */
+        size_t n_displays;
+        bool render_3d;       /* gpu */
+        enum input_kind kind; /* input */
+
+        char *audio; /* sound */
 };
 
 struct bundle {

@@ -41,6 +41,9 @@ struct plan *plan_free(struct plan *p)
                 planned_machine_deinit(&p->machines[i]);
         for (size_t i = 0; i < p->n_servers; i++)
                 planned_server_deinit(&p->servers[i]);
+        free(p->dir);
+        free(p->scene_path);
+        free(p->scene_text);
         free(p->machines);
         free(p->servers);
         free(p);

@@ -30,13 +30,18 @@ struct bundle;
 /* The first fd that a server gets; the rest follow without a gap. */
 #define PLAN_FIRST_FD 3
 
+/* Names of what the shared servers of displays, input and sound make in the system's folder. */
+#define PLAN_SEAT "seat.sock"
+#define PLAN_DISPLAYS_CONTROL "displays.control"
+#define PLAN_SOUND_CONTROL "sound.control"
+
 struct planned_socket {
         char *path; /* shorter than 108 bytes */
         bool fifos; /* two of them, so two descriptors: what comes from the guest, what goes to it */
 };
 
 struct planned_server {
-        char *name;    /* "alpha.root", or "network.backbone" for a shared one */
+        char *name;    /* "alpha.root", or "network.backbone", "displays" ... for a shared one */
         char *machine; /* whose it is; NULL: shared by several */
         bool is_console; /* the machine's platform decides whether its last socket is one or two fifos */
         char **argv;   /* what follows "busbar": "device", "blk", "--guest", ..., NULL */
@@ -67,6 +72,9 @@ struct plan {
         size_t n_machines;
         struct planned_server *servers;
         size_t n_servers;
+        char *dir; /* what is no machine's own lies here: the system's folder, or that of the only machine */
+        char *scene_path; /* where device servers read the scene; NULL: there is none */
+        char *scene_text; /* is to be written there before they start; NULL: it is a system file */
 };
 
 struct plan_options {
@@ -77,7 +85,11 @@ struct plan_options {
 };
 
 /**
- * plan_new_single() - a bundle alone: each network that it names is a switch of its own with a user-mode uplink
+ * plan_new_single() - a bundle alone
+ *
+ * Each network that it names is a switch of its own with a user-mode uplink, each display a screen of its own that only
+ * `busbar screenshot` sees, and each audio has loudspeakers that nobody hears.
+ *
  * @ret_error: on failure what is wrong; owned by the caller
  *
  * Return: 0; -EINVAL; -ENAMETOOLONG if a socket would not fit into a sockaddr_un; -ENOMEM.

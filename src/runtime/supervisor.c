@@ -240,8 +240,20 @@ static const struct keeper_events keeper_events = {
         .orphaned = on_orphaned,
 };
 
+/* Of a bundle alone: what its servers read instead of a system file. */
+static int write_scene(const struct plan *plan)
+{
+        return plan->scene_text
+                       ? fd_write_file_atomic(plan->scene_path, plan->scene_text, strlen(plan->scene_text), 0600)
+                       : 0;
+}
+
 static int start_servers(struct supervisor *s, bool consoles, char **ret_error)
 {
+        int r = write_scene(s->options->plan);
+
+        if (r < 0)
+                return r;
         return server_set_start(&s->servers, s->keeper.loop, s->options->plan, s->machine->id, consoles,
                                 s->options->program, &s->keeper.log, &server_events, s, ret_error);
 }

@@ -124,6 +124,8 @@ int system_load(const char *path, struct system **ret, char **ret_error)
                         return r;
         }
         r = check_all(s, ret_error);
+        if (r == 0)
+                r = system_check_scene(s, ret_error);
         if (r < 0)
                 return r;
         *ret = take_ptr(&s);

@@ -251,20 +251,23 @@ static int parse_machines(const struct json_node *root, struct system *s)
 
 static int parse_root(const struct json_node *root, struct system *s)
 {
-        static const char *const later[] = { "displays", "audio", "buses" };
+        static const char *const members[] = { "machines", "networks", "screens", "displays",
+                                               "speakers", "audio",    "$schema", NULL };
         struct json_node node;
         int r;
 
-        for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
-                if (node_get(root, later[i], &node) > 0)
-                        return node_fail(&node, "not supported by this version of busbar");
-        r = node_only_members(root, (const char *const[]) { "machines", "networks", "$schema", NULL });
+        if (node_get(root, "buses", &node) > 0)
+                return node_fail(&node, "not supported by this version of busbar");
+        r = node_only_members(root, members);
         if (r < 0)
                 return r;
         r = node_need_members(root, (const char *const[]) { "machines", NULL });
         if (r < 0)
                 return r;
         r = parse_networks(root, s);
+        if (r < 0)
+                return r;
+        r = scene_parse(root, s->dir, &s->scene);
         if (r < 0)
                 return r;
         return parse_machines(root, s);
@@ -333,6 +336,7 @@ struct system *system_free(struct system *s)
         }
         for (size_t i = 0; i < s->n_machines; i++)
                 machine_free(&s->machines[i]);
+        scene_deinit(&s->scene);
         free(s->networks);
         free(s->machines);
         free(s->path);

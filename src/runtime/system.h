@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "scene/scene.h"
+
 struct bundle;
 
 #define SYSTEM_CONFIG_MAX_BYTES (1U << 20)
@@ -66,6 +68,7 @@ struct system {
         char *dir;  /* of the file, without a slash at its end; NULL if the path says none */
         struct system_network *networks;
         size_t n_networks;
+        struct scene scene;
         struct system_machine *machines; /* in the order of the file */
         size_t n_machines;
 };
@@ -84,11 +87,22 @@ int system_parse(const char *file, const char *text, size_t n, struct system **r
 /**
  * system_load() - read a system file and all bundles that it names
  *
- * Also checks that every network that a bundle uses is there, and that every console bound is a console.
+ * Also checks that every network, display and audio that a bundle uses is there, and that every console bound is a
+ * console.
  *
  * Return: 0; a negative errno with *ret_error set.
  */
 int system_load(const char *path, struct system **ret, char **ret_error);
+
+/**
+ * system_check_scene() - does what its bundles show, hear and are told fit the scene?
+ *
+ * Every display and audio that they name is there; a display is one guest's, and so is each kind of its input, which
+ * goes to the guest that is seen there.
+ *
+ * Return: 0; -EINVAL or -ENOMEM with *ret_error set. For system_load().
+ */
+int system_check_scene(const struct system *s, char **ret_error);
 
 struct system *system_free(struct system *s);
 

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/json-reader.h"
 #include "runtime/bundle.h"
 #include "runtime/plan.h"
 #include "runtime/plan-words.h"
@@ -193,6 +194,98 @@ static void machines_of_a_system_share_a_switch_and_start_in_order(void **state)
         assert_memory_not_equal(p->machines[0].machine.devices[0].mac, p->machines[1].machine.devices[0].mac, 6);
 }
 
+static const char cockpit_text[] =
+        "{ \"ociVersion\": \"1.3.0\", \"vm\": { \"kernel\": { \"path\": \"k\" }, \"devices\": ["
+        "{ \"id\": \"dash\", \"type\": \"gpu\", \"displays\": [\"left\", \"right\"], \"render3d\": true },"
+        "{ \"id\": \"touch\", \"type\": \"input\", \"kind\": \"touch\", \"display\": \"left\" },"
+        "{ \"id\": \"bell\", \"type\": \"sound\", \"audio\": \"chime\" } ] } }";
+
+static void machines_of_a_system_share_displays_input_and_sound(void **state)
+{
+        auto_cleanup(system_freep) struct system *s =
+                make_system("{ \"machines\": { \"a\": { \"bundle\": \"a\" }, \"b\": { \"bundle\": \"b\" } } }",
+                            cockpit_text);
+        auto_cleanup(plan_freep) struct plan *p = NULL;
+        struct plan_options options = { .run_dir = "/r" };
+        const struct planned_server *displays;
+        char *error = NULL;
+
+        assert_int_equal(plan_new_system(s, &options, &p, &error), 0);
+        assert_string_equal(p->dir, "/r/@car");
+        assert_null(p->scene_text);
+        assert_int_equal(p->n_servers, 3);
+        displays = find(p, "displays");
+        assert_null(displays->machine);
+        assert_words(displays, "device gpu --scene /etc/car.json --seat /r/@car/seat.sock "
+                               "--control /r/@car/displays.control "
+                               "--guest id=a.dash,fd=3,display=left,display=right,render3d=on "
+                               "--guest id=b.dash,fd=4,display=left,display=right,render3d=on");
+        assert_string_equal(displays->sockets[1].path, "/r/b/0.gpu");
+        assert_string_equal(displays->sockets[1].path, p->machines[1].machine.devices[0].socket_path);
+        assert_int_equal(p->machines[1].machine.devices[0].n_displays, 2);
+        assert_words(find(p, "seat"), "device input --scene /etc/car.json --seat /r/@car/seat.sock "
+                                      "--guest id=a.touch,fd=3,kind=touch,display=left "
+                                      "--guest id=b.touch,fd=4,kind=touch,display=left");
+        assert_words(find(p, "sound"), "device sound --scene /etc/car.json --control /r/@car/sound.control "
+                                       "--guest id=a.bell,fd=3,audio=chime --guest id=b.bell,fd=4,audio=chime");
+}
+
+static void a_bundle_alone_gets_a_scene_of_its_own(void **state)
+{
+        auto_cleanup(bundle_freep) struct bundle *b = make_bundle(cockpit_text);
+        auto_cleanup(plan_freep) struct plan *p = NULL;
+        struct plan_options options = { .run_dir = "/r", .id = "m" };
+        struct json_document document;
+        struct scene scene = { 0 };
+        struct json_node root;
+        char *error = NULL;
+
+        assert_int_equal(plan_new_single(b, &options, &p, &error), 0);
+        assert_string_equal(p->scene_path, "/r/m/scene.json");
+        assert_string_equal(find(p, "displays")->machine, "m");
+        assert_words(find(p, "displays"), "device gpu --scene /r/m/scene.json --seat /r/m/seat.sock "
+                                          "--control /r/m/displays.control "
+                                          "--guest id=m.dash,fd=3,display=left,display=right,render3d=on");
+
+        assert_int_equal(document_parse(&document, "scene.json", p->scene_text, strlen(p->scene_text), 1 << 20), 0);
+        root = document_root(&document);
+        assert_int_equal(scene_parse(&root, NULL, &scene), 0);
+        assert_int_equal(scene.n_screens, 2);
+        assert_int_equal(scene.screens[1].output, OUTPUT_HEADLESS);
+        assert_string_equal(scene.screens[1].key_focus, "right");
+        assert_int_equal(scene_find_display(&scene, "right")->screen, 1);
+        assert_int_equal(scene_find_display(&scene, "left")->width, 1280);
+        assert_int_equal(scene.speakers[0].backend, SOUND_NULL);
+        assert_true(scene_find_audio(&scene, "chime")->capture);
+        scene_deinit(&scene);
+        document_deinit(&document);
+}
+
+static void a_bundle_alone_without_a_cockpit_has_no_scene(void **state)
+{
+        auto_cleanup(bundle_freep) struct bundle *b = make_bundle(bundle_text);
+        auto_cleanup(plan_freep) struct plan *p = NULL;
+        char *error = NULL;
+
+        assert_int_equal(plan_new_single(b, &(struct plan_options) { .run_dir = "/r" }, &p, &error), 0);
+        assert_null(p->scene_path);
+        assert_null(p->scene_text);
+}
+
+static void two_devices_of_a_bundle_alone_cannot_have_one_display(void **state)
+{
+        auto_cleanup(bundle_freep) struct bundle *b = make_bundle(
+                "{ \"ociVersion\": \"1.3.0\", \"vm\": { \"kernel\": { \"path\": \"k\" }, \"devices\": ["
+                "{ \"id\": \"x\", \"type\": \"gpu\", \"display\": \"d\" },"
+                "{ \"id\": \"y\", \"type\": \"gpu\", \"displays\": [\"e\", \"d\"] } ] } }");
+        auto_cleanup(plan_freep) struct plan *p = NULL;
+        auto_cleanup(freep) char *error = NULL;
+
+        assert_int_equal(plan_new_single(b, &(struct plan_options) { .run_dir = "/r", .id = "m" }, &p, &error),
+                         -EINVAL);
+        assert_string_equal(error, "m: devices \"x\" and \"y\" are both on display \"d\"");
+}
+
 static void addresses_are_stable_local_and_individual(void **state)
 {
         uint8_t a[6], b[6], c[6];
@@ -272,6 +365,10 @@ int main(void)
                 cmocka_unit_test(a_console_is_a_device_with_socket_and_log),
                 cmocka_unit_test(a_platform_with_a_console_of_its_own_gets_a_stream),
                 cmocka_unit_test(machines_of_a_system_share_a_switch_and_start_in_order),
+                cmocka_unit_test(machines_of_a_system_share_displays_input_and_sound),
+                cmocka_unit_test(a_bundle_alone_gets_a_scene_of_its_own),
+                cmocka_unit_test(a_bundle_alone_without_a_cockpit_has_no_scene),
+                cmocka_unit_test(two_devices_of_a_bundle_alone_cannot_have_one_display),
                 cmocka_unit_test(addresses_are_stable_local_and_individual),
                 cmocka_unit_test(two_devices_cannot_have_one_address),
                 cmocka_unit_test(socket_paths_that_do_not_fit_are_an_error),

@@ -122,6 +122,68 @@ static void an_image_has_one_writer(void **state)
                        "car.json:2: machines.one: its device \"root\" writes to ");
 }
 
+#define SCENE \
+        "\"screens\": { \"main\": {} }, \"displays\": { \"left\": { \"screen\": \"main\" }, \"right\": {" \
+        "\"screen\": \"main\" } }, \"speakers\": { \"cabin\": { \"backend\": \"null\" } }," \
+        "\"audio\": { \"chime\": { \"speakers\": \"cabin\" } },"
+#define GPU(display) "{ \"id\": \"dash\", \"type\": \"gpu\", \"display\": \"" display "\" }"
+#define TOUCH(display) \
+        "{ \"id\": \"touch\", \"type\": \"input\", \"kind\": \"touch\", \"display\": \"" display "\" }"
+#define SOUND(audio) "{ \"id\": \"bell\", \"type\": \"sound\", \"audio\": \"" audio "\" }"
+#define TWO "{ " SCENE "\"machines\": {\n\"one\": { \"bundle\": \"b\" },\n\"two\": { \"bundle\": \"c\" } } }"
+
+/* Machine "one" of folder b, "two" of folder c. */
+static void write_pair(struct fixture *f, const char *one, const char *two)
+{
+        test_folder_write(&f->folder, "b/config.json", one);
+        test_folder_write(&f->folder, "c/vmlinuz", "kernel");
+        test_folder_write(&f->folder, "c/config.json", two);
+}
+
+static void machines_share_a_scene(void **state)
+{
+        struct fixture *f = *state;
+
+        write_pair(f, BUNDLE(GPU("left") "," TOUCH("left") "," SOUND("chime")),
+                   BUNDLE(GPU("right") "," TOUCH("right") "," SOUND("chime")));
+        if (load(f, TWO) < 0)
+                fail_msg("%s", f->error);
+        assert_int_equal(f->system->scene.n_displays, 2);
+        assert_string_equal(f->system->machines[1].bundle->devices[0].displays[0], "right");
+        assert_string_equal(f->system->machines[1].bundle->devices[2].audio, "chime");
+}
+
+static void displays_and_audio_that_bundles_use_have_to_be_there(void **state)
+{
+        struct fixture *f = *state;
+
+        write_pair(f, BUNDLE(GPU("left")), BUNDLE(SOUND("chime") "," TOUCH("middle")));
+        assert_refused(f, TWO, "car.json:3: machines.two: its device \"touch\" (");
+        assert_non_null(strstr(f->error, "/c/config.json:2) is on display \"middle\", which is not among \"displays\""));
+        free(f->error);
+        f->error = NULL;
+        write_pair(f, BUNDLE(SOUND("bell")), BUNDLE(""));
+        assert_refused(f, TWO, "plays on \"bell\", which is not among \"audio\"");
+}
+
+static void a_display_is_one_guests(void **state)
+{
+        write_pair(*state, BUNDLE(GPU("left")), BUNDLE(GPU("left")));
+        assert_refused(*state, TWO, "is on display \"left\", on which device \"dash\" of machine \"two\" is too");
+}
+
+static void input_goes_to_one_device_of_the_guest_that_is_seen(void **state)
+{
+        struct fixture *f = *state;
+
+        write_pair(f, BUNDLE(TOUCH("left")), BUNDLE(TOUCH("left")));
+        assert_refused(f, TWO, "gets touch of display \"left\", which device \"touch\" of machine \"two\" gets too");
+        free(f->error);
+        f->error = NULL;
+        write_pair(f, BUNDLE(TOUCH("left")), BUNDLE(GPU("left")));
+        assert_refused(f, TWO, "gets touch of display \"left\", on which machine \"two\" is");
+}
+
 static void errors_of_a_bundle_name_the_bundle(void **state)
 {
         struct fixture *f = *state;
@@ -165,6 +227,10 @@ int main(void)
                 cmocka_unit_test_setup_teardown(networks_that_bundles_use_have_to_be_there, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(consoles_that_are_bound_have_to_be_there, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(an_image_has_one_writer, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(machines_share_a_scene, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(displays_and_audio_that_bundles_use_have_to_be_there, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(a_display_is_one_guests, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(input_goes_to_one_device_of_the_guest_that_is_seen, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(errors_of_a_bundle_name_the_bundle, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(a_missing_bundle_or_system_is_an_error, set_up, tear_down),
                 cmocka_unit_test(every_truncation_of_a_system_is_refused),

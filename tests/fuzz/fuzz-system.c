@@ -22,6 +22,9 @@ static const char bundle_text[] =
         "{ \"ociVersion\": \"1.3.0\", \"vm\": { \"kernel\": { \"path\": \"k\" }, \"devices\": ["
         "{ \"id\": \"root\", \"type\": \"blk\", \"image\": \"i\" },"
         "{ \"id\": \"eth0\", \"type\": \"net\", \"network\": \"n\" },"
+        "{ \"id\": \"dash\", \"type\": \"gpu\", \"display\": \"d\" },"
+        "{ \"id\": \"touch\", \"type\": \"input\", \"kind\": \"touch\", \"display\": \"d\" },"
+        "{ \"id\": \"bell\", \"type\": \"sound\", \"audio\": \"a\" },"
         "{ \"id\": \"console\", \"type\": \"console\" } ] } }";
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -29,7 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         static const struct plan_options options = { .run_dir = "/run/busbar" };
         auto_cleanup(system_freep) struct system *s = NULL;
         auto_cleanup(plan_freep) struct plan *p = NULL;
-        auto_cleanup(freep) char *error = NULL, *plan_error = NULL;
+        auto_cleanup(freep) char *error = NULL, *plan_error = NULL, *scene_error = NULL;
         int r;
 
         r = system_parse("dir/fuzz.json", (const char *) data, size, &s, &error);
@@ -44,5 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         r = plan_new_system(s, &options, &p, &plan_error);
         expect(r < 0 ? !p && plan_error : p->n_machines == s->n_machines);
+        p = plan_free(p);
+        (void) system_check_scene(s, &scene_error);
         return 0;
 }
