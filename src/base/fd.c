@@ -185,8 +185,25 @@ static int unix_address(const char *path, struct sockaddr_un *ret)
         return 0;
 }
 
+static int unix_connect(const char *path, int type_and_flags)
+{
+        auto_cleanup(closep) int fd = -1;
+        struct sockaddr_un address;
+        int r;
+
+        r = unix_address(path, &address);
+        if (r < 0)
+                return r;
+        fd = socket(AF_UNIX, type_and_flags | SOCK_CLOEXEC, 0);
+        if (fd < 0)
+                return -errno;
+        if (connect(fd, (struct sockaddr *) &address, sizeof(address)) < 0)
+                return -errno;
+        return take_fd(&fd);
+}
+
 /* Only a socket that nobody listens on is removed; another file or a live server is left alone. */
-static int remove_stale_socket(const char *path)
+static int remove_stale_socket(const char *path, int type)
 {
         struct stat st;
         int fd;
@@ -195,15 +212,16 @@ static int remove_stale_socket(const char *path)
                 return errno == ENOENT ? 0 : -errno;
         if (!S_ISSOCK(st.st_mode))
                 return -EEXIST;
-        fd = fd_unix_connect(path);
-        if (fd >= 0) {
+        fd = unix_connect(path, type);
+        if (fd >= 0)
                 (void) close(fd);
+        if (fd >= 0 || fd == -EPROTOTYPE)
                 return -EADDRINUSE;
-        }
         return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-int fd_unix_listen(const char *path, int backlog)
+/* A bound socket that only this user reaches. */
+static int unix_bind(const char *path, int type)
 {
         auto_cleanup(closep) int fd = -1;
         struct sockaddr_un address;
@@ -211,16 +229,16 @@ int fd_unix_listen(const char *path, int backlog)
 
         r = unix_address(path, &address);
         if (r == 0)
-                r = remove_stale_socket(path);
+                r = remove_stale_socket(path, type);
         if (r < 0)
                 return r;
-        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (fd < 0)
                 return -errno;
         /* The mode of a bound unix socket comes from that of its inode: set before anybody can connect. */
         if (fchmod(fd, 0600) < 0 || bind(fd, (struct sockaddr *) &address, sizeof(address)) < 0)
                 return -errno;
-        if (chmod(path, 0600) < 0 || listen(fd, backlog) < 0) {
+        if (chmod(path, 0600) < 0) {
                 r = -errno;
                 (void) unlink(path);
                 return r;
@@ -228,29 +246,32 @@ int fd_unix_listen(const char *path, int backlog)
         return take_fd(&fd);
 }
 
-static int unix_connect(const char *path, int flags)
+int fd_unix_listen(const char *path, int backlog)
 {
-        auto_cleanup(closep) int fd = -1;
-        struct sockaddr_un address;
-        int r;
+        auto_cleanup(closep) int fd = unix_bind(path, SOCK_STREAM);
 
-        r = unix_address(path, &address);
-        if (r < 0)
-                return r;
-        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
         if (fd < 0)
-                return -errno;
-        if (connect(fd, (struct sockaddr *) &address, sizeof(address)) < 0)
-                return -errno;
+                return fd;
+        if (listen(fd, backlog) < 0) {
+                int r = -errno;
+
+                (void) unlink(path);
+                return r;
+        }
         return take_fd(&fd);
+}
+
+int fd_unix_bind_datagram(const char *path)
+{
+        return unix_bind(path, SOCK_DGRAM);
 }
 
 int fd_unix_connect(const char *path)
 {
-        return unix_connect(path, 0);
+        return unix_connect(path, SOCK_STREAM);
 }
 
 int fd_unix_connect_nonblock(const char *path)
 {
-        return unix_connect(path, SOCK_NONBLOCK);
+        return unix_connect(path, SOCK_STREAM | SOCK_NONBLOCK);
 }

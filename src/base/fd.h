@@ -68,6 +68,9 @@ int fd_set_cloexec(int fd, int on);
 /* Listens on a stream socket at @path (mode 0600), replacing a stale one. Return: an fd or a negative errno. */
 int fd_unix_listen(const char *path, int backlog);
 
+/* The same for a datagram socket, which receives at once. */
+int fd_unix_bind_datagram(const char *path);
+
 /* Connects to the stream socket at @path. Return: an fd or a negative errno. */
 int fd_unix_connect(const char *path);
 /* The same without waiting: -EAGAIN if too many others wait there. The fd is non-blocking. */
