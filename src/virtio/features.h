@@ -35,6 +35,7 @@ enum {
         VIRTIO_ID_CONSOLE_DEVICE = 3,
         VIRTIO_ID_RNG_DEVICE = 4,
         VIRTIO_ID_GPU_DEVICE = 16,
+        VIRTIO_ID_INPUT_DEVICE = 18,
 };
 
 /* What our rings can do; every device offers these beside its own. */

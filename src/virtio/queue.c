@@ -159,6 +159,7 @@ int queue_start(struct queue *q, const struct queue_setup *setup)
         result = watch_kick(q, setup->kick_fd);
         if (result < 0)
                 return result;
+        r->continues = r->used != 0 || ((setup->features & FEATURE(VIRTIO_FEATURE_RING_PACKED)) && !r->used_wrap);
         /* A predecessor may have been killed between publishing and telling. */
         r->call_missed = r->used != 0 || setup->inflight;
 
@@ -221,6 +222,11 @@ uint16_t queue_size(const struct queue *q)
 const struct space *queue_space(const struct queue *q)
 {
         return q->ring ? q->ring->space : NULL;
+}
+
+bool queue_continues(const struct queue *q)
+{
+        return q->ring && q->ring->continues;
 }
 
 static void call(struct queue *q)
