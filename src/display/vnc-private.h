@@ -3,19 +3,10 @@
  * How a VNC screen serves its viewers: vnc.c on the screen's loop, vnc-viewer.c on a thread for each.
  *
  * libvncserver waits in write(2) for a viewer that does not read, and in read(2) for the rest of a message. So each viewer
- * has a thread, an instance of the library and a copy of the pixels of its own: it can hold up nobody but itself.
- *
- *      loop                                                    viewer's thread
- *      present(): damage noted; ─── if it wants: copied ──►    pixels, fresh ─► encoded, sent (waits as long as it takes)
- *                                                              viewer asks for more ─► wants; was there damage meanwhile:
- *      on_ask(): copied ◄────────────────────────────────────── ask
- *
- * A pixel is copied once for each viewer, and only when that viewer has asked for an update; of a viewer that is busy, damage
- * is noted and nothing else. The lock of a slot is held for that copy or a few lines, never while anything waits.
+ * has a thread, an instance of the library and a copy of the pixels of its own (mirror.h): it can hold up nobody but itself.
  */
 #pragma once
 
-#include <pixman.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -24,6 +15,7 @@
 #include <rfb/rfb.h>
 
 #include "base/ratelimit.h"
+#include "display/mirror.h"
 #include "display/vnc-stream.h"
 
 #define VNC_VIEWERS_MAX 4
@@ -48,14 +40,11 @@ struct vnc_slot {
         pthread_t thread;
         bool started;
         int wake_fd;               /* owned: eventfd, wakes the thread */
+        struct mirror mirror;      /* begun while a viewer is in */
+        pixman_region32_t fresh;   /* the thread's: scratch */
+        atomic_bool stopping;
         pthread_mutex_t lock;      /* of all below */
         int fd;                    /* owned: the connection; -1: free */
-        atomic_bool stopping;
-        bool wants;                /* the thread has nothing to send and does not touch the pixels */
-        bool filled;               /* the pixels have been copied in at least once */
-        uint8_t *pixels;           /* owned; NULL: the viewer is not in yet */
-        pixman_region32_t damage;  /* not yet in the pixels */
-        pixman_region32_t fresh;   /* in the pixels, not yet sent */
 
         pthread_t relay;           /* TLS only */
         bool relay_started, relay_gone;

@@ -146,9 +146,10 @@ static bool overlap(sraRegionPtr a, sraRegionPtr b)
         return any;
 }
 
-/* What was copied in since the last time counts as modified. The lock is held. */
-static void take_fresh(struct vnc_slot *slot)
+/* What was copied in since the last time counts as modified. Return: whether there is a picture yet. */
+static bool take_fresh(struct vnc_slot *slot)
 {
+        bool filled = mirror_take(&slot->mirror, &slot->fresh);
         int n;
         const pixman_box32_t *boxes = pixman_region32_rectangles(&slot->fresh, &n);
 
@@ -158,27 +159,21 @@ static void take_fresh(struct vnc_slot *slot)
         }
         for (int i = 0; i < n; i++)
                 rfbMarkRectAsModified(slot->rfb, boxes[i].x1, boxes[i].y1, boxes[i].x2, boxes[i].y2);
-        pixman_region32_clear(&slot->fresh);
+        return filled;
 }
 
 /* Sends what the viewer has asked for, or has it copied. Return: whether an update was sent. */
 static bool update(struct vnc_slot *slot, rfbClientPtr cl)
 {
-        bool ask = false, send;
-
         if (cl->state != RFB_NORMAL || sraRgnEmpty(cl->requestedRegion))
                 return false;
-        pthread_mutex_lock(&slot->lock);
-        take_fresh(slot);
-        send = slot->filled && overlap(cl->modifiedRegion, cl->requestedRegion);
-        slot->wants = !send;
-        ask = !send && pixman_region32_not_empty(&slot->damage);
-        pthread_mutex_unlock(&slot->lock);
-        if (ask)
-                fd_event_signal(slot->screen->ask_fd);
-        if (send)
+        if (take_fresh(slot) && overlap(cl->modifiedRegion, cl->requestedRegion)) {
                 (void) rfbUpdateClient(cl);
-        return send;
+                return true;
+        }
+        if (mirror_want(&slot->mirror))
+                fd_event_signal(slot->screen->ask_fd);
+        return false;
 }
 
 static int wait_ms(uint64_t until_ns)
@@ -221,44 +216,15 @@ static void serve(struct vnc_slot *slot, rfbClientPtr cl, uint64_t deadline_ns)
         }
 }
 
-/* The viewer is in: from now on it has pixels. Return: 0 or -ENOMEM. */
-static int begin_pixels(struct vnc_slot *slot)
-{
-        const struct vnc_screen *screen = slot->screen;
-        uint8_t *pixels = calloc((size_t) screen->width * screen->height, 4);
-
-        if (!pixels)
-                return -ENOMEM;
-        slot->rfb->frameBuffer = (char *) pixels;
-        pthread_mutex_lock(&slot->lock);
-        slot->pixels = pixels;
-        slot->filled = slot->wants = false;
-        pixman_region32_clear(&slot->fresh);
-        pixman_region32_fini(&slot->damage);
-        pixman_region32_init_rect(&slot->damage, 0, 0, screen->width, screen->height);
-        pthread_mutex_unlock(&slot->lock);
-        return 0;
-}
-
-static void end_pixels(struct vnc_slot *slot)
-{
-        uint8_t *pixels;
-
-        pthread_mutex_lock(&slot->lock);
-        pixels = take_ptr(&slot->pixels);
-        slot->wants = false;
-        pthread_mutex_unlock(&slot->lock);
-        slot->rfb->frameBuffer = NULL;
-        free(pixels);
-}
-
 static void serve_stream(struct vnc_slot *slot, struct vnc_stream *s)
 {
         auto_cleanup(closep) int peer = -1;
         rfbClientPtr cl = NULL;
 
-        if (begin_pixels(slot) == 0)
+        if (mirror_begin(&slot->mirror) == 0) {
+                slot->rfb->frameBuffer = (char *) slot->mirror.pixels;
                 cl = new_client(slot, s, &peer);
+        }
         if (cl) {
                 if (s->tls)
                         vnc_relay_begin(slot, &(struct vnc_job) { .tls = s->tls, .fd = s->fd, .plain_fd = peer });
@@ -273,7 +239,8 @@ static void serve_stream(struct vnc_slot *slot, struct vnc_stream *s)
         } else
                 vnc_log(slot->screen, "a viewer cannot be served: no memory or descriptors are left");
         vnc_input_reset(&slot->input);
-        end_pixels(slot);
+        slot->rfb->frameBuffer = NULL;
+        mirror_end(&slot->mirror);
 }
 
 static const char *reason(int error)

@@ -27,6 +27,7 @@
 #include "display/vnc-private.h"
 #include "seat/sender.h"
 
+#define RATE_DEFAULT_HZ 60u
 #define WAIT_MS 2000 /* for the rest of a message; libvncserver waits 5 s for a viewer to read on */
 
 const bool vnc_built = true;
@@ -65,36 +66,11 @@ static void ignore_line(const char *format, ...)
 {
 }
 
-/* The slot's lock is held, and its thread does not touch the pixels. */
-static void copy_damage(struct vnc_slot *slot, const struct picture *frame)
+static void give(struct vnc *v, const pixman_region32_t *damage)
 {
-        const size_t stride = (size_t) slot->screen->width * 4;
-        int n;
-        const pixman_box32_t *boxes = pixman_region32_rectangles(&slot->damage, &n);
-
-        for (int i = 0; i < n; i++) {
-                const size_t offset = (size_t) boxes[i].x1 * 4, width = (size_t) (boxes[i].x2 - boxes[i].x1) * 4;
-
-                for (size_t y = (size_t) boxes[i].y1; y < (size_t) boxes[i].y2; y++)
-                        memcpy(slot->pixels + y * stride + offset, frame->pixels + y * frame->stride_bytes + offset, width);
-        }
-        pixman_region32_union(&slot->fresh, &slot->fresh, &slot->damage);
-        pixman_region32_clear(&slot->damage);
-        slot->filled = true;
-        slot->wants = false;
-        fd_event_signal(slot->wake_fd);
-}
-
-static void give(struct vnc *v, struct vnc_slot *slot, const pixman_region32_t *damage)
-{
-        pthread_mutex_lock(&slot->lock);
-        if (slot->pixels) {
-                if (damage)
-                        pixman_region32_union(&slot->damage, &slot->damage, (pixman_region32_t *) damage);
-                if (slot->wants && v->frame && pixman_region32_not_empty(&slot->damage))
-                        copy_damage(slot, v->frame);
-        }
-        pthread_mutex_unlock(&slot->lock);
+        for (size_t i = 0; i < v->n_slots; i++)
+                if (mirror_give(&v->slots[i].mirror, v->frame, damage))
+                        fd_event_signal(v->slots[i].wake_fd);
 }
 
 static void vnc_present(struct output *o, const struct picture *frame, const pixman_region32_t *damage)
@@ -103,8 +79,7 @@ static void vnc_present(struct output *o, const struct picture *frame, const pix
 
         assert(frame->width == v->screen.width && frame->height == v->screen.height);
         v->frame = frame;
-        for (size_t i = 0; i < v->n_slots; i++)
-                give(v, &v->slots[i], damage);
+        give(v, damage);
 }
 
 static void on_ask(struct watch *w, uint32_t events)
@@ -112,8 +87,7 @@ static void on_ask(struct watch *w, uint32_t events)
         struct vnc *v = container_of(w, struct vnc, ask_watch);
 
         (void) fd_event_take(v->screen.ask_fd);
-        for (size_t i = 0; i < v->n_slots; i++)
-                give(v, &v->slots[i], NULL);
+        give(v, NULL);
 }
 
 static void on_connection(struct acceptor *a, int fd)
@@ -197,7 +171,7 @@ static void slot_deinit(struct vnc_slot *slot)
         slot->input.seat = seat_sender_free(slot->input.seat);
         if (slot->rfb)
                 rfbScreenCleanup(slot->rfb);
-        pixman_region32_fini(&slot->damage);
+        mirror_deinit(&slot->mirror);
         pixman_region32_fini(&slot->fresh);
         pthread_cond_destroy(&slot->relay_cond);
         pthread_mutex_destroy(&slot->lock);
@@ -269,7 +243,7 @@ static int slot_init(struct vnc_slot *slot, struct vnc_screen *screen, const cha
         *slot = (struct vnc_slot) { .screen = screen, .fd = -1, .input = { .width = screen->width, .height = screen->height } };
         (void) pthread_mutex_init(&slot->lock, NULL);
         (void) pthread_cond_init(&slot->relay_cond, NULL);
-        pixman_region32_init(&slot->damage);
+        mirror_init(&slot->mirror, screen->width, screen->height);
         pixman_region32_init(&slot->fresh);
         vnc_input_reset(&slot->input);
         slot->wake_fd = fd_event();
@@ -371,7 +345,7 @@ int vnc_open(struct loop *loop, const struct scene_screen *screen, const char *s
         v->listen_fd = v->screen.ask_fd = -1;
         v->screen.width = screen->width;
         v->screen.height = screen->height;
-        v->screen.rate_hz = MAX(screen->rate_hz, 1u);
+        v->screen.rate_hz = screen->rate_hz ?: RATE_DEFAULT_HZ;
         (void) pthread_mutex_init(&v->screen.log_lock, NULL);
         ratelimit_init(&v->screen.log_limit, 1, 10);
         o = &v->output;
