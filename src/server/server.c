@@ -185,11 +185,17 @@ static int fill_sandbox(struct server *server, struct sandbox *sandbox)
         return r;
 }
 
-/* Spreads the queues of all guests over the workers, round about. */
+static size_t count_workers(const struct server *server)
+{
+        if (server->type->guest_threads)
+                return server->n_guests;
+        return server->type->queue_threads ? settings_number(server->arguments->server, "queue-threads") : 0;
+}
+
+/* Spreads the queues of all guests over the workers, round about, or gives each guest one. */
 static int start_workers(struct server *server)
 {
-        size_t n = server->type->queue_threads ? settings_number(server->arguments->server, "queue-threads") : 0;
-        size_t next = 0;
+        size_t n = count_workers(server), next = 0;
 
         if (n == 0)
                 return 0;
@@ -200,14 +206,16 @@ static int start_workers(struct server *server)
                 char name[16];
                 int r;
 
-                (void) snprintf(name, sizeof(name), "queues-%zu", server->n_workers % 1000);
+                (void) snprintf(name, sizeof(name), "%s-%zu", server->type->guest_threads ? "guest" : "queues",
+                                server->n_workers % 1000);
                 r = worker_new(name, &server->workers[server->n_workers]);
                 if (r < 0)
                         return r;
         }
         for (size_t i = 0; i < server->n_guests; i++)
                 for (uint16_t q = 0; q < server->guests[i].device->n_queues; q++)
-                        device_set_queue_loop(server->guests[i].device, q, worker_loop(server->workers[next++ % n]));
+                        device_set_queue_loop(server->guests[i].device, q,
+                                              worker_loop(server->workers[server->type->guest_threads ? i : next++ % n]));
         return 0;
 }
 
@@ -227,6 +235,8 @@ static int lock_down(struct server *server)
                 log_warning(server->type->name, "runs without a sandbox");
         if (r == 0)
                 r = start_workers(server);
+        if (r == 0 && server->type->start_threads)
+                r = server->type->start_threads(server);
         if (r == 0 && locked)
                 r = sandbox_filter_calls(&sandbox);
         sandbox_deinit(&sandbox);

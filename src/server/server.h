@@ -13,7 +13,8 @@
  * once. After a disconnect the device is reset and waits for the next one.
  *
  * Threads: the main thread runs the loop of all connections and all devices. With --queue-threads=N the
- * queues of types that allow it are spread over N workers.
+ * queues of types that allow it are spread over N workers. A type may ask for a worker for each guest, so that what one
+ * guest asks for holds up no other, and have threads of its own.
  */
 #pragma once
 
@@ -61,8 +62,10 @@ struct server_type {
         const char *const *capabilities; /* of --print-capabilities; NULL-terminated */
         const struct feature_name *features; /* the type's own, for --features-off; ends with a NULL name */
         bool queue_threads; /* offers --queue-threads */
+        bool guest_threads; /* the queues of each guest are on a thread of its own */
         int (*open)(struct server *server, const struct settings *settings); /* before the guests; 0 or negative errno */
         int (*sandbox)(struct server *server, struct sandbox *sandbox);      /* what must stay reachable */
+        int (*start_threads)(struct server *server); /* after the guests; the last moment for it. 0 or negative errno */
         const struct connection_ops *(*connection)(const struct settings *guest); /* NULL returned: vhost-user */
         void (*close)(struct server *server); /* after all devices are freed; also if open() failed */
 };
