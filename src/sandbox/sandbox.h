@@ -59,6 +59,7 @@ struct sandbox {
         bool network; /* may open TCP connections and ports later; abstract sockets stay closed */
         uint64_t n_files_max; /* RLIMIT_NOFILE */
         bool own_threads;     /* all other threads filter themselves: leave them alone */
+        bool off;             /* set by who fills this: what it uses cannot live in a sandbox */
 };
 
 void sandbox_init(struct sandbox *s, const char *subject);

@@ -227,11 +227,12 @@ static int lock_down(struct server *server)
 
         sandbox_init(&sandbox, server->type->name);
         sandbox.n_files_max = FILES_BASE + FILES_PER_GUEST * server->n_guests;
-        if (locked) {
+        if (locked)
                 r = fill_sandbox(server, &sandbox);
-                if (r == 0)
-                        r = sandbox_enter(&sandbox);
-        } else
+        locked = locked && !sandbox.off;
+        if (r == 0 && locked)
+                r = sandbox_enter(&sandbox);
+        if (r == 0 && !locked)
                 log_warning(server->type->name, "runs without a sandbox");
         if (r == 0)
                 r = start_workers(server);

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * busbar device gpu: displays of several guests, composed on screens that they share. See docs/devices/gpu.md.
+ *
+ * Screens and their outputs run on the server's loop. Each guest's queues have a thread of their own, so that what a guest asks
+ * for holds up no frame.
+ */
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/virtio_gpu.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/macros.h"
+#include "device/gpu/gpu.h"
+#include "display/outputs.h"
+#include "display/screen.h"
+#include "scene/scene.h"
+#include "server/server.h"
+#include "server/types.h"
+
+#define GUESTS_MAX 64
+#define SCREENS_MAX (SCENE_SCREENS_MAX > GUESTS_MAX ? SCENE_SCREENS_MAX : GUESTS_MAX)
+#define CALLS_MAX 64 /* of outputs */
+#define RATE_HZ 60   /* without a scene */
+
+struct gpu_server {
+        struct scene scene;
+        struct scene own[GUESTS_MAX]; /* without --scene: a screen and a display for each guest */
+        size_t n_own;
+        struct {
+                struct screen *screen; /* owned */
+                struct output *output; /* the screen's */
+        } screens[SCREENS_MAX];
+        size_t n_screens;
+        struct view *used[SCENE_DISPLAYS_MAX]; /* a display is one guest's */
+        size_t n_used;
+        struct sandbox_call calls[CALLS_MAX]; /* that outputs need */
+        size_t n_calls;
+};
+
+static const struct setting_spec gpu_settings[] = {
+        { .name = "scene", .kind = SETTING_PATH, .scope = SETTING_SERVER,
+          .help = "system file with the screens, and the displays that guests name" },
+        { .name = "seat", .kind = SETTING_PATH, .scope = SETTING_SERVER,
+          .help = "socket of the input server, for what people do at the screens" },
+        { .name = "screen-size", .kind = SETTING_STRING, .scope = SETTING_SERVER, .argument = "WIDTHxHEIGHT",
+          .default_text = "1280x720", .help = "without scene: size of each guest's own screen, which is not put out" },
+        { .name = "display", .kind = SETTING_STRING, .scope = SETTING_GUEST, .repeatable = true,
+          .help = "name in the scene's displays; once for each of the guest's scanouts, in their order" },
+        { .name = "max-resources", .kind = SETTING_NUMBER, .scope = SETTING_GUEST, .min = 1, .max = GPU_RESOURCES_MAX,
+          .default_text = "4096", .help = "pictures, cursors and buffers that the guest may have" },
+        { .name = "max-bytes", .kind = SETTING_SIZE, .scope = SETTING_GUEST, .min = 4096, .max = UINT64_C(1) << 40,
+          .default_text = "256M", .help = "memory of the host that they may take" },
+        { .name = NULL },
+};
+
+static const struct feature_name gpu_feature_names[] = {
+        { "edid", VIRTIO_GPU_F_EDID },
+        { "resource-uuid", VIRTIO_GPU_F_RESOURCE_UUID },
+        { "resource-blob", VIRTIO_GPU_F_RESOURCE_BLOB },
+        { .name = NULL },
+};
+
+/* Return: 0; a negative errno after server_error(). */
+static int add_screen(struct server *server, const struct scene *scene, size_t index)
+{
+        struct gpu_server *gs = server_data(server);
+        const struct scene_screen *about = &scene->screens[index];
+        auto_cleanup(freep) char *error = NULL;
+        struct screen *screen;
+        struct output *output;
+        int r;
+
+        r = output_open(server_loop(server), about, settings_string(server_settings(server), "seat"), &error, &output);
+        if (r < 0)
+                return server_error(server, r, "screen %s: %s", about->name, error ? error : strerror(-r));
+        r = screen_new(server_loop(server), scene, index, &screen, &error);
+        if (r < 0) {
+                output_free(output);
+                return server_error(server, r, "screen %s: %s", about->name, error ? error : strerror(-r));
+        }
+        gs->screens[gs->n_screens].screen = screen;
+        gs->screens[gs->n_screens].output = output;
+        gs->n_screens++;
+        r = screen_add_output(screen, output);
+        return r < 0 ? server_error(server, r, "screen %s: %s", about->name, strerror(-r)) : 0;
+}
+
+static int gpu_open(struct server *server, const struct settings *settings)
+{
+        const char *path = settings_string(settings, "scene");
+        struct gpu_server *gs = calloc(1, sizeof(*gs));
+        auto_cleanup(freep) char *error = NULL;
+        int r = 0;
+
+        if (!gs)
+                return -ENOMEM;
+        server_set_data(server, gs);
+        if (!path)
+                return 0;
+        r = scene_load(path, &gs->scene, &error);
+        if (r < 0)
+                return error ? server_error(server, r, "%s", error) : r;
+        for (size_t i = 0; i < gs->scene.n_screens && r == 0; i++)
+                r = add_screen(server, &gs->scene, i);
+        return r;
+}
+
+/* A screen for a guest alone, all of it one display, both named like the guest. */
+static int make_own(struct server *server, struct scene *scene, const char *id)
+{
+        const char *size = settings_string(server_settings(server), "screen-size");
+        uint32_t width, height;
+        char rest;
+
+        if (sscanf(size, "%5ux%5u%c", &width, &height, &rest) != 2 || width == 0 || height == 0 || width > SCENE_PIXELS_MAX ||
+            height > SCENE_PIXELS_MAX)
+                return server_error(server, -EINVAL, "screen-size=%s: expected WIDTHxHEIGHT, each at most %d", size,
+                                    SCENE_PIXELS_MAX);
+        scene->screens = calloc(1, sizeof(*scene->screens));
+        scene->displays = calloc(1, sizeof(*scene->displays));
+        if (!scene->screens || !scene->displays)
+                return -ENOMEM;
+        scene->n_screens = scene->n_displays = 1;
+        scene->screens[0] = (struct scene_screen) { .name = strdup(id), .output = OUTPUT_HEADLESS, .width = width,
+                                                    .height = height, .rate_hz = RATE_HZ };
+        scene->displays[0] = (struct scene_display) { .name = strdup(id), .region = { 0, 0, width, height },
+                                                      .width = width, .height = height };
+        return scene->screens[0].name && scene->displays[0].name ? 0 : -ENOMEM;
+}
+
+static int add_own(struct server *server, const char *id, struct view **ret)
+{
+        struct gpu_server *gs = server_data(server);
+        struct scene *scene;
+        int r;
+
+        if (gs->n_own == GUESTS_MAX)
+                return -ENOSPC;
+        scene = &gs->own[gs->n_own++];
+        r = make_own(server, scene, id);
+        if (r == 0)
+                r = add_screen(server, scene, 0);
+        if (r < 0)
+                return r;
+        *ret = screen_find_view(gs->screens[gs->n_screens - 1].screen, id);
+        return 0;
+}
+
+static int find_view(struct server *server, const char *display, struct view **ret)
+{
+        struct gpu_server *gs = server_data(server);
+        struct view *view = NULL;
+
+        for (size_t i = 0; i < gs->n_screens && !view; i++)
+                view = screen_find_view(gs->screens[i].screen, display);
+        if (!view)
+                return server_error(server, -ENOENT, "display=%s: there is none of that name", display);
+        for (size_t i = 0; i < gs->n_used; i++)
+                if (gs->used[i] == view)
+                        return server_error(server, -EBUSY, "display=%s: it is used already", display);
+        gs->used[gs->n_used++] = view; /* they are not more than the scene's displays */
+        *ret = view;
+        return 0;
+}
+
+static int find_views(struct server *server, const struct settings *guest, const char *id, struct view **views, unsigned *ret_n)
+{
+        size_t n = settings_count(guest, "display");
+        int r = 0;
+
+        if (!settings_given(server_settings(server), "scene")) {
+                if (n > 0)
+                        return server_error(server, -EINVAL, "display needs scene");
+                *ret_n = 1;
+                return add_own(server, id, &views[0]);
+        }
+        if (n == 0 || n > GPU_SCANOUTS_MAX)
+                return server_error(server, -EINVAL, "expected 1 to %d displays", GPU_SCANOUTS_MAX);
+        for (size_t i = 0; i < n && r == 0; i++)
+                r = find_view(server, settings_string_at(guest, "display", i), &views[i]);
+        *ret_n = (unsigned) n;
+        return r;
+}
+
+static int gpu_guest_new(struct server *server, const struct settings *guest, const char *id, struct device **ret)
+{
+        struct view *views[GPU_SCANOUTS_MAX];
+        struct gpu_options options = {
+                .views = views,
+                .max_resources = (uint32_t) settings_number(guest, "max-resources"),
+                .max_bytes = settings_number(guest, "max-bytes"),
+        };
+        int r;
+
+        r = find_views(server, guest, id, views, &options.n_views);
+        return r < 0 ? r : gpu_new(server_loop(server), id, &options, ret);
+}
+
+static int allow_calls(struct gpu_server *gs, const char *const *names)
+{
+        for (; names && *names; names++) {
+                if (gs->n_calls == CALLS_MAX - 1)
+                        return -ENOSPC;
+                gs->calls[gs->n_calls++] = (struct sandbox_call) { .name = *names };
+        }
+        return 0;
+}
+
+static int allow_removal(struct gpu_server *gs, struct sandbox *sandbox, const char *path)
+{
+        static const char *const calls[] = { "unlink", "unlinkat", NULL };
+        char copy[PATH_MAX];
+        int r;
+
+        (void) snprintf(copy, sizeof(copy), "%s", path);
+        r = sandbox_allow_path(sandbox, dirname(copy), SANDBOX_REMOVE);
+        return r < 0 ? r : allow_calls(gs, calls);
+}
+
+static int gpu_sandbox(struct server *server, struct sandbox *sandbox)
+{
+        struct gpu_server *gs = server_data(server);
+        int r = 0;
+
+        for (size_t i = 0; i < gs->n_screens && r == 0; i++) {
+                const struct output *o = gs->screens[i].output;
+                struct output_needs needs = { 0 };
+
+                if (o->ops->needs)
+                        o->ops->needs(o, &needs);
+                if (needs.own_rules)
+                        sandbox->off = true;
+                r = allow_calls(gs, needs.calls);
+                if (r == 0 && needs.removes)
+                        r = allow_removal(gs, sandbox, needs.removes);
+        }
+        return r < 0 ? r : sandbox_allow_calls(sandbox, gs->calls);
+}
+
+static int gpu_start_threads(struct server *server)
+{
+        struct gpu_server *gs = server_data(server);
+        int r = 0;
+
+        for (size_t i = 0; i < gs->n_screens && r == 0; i++)
+                r = output_start(gs->screens[i].output);
+        return r;
+}
+
+static void gpu_close(struct server *server)
+{
+        struct gpu_server *gs = server_data(server);
+
+        if (!gs)
+                return;
+        for (size_t i = 0; i < gs->n_screens; i++)
+                screen_free(gs->screens[i].screen);
+        for (size_t i = 0; i < gs->n_own; i++)
+                scene_deinit(&gs->own[i]);
+        scene_deinit(&gs->scene);
+        free(gs);
+        server_set_data(server, NULL);
+}
+
+const struct server_type server_type_gpu = {
+        .name = "gpu",
+        .summary = "Displays of several guests composed on screens",
+        .vhost_type = "gpu",
+        .settings = gpu_settings,
+        .guest_new = gpu_guest_new,
+        .features = gpu_feature_names,
+        .guest_threads = true,
+        .open = gpu_open,
+        .sandbox = gpu_sandbox,
+        .start_threads = gpu_start_threads,
+        .close = gpu_close,
+};
