@@ -6,7 +6,7 @@ struct server_type;
 
 extern const struct server_type server_type_blk;
 extern const struct server_type server_type_console;
-extern const struct server_type server_type_input;
 extern const struct server_type server_type_gpu;
+extern const struct server_type server_type_input;
 extern const struct server_type server_type_net;
 extern const struct server_type server_type_rng;
