@@ -201,6 +201,9 @@ static bool on_report(void *data, const json_t *report)
                 print_machine(u, report);
         else if (strcmp(event, "server-restarted") == 0)
                 printf("%s: died and serves again\n", report_text(report, "server"));
+        else if (strcmp(event, "guard") == 0)
+                printf("display %s: guard %s %s\n", report_text(report, "display"), report_text(report, "guard"),
+                       json_is_true(json_object_get(report, "violated")) ? "is violated" : "holds again");
         else if (strcmp(event, "up") == 0)
                 goes_on = !invocation_has(u->inv, "detach");
         else if (strcmp(event, "ended") == 0) {

@@ -29,7 +29,7 @@ static const struct {
         const char *name, *type, *control; /* control: the socket's name in the folder; NULL: none */
         bool has_seat;
 } kinds[] = {
-        [SHARED_DISPLAYS] = { "displays", "gpu", PLAN_DISPLAYS_CONTROL, true },
+        [SHARED_DISPLAYS] = { PLAN_DISPLAYS, "gpu", PLAN_DISPLAYS_CONTROL, true },
         [SHARED_SEAT] = { "seat", "input", NULL, true },
         [SHARED_SOUND] = { "sound", "sound", PLAN_SOUND_CONTROL, false },
 };

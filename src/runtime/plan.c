@@ -202,6 +202,8 @@ int plan_new_system(const struct system *s, const struct plan_options *options, 
         if (r < 0)
                 return r;
         p.system = s->name;
+        for (size_t i = 0; i < s->scene.n_displays; i++)
+                p.plan->has_guards = p.plan->has_guards || s->scene.displays[i].n_guards > 0;
         r = plan_format(&p.plan->dir, "%s/@%s", options->run_dir, s->name);
         if (r == 0)
                 r = plan_copy(&p.plan->scene_path, s->path);

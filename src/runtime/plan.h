@@ -30,7 +30,8 @@ struct bundle;
 /* The first fd that a server gets; the rest follow without a gap. */
 #define PLAN_FIRST_FD 3
 
-/* Names of what the shared servers of displays, input and sound make in the system's folder. */
+/* Names of the shared servers of displays and input, and of what they make in the system's folder. */
+#define PLAN_DISPLAYS "displays" /* the display server */
 #define PLAN_SEAT "seat.sock"
 #define PLAN_DISPLAYS_CONTROL "displays.control"
 #define PLAN_SOUND_CONTROL "sound.control"
@@ -74,6 +75,7 @@ struct plan {
         size_t n_servers;
         char *dir; /* what is no machine's own lies here: the system's folder, or that of the only machine */
         char *scene_path; /* where device servers read the scene; NULL: there is none */
+        bool has_guards;  /* in that scene */
         char *scene_text; /* is to be written there before they start; NULL: it is a system file */
 };
 

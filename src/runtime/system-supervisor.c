@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/macros.h"
 #include "runtime/control.h"
+#include "runtime/guard-watch.h"
 #include "runtime/keeper.h"
 #include "runtime/server-set.h"
 #include "runtime/system-slot.h"
@@ -22,6 +23,8 @@ struct system_supervisor {
         struct control control;
         struct supervisor_options base; /* of every machine */
         struct server_set shared;
+        char *displays_path;      /* owned: the display server's control socket */
+        struct guard_watch guards; /* runs while there are any, and a display server */
         struct system_slot *slots; /* one for each machine */
         bool is_up_reported;
         bool is_stopping, is_closing;
@@ -178,10 +181,26 @@ static void fail(struct system_supervisor *s, const char *text, unsigned grace_m
         stop(s, grace_ms);
 }
 
+static void on_guard(const struct guard_state *g, void *data)
+{
+        struct system_supervisor *s = data;
+
+        report_send(s->options->report_fd,
+                    json_pack("{ss, ss, ss, sb, sI}", "event", "guard", "display", g->display, "guard", g->name,
+                              "violated", (int) g->is_violated, "ms", (json_int_t) elapsed_ms(s)));
+}
+
+static bool is_guarded(const struct system_supervisor *s, const struct server_process *server)
+{
+        return s->plan->has_guards && strcmp(server->plan->name, PLAN_DISPLAYS) == 0;
+}
+
 static void on_server_ready(struct server_process *server)
 {
         struct system_supervisor *s = server->data;
 
+        if (is_guarded(s, server))
+                guard_watch_start(&s->guards, s->keeper.loop, &s->keeper.log, s->displays_path, on_guard, s);
         for (size_t i = 0; i < s->plan->n_machines; i++)
                 report_server(s, &s->slots[i], server);
         if (server->n_starts > 1)
@@ -194,6 +213,8 @@ static void on_server_changed(struct server_process *server)
 {
         struct system_supervisor *s = server->data;
 
+        if (is_guarded(s, server) && server->status == SERVER_WAITING)
+                guard_watch_stop(&s->guards);
         for (size_t i = 0; i < s->plan->n_machines && server->status == SERVER_WAITING; i++)
                 report_server(s, &s->slots[i], server);
 }
@@ -266,7 +287,8 @@ static json_t *state_to_json(const struct system_supervisor *s)
                 (void) json_array_append_new(servers, json_pack("{ss, si, si}", "name", s->shared.servers[i].plan->name,
                                                                 "pid", (int) s->shared.servers[i].process.pid,
                                                                 "restarts", (int) s->shared.servers[i].n_starts - 1));
-        return json_pack("{ss, so*, so*}", "name", s->options->name, "machines", machines, "servers", servers);
+        return json_pack("{ss, so*, so*, so*, ss*}", "name", s->options->name, "machines", machines, "servers", servers,
+                         "guards", guard_watch_to_json(&s->guards), "scene", s->plan->scene_path);
 }
 
 static void on_request(struct control_client *c, const char *op, const json_t *request)
@@ -287,6 +309,9 @@ static int set_up(struct system_supervisor *s, const struct janitor_link *link, 
         auto_cleanup(freep) char *path = path_join(s->options->dir->path, CONTROL_SOCKET);
         int r;
 
+        s->displays_path = path_join(s->options->dir->path, PLAN_DISPLAYS_CONTROL);
+        if (!s->displays_path)
+                return -ENOMEM;
         r = keeper_open(&s->keeper, s->options->dir->path, link, s->options->orders_fd, &keeper_events);
         if (r == 0)
                 r = init_slots(s);
@@ -320,7 +345,9 @@ static void supervise(struct janitor_link *link, void *data)
                 look_further(&s);
                 (void) loop_run(s.keeper.loop);
         }
+        guard_watch_stop(&s.guards);
         server_set_deinit(&s.shared);
+        free(s.displays_path);
         control_close(&s.control);
         keeper_close(&s.keeper);
         janitor_finish(link, supervision->janitor, &s.end);

@@ -18,6 +18,7 @@
  *
  *      {"event": "machine", "id": "alpha", "what": "running"}     also "servers-ready", "created", "paused",
  *                                                                 "server-restarted" with "server"
+ *      {"event": "guard", "display": "cluster", "guard": "telltale", "violated": true}
  *      {"event": "machine", "id": "alpha", "what": "ended", "how": "powered-off", "text": "", "again": false}
  *      {"event": "up"}                                            every machine runs, or has run
  *      {"event": "ended", "how": ..., "text": ...}                by the janitor: nothing is left
