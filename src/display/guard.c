@@ -262,17 +262,18 @@ void guard_set_paint(const struct guard_set *set, pixman_image_t *front, pixman_
         (void) pixman_image_set_clip_region32(front, NULL);
 }
 
-void guard_set_report(struct guard_set *set, uint64_t now_ns, void (*fn)(const struct screen_guard_event *e, void *data),
-                      void *data)
+void guard_set_report(struct guard_set *set, bool changes, uint64_t now_ns,
+                      void (*fn)(const struct screen_guard_event *e, void *data), void *data)
 {
         for (size_t i = 0; i < set->n_guards; i++) {
                 struct guard *g = &set->guards[i];
                 const struct screen_guard_event e = { .display = g->display->name, .guard = g->config->name,
                                                       .violated = g->is_violated, .time_ns = now_ns };
 
-                if (!g->is_unreported)
+                if (changes && !g->is_unreported)
                         continue;
-                g->is_unreported = false;
+                if (changes)
+                        g->is_unreported = false;
                 if (fn)
                         fn(&e, data);
         }

@@ -72,8 +72,8 @@ bool guard_set_is_covering(const struct guard_set *set);
 /* Paints covers over a part of @front. */
 void guard_set_paint(const struct guard_set *set, pixman_image_t *front, pixman_region32_t *part);
 
-/* Calls @fn for each guard whose state changed since the last call. */
-void guard_set_report(struct guard_set *set, uint64_t now_ns, void (*fn)(const struct screen_guard_event *e, void *data),
-                      void *data);
+/* Calls @fn for each guard; with @changes for each whose state changed since the last such call. @fn may be NULL. */
+void guard_set_report(struct guard_set *set, bool changes, uint64_t now_ns,
+                      void (*fn)(const struct screen_guard_event *e, void *data), void *data);
 
 void guard_set_get_stats(const struct guard_set *set, struct guard_stats *ret);

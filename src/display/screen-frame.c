@@ -103,7 +103,7 @@ static void guard_and_present(struct screen *s, pixman_region32_t *changed, uint
         if (pixman_region32_not_empty(changed))
                 for (size_t i = 0; i < s->n_outputs; i++)
                         s->outputs[i]->ops->present(s->outputs[i], screen_picture(s), changed);
-        guard_set_report(s->guards, now_ns, s->on_guard, s->on_guard_data);
+        guard_set_report(s->guards, true, now_ns, s->on_guard, s->on_guard_data);
         arm_guard_timer(s);
 }
 

@@ -258,6 +258,12 @@ void screen_on_guard(struct screen *s, void (*fn)(const struct screen_guard_even
         s->on_guard_data = data;
 }
 
+void screen_for_each_guard(struct screen *s, void (*fn)(const struct screen_guard_event *e, void *data), void *data)
+{
+        if (s->guards)
+                guard_set_report(s->guards, false, clock_now_ns(), fn, data);
+}
+
 const struct picture *screen_compose_now(struct screen *s)
 {
         if (!s->canvas)

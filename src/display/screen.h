@@ -54,6 +54,9 @@ int screen_set_mode(struct screen *s, const char *display, uint32_t width, uint3
 /* Be told of violations. */
 void screen_on_guard(struct screen *s, void (*fn)(const struct screen_guard_event *e, void *data), void *data);
 
+/* Calls @fn for each guard, with its present state. */
+void screen_for_each_guard(struct screen *s, void (*fn)(const struct screen_guard_event *e, void *data), void *data);
+
 /*
  * Composes at once what is damaged. The composed picture, as outputs get it: x8r8g8b8, whose unused byte is undefined; borrowed until
  * the loop runs again. NULL while the screen has no size.

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * The control socket of a display server: one JSON object a line, one answer a line, in order.
+ *
+ *      → {"screenshot": "main"} with a descriptor      ← {"ok": true}, once the PNG is written
+ *      → {"dump": "main"} with a descriptor            ← {"ok": true}; raw frames (writer.h) until the caller leaves
+ *      → {"mode": {"display": "ivi", "size": [w, h]}}  ← {"ok": true}
+ *      → {"stats": true}                               ← {"screens": {"main": {"frames": 1, ...}}, ...}
+ *      → {"watch": true}                               ← {"ok": true}; then a line for each guard that is violated, and for
+ *                                                        each that changes: {"event": "guard", "display": "cluster",
+ *                                                        "guard": "telltale", "violated": true, "timeNs": 1}
+ * What fails is answered {"error": "..."}.
+ *
+ * A descriptor (SCM_RIGHTS) belongs to the request whose bytes it comes with: a pipe or a regular file, open for writing.
+ *
+ * Who may call: the server's own user and root (SO_PEERCRED). What a caller can cost is bounded: DISPLAY_CONTROL_CLIENTS_MAX at a
+ * time, half of them watching; CONTROL_REQUEST_MAX bytes a request; a deadline for a request to be complete and for an
+ * answer to be taken. When all places are taken, the caller that has been idle longest loses its own, except those who watch; a
+ * watcher that does not read loses its place. Pictures are written by threads: one screenshot at a time, the next caller waits; one
+ * dump, the next is refused.
+ *
+ * Threads: the screens' loop.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include <jansson.h>
+
+#define DISPLAY_CONTROL_CLIENTS_MAX 16
+#define DISPLAY_CONTROL_REQUEST_MAX 4096
+#define DISPLAY_CONTROL_DEADLINE_MS 10000
+
+struct display_control;
+struct loop;
+struct screen;
+struct screen_guard_event;
+
+/**
+ * display_control_open() - listen at a path
+ * @screens: array and its screens are borrowed until display_control_free(), which comes first
+ *
+ * Return: 0 or a negative errno.
+ */
+int display_control_open(struct loop *loop, const char *path, struct screen *const *screens, size_t n_screens,
+                         struct display_control **ret);
+
+/* Starts the threads that write pictures: after the process gave up its rights, before its system calls are filtered. */
+int display_control_start(struct display_control *c);
+
+/* Removing the socket's file is the caller's. */
+struct display_control *display_control_free(struct display_control *c);
+
+/* Tells watchers; to be called with each event of screen_on_guard(). */
+void display_control_tell_guard(struct display_control *c, const struct screen_guard_event *e);
+
+/* Adds members to the answer to "stats", beside "screens". */
+void display_control_on_stats(struct display_control *c, void (*fn)(json_t *stats, void *data), void *data);
