@@ -36,6 +36,7 @@ enum {
         VIRTIO_ID_RNG_DEVICE = 4,
         VIRTIO_ID_GPU_DEVICE = 16,
         VIRTIO_ID_INPUT_DEVICE = 18,
+        VIRTIO_ID_SOUND_DEVICE = 25,
 };
 
 /* What our rings can do; every device offers these beside its own. */

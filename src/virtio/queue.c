@@ -229,6 +229,11 @@ bool queue_continues(const struct queue *q)
         return q->ring && q->ring->continues;
 }
 
+uint32_t queue_next_sequence(const struct queue *q)
+{
+        return q->ring ? q->ring->sequence : 0;
+}
+
 static void call(struct queue *q)
 {
         q->ring->call_missed = false;

@@ -124,6 +124,9 @@ void queue_set_enabled(struct queue *q, bool enabled);
 /* Turns marking of the used ring in the dirty log on or off. */
 void queue_set_log(struct queue *q, bool log_used_ring);
 
+/* chain.sequence of the chain that will be popped next. */
+uint32_t queue_next_sequence(const struct queue *q);
+
 /* Handles the queue as if the driver had kicked it. */
 void queue_kick(struct queue *q);
 
