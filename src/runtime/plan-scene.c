@@ -4,7 +4,7 @@
  *
  *      displays   --scene, --seat, --control     composes what guests draw; its outputs' touches and keys go to the seat
  *      seat       --scene, --seat                gives touches and keys to the guest that is meant
- *      sound      --scene, --control             mixes what guests play
+ *      sound      --scene, --control, --state    mixes what guests play
  *
  * They read the scene from the system file. A bundle alone has none: it gets a file of its own in its folder, with a
  * screen for each display and loudspeakers that nobody hears for each audio. The sockets of the seat and for control are
@@ -28,10 +28,11 @@
 static const struct {
         const char *name, *type, *control; /* control: the socket's name in the folder; NULL: none */
         bool has_seat;
+        const char *state; /* file in the folder that outlives a killed server; NULL: none */
 } kinds[] = {
         [SHARED_DISPLAYS] = { PLAN_DISPLAYS, "gpu", PLAN_DISPLAYS_CONTROL, true },
         [SHARED_SEAT] = { "seat", "input", NULL, true },
-        [SHARED_SOUND] = { "sound", "sound", PLAN_SOUND_CONTROL, false },
+        [SHARED_SOUND] = { "sound", "sound", PLAN_SOUND_CONTROL, false, PLAN_SOUND_STATE },
 };
 
 static int add_option(struct planner *p, struct planned_server *s, const char *option, const char *file)
@@ -64,6 +65,8 @@ static int add_shared(struct planner *p, const struct part *part, enum shared_se
                 r = add_option(p, s, "--seat", PLAN_SEAT);
         if (r == 0 && kinds[kind].control)
                 r = add_option(p, s, "--control", kinds[kind].control);
+        if (r == 0 && kinds[kind].state)
+                r = add_option(p, s, "--state", kinds[kind].state);
         return r;
 }
 

@@ -35,6 +35,7 @@ struct bundle;
 #define PLAN_SEAT "seat.sock"
 #define PLAN_DISPLAYS_CONTROL "displays.control"
 #define PLAN_SOUND_CONTROL "sound.control"
+#define PLAN_SOUND_STATE "sound.state"
 
 struct planned_socket {
         char *path; /* shorter than 108 bytes */

@@ -227,6 +227,7 @@ static void machines_of_a_system_share_displays_input_and_sound(void **state)
                                       "--guest id=a.touch,fd=3,kind=touch,display=left "
                                       "--guest id=b.touch,fd=4,kind=touch,display=left");
         assert_words(find(p, "sound"), "device sound --scene /etc/car.json --control /r/@car/sound.control "
+                                       "--state /r/@car/sound.state "
                                        "--guest id=a.bell,fd=3,audio=chime --guest id=b.bell,fd=4,audio=chime");
 }
 

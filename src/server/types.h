@@ -10,3 +10,4 @@ extern const struct server_type server_type_gpu;
 extern const struct server_type server_type_input;
 extern const struct server_type server_type_net;
 extern const struct server_type server_type_rng;
+extern const struct server_type server_type_sound;
