@@ -9,7 +9,7 @@ import subprocess
 from . import BuildError
 from .elf import Elf
 
-MEMBERS = ("sources", "headers", "libraries")
+MEMBERS = ("sources", "protocols", "headers", "libraries")
 COMPILER = {"amd64": "x86_64-linux-gnu-gcc", "arm64": "aarch64-linux-gnu-gcc"}
 FLAGS = ["-std=gnu17", "-O2", "-g0", "-Wall", "-Wextra", "-Wshadow", "-Wvla", "-Wimplicit-fallthrough", "-Werror"]
 
@@ -23,6 +23,7 @@ class Program:
         self.name = name
         self.folder = folder
         self.patterns = data.get("sources", [])  # relative to the recipe's folder
+        self.protocols = data.get("protocols", [])  # of Wayland: files below /usr/share, whose client side is generated
         self.headers = data.get("headers", [])  # folders of /usr/include
         self.libraries = data.get("libraries", [])
 
@@ -45,12 +46,26 @@ def compile_all(programs, arch, sysroot, root):
         target.parent.mkdir(parents=True, exist_ok=True)
         sources = [str(path) for path in program.files() if path.suffix == ".c"]
         folders = sorted({"-I" + path.rsplit("/", 1)[0] for path in sources})
+        generated = _scan(program, sysroot)
+        sources += [path for path in generated if path.endswith(".c")]
+        folders += ["-I%s" % sysroot] if generated else []
         folders += ["-isystem%s/usr/include/%s" % (sysroot, name) for name in program.headers]
         _run([COMPILER[arch], "--sysroot=%s" % sysroot, *FLAGS, *folders, "-o", str(target), *sources,
               *("-l" + name for name in program.libraries), "-s"], program.name)
         for name in Elf.of(target.read_bytes()).needed():
             if not name.startswith("/") and not any((root / folder).rglob(name) for folder in ("usr/lib",)):
                 raise BuildError("program '%s' needs %s, which the guest does not have" % (program.name, name))
+
+
+def _scan(program, sysroot):
+    """Generates what speaks the program's Wayland protocols: NAME-client.h and NAME.c."""
+    found = []
+    for protocol in program.protocols:
+        stem = str(sysroot / protocol.rsplit("/", 1)[-1].removesuffix(".xml"))
+        for kind, path in (("client-header", stem + "-client.h"), ("private-code", stem + ".c")):
+            _run(["wayland-scanner", kind, str(sysroot / "usr/share" / protocol), path], program.name)
+            found.append(path)
+    return found
 
 
 def _run(command, name):

@@ -56,6 +56,7 @@ void draw_text(cairo_t *cr, enum weight weight, double size, double x, double y,
         /* Whole pixels: the same glyph then comes from cairo's cache. */
         cairo_move_to(cr, round(x), round(y));
         cairo_show_text(cr, text);
+        cairo_new_path(cr); /* the text's end would be the start of a line */
 }
 
 void draw_rounded(cairo_t *cr, double x, double y, double w, double h, double radius)
