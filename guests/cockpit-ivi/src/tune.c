@@ -168,9 +168,9 @@ static void mix(struct tune *t, int16_t (*frames)[2], unsigned n)
                                 value = table[v->phase >> 22];
                                 v->phase += v->turn;
                         }
-                        value = (int32_t) ((int64_t) value * v->level >> 16);
-                        sums[f][0] += value * v->left >> 8;
-                        sums[f][1] += value * v->right >> 8;
+                        value = (int32_t) ((int64_t) value * v->level >> 15);
+                        sums[f][0] += value * v->left >> 7;
+                        sums[f][1] += value * v->right >> 7;
                 }
         }
         for (unsigned f = 0; f < n; f++)
