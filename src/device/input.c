@@ -128,6 +128,18 @@ static int deliver_first(struct input *in, struct queue *q, size_t n)
         return r;
 }
 
+/* Return: 1: the guest has given a buffer; 0: none; or an error of the queue. */
+static int has_buffer(struct queue *q)
+{
+        struct chain c;
+        int r = queue_pop(q, &c);
+
+        if (r > 0)
+                queue_unpop(q, 1);
+        return r;
+}
+
+/* The difference is made when it can be delivered, so that it is that to the present. */
 static int deliver(struct input *in, struct queue *q)
 {
         int r = 1;
@@ -138,6 +150,9 @@ static int deliver(struct input *in, struct queue *q)
                 if (n == 0)
                         in->letting_go = false;
                 if (n == 0 && in->stale) {
+                        r = has_buffer(q);
+                        if (r <= 0)
+                                break;
                         catch_up(in);
                         n = input_backlog_first(&in->backlog);
                 }
@@ -239,7 +254,7 @@ static int input_queue_start(struct device *dev, struct queue *q)
                 in->known = true;
                 in->letting_go = false;
         }
-        in->stale = true;
+        in->stale = !in->known || memcmp(&in->told, &in->now, sizeof(in->now)) != 0;
         return 0;
 }
 

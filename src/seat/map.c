@@ -24,6 +24,11 @@ size_t seat_display_at(const struct scene *scene, size_t screen, struct seat_pla
         return found;
 }
 
+static uint64_t scale_rounded(uint64_t n, uint64_t to, uint64_t from)
+{
+        return MAX((n * to + from / 2) / from, UINT64_C(1));
+}
+
 /* Where in its region, on the screen, the picture is shown: as the display server composes it. */
 static struct rectangle shown(const struct scene_display *d)
 {
@@ -37,11 +42,9 @@ static struct rectangle shown(const struct scene_display *d)
                 break;
         case SCALING_FIT:
                 if ((uint64_t) r.width * d->height <= (uint64_t) r.height * d->width)
-                        height = (uint64_t) d->height * r.width / d->width;
+                        height = MIN(scale_rounded(d->height, r.width, d->width), (uint64_t) r.height);
                 else
-                        width = (uint64_t) d->width * r.height / d->height;
-                width = MAX(width, UINT64_C(1));
-                height = MAX(height, UINT64_C(1));
+                        width = MIN(scale_rounded(d->width, r.height, d->height), (uint64_t) r.width);
                 r.x += (uint32_t) ((r.width - width) / 2);
                 r.y += (uint32_t) ((r.height - height) / 2);
                 break;
