@@ -57,6 +57,9 @@ void input_state_apply(struct input_state *s, const struct sink_event *e)
                 s->keys[e->code / 8] |= bit;
         else if (e->type == EV_KEY)
                 s->keys[e->code / 8] &= (uint8_t) ~bit;
+        /* Where the last finger was is nobody's business any more. */
+        if (e->type == EV_KEY && e->code == BTN_TOUCH && !e->value)
+                s->x = s->y = -1;
 }
 
 /* Cuts events into reports. */

@@ -214,7 +214,7 @@ static void descriptors_in_a_message_are_not_taken(void **state)
 static void flood_is_cut_and_lets_go(void **state)
 {
         say(SEAT_KEY, 0);
-        for (int i = 0; i < 3000; i++)
+        for (int i = 0; i < 20000; i++)
                 say(SEAT_TOUCH_MOVE, 9);
         assert_true(counts()->n_flooded > 100);
         assert_int_equal(rig->n_down, 0);
