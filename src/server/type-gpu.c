@@ -24,21 +24,22 @@
 #include "server/server.h"
 #include "server/types.h"
 
-#define GUESTS_MAX 64
-#define SCREENS_MAX (SCENE_SCREENS_MAX > GUESTS_MAX ? SCENE_SCREENS_MAX : GUESTS_MAX)
+#define OWN_MAX 64
+#define SCREENS_MAX (SCENE_SCREENS_MAX > OWN_MAX ? SCENE_SCREENS_MAX : OWN_MAX)
+#define DISPLAYS_MAX (SCENE_DISPLAYS_MAX > OWN_MAX ? SCENE_DISPLAYS_MAX : OWN_MAX)
 #define CALLS_MAX 64 /* of outputs */
 #define RATE_HZ 60   /* without a scene */
 
 struct gpu_server {
         struct scene scene;
-        struct scene own[GUESTS_MAX]; /* without --scene: a screen and a display for each guest */
+        struct scene own[OWN_MAX]; /* without --scene: a screen for each display */
         size_t n_own;
         struct {
                 struct screen *screen; /* owned */
                 struct output *output; /* the screen's */
         } screens[SCREENS_MAX];
         size_t n_screens;
-        struct view *used[SCENE_DISPLAYS_MAX]; /* a display is one guest's */
+        struct view *used[DISPLAYS_MAX]; /* a display is one guest's */
         size_t n_used;
         struct sandbox_call calls[CALLS_MAX]; /* that outputs need */
         size_t n_calls;
@@ -50,7 +51,7 @@ static const struct setting_spec gpu_settings[] = {
         { .name = "seat", .kind = SETTING_PATH, .scope = SETTING_SERVER,
           .help = "socket of the input server, for what people do at the screens" },
         { .name = "screen-size", .kind = SETTING_STRING, .scope = SETTING_SERVER, .argument = "WIDTHxHEIGHT",
-          .default_text = "1280x720", .help = "without scene: size of each guest's own screen, which is not put out" },
+          .default_text = "1280x720", .help = "without scene: size of the screen that each display has to itself, which is not put out" },
         { .name = "display", .kind = SETTING_STRING, .scope = SETTING_GUEST, .repeatable = true,
           .help = "name in the scene's displays; once for each of the guest's scanouts, in their order" },
         { .name = "max-resources", .kind = SETTING_NUMBER, .scope = SETTING_GUEST, .min = 1, .max = GPU_RESOURCES_MAX,
@@ -112,8 +113,8 @@ static int gpu_open(struct server *server, const struct settings *settings)
         return r;
 }
 
-/* A screen for a guest alone, all of it one display, both named like the guest. */
-static int make_own(struct server *server, struct scene *scene, const char *id)
+/* A screen that is all one display of the same name. */
+static int make_own(struct server *server, struct scene *scene, const char *name)
 {
         const char *size = settings_string(server_settings(server), "screen-size");
         uint32_t width, height;
@@ -128,63 +129,71 @@ static int make_own(struct server *server, struct scene *scene, const char *id)
         if (!scene->screens || !scene->displays)
                 return -ENOMEM;
         scene->n_screens = scene->n_displays = 1;
-        scene->screens[0] = (struct scene_screen) { .name = strdup(id), .output = OUTPUT_HEADLESS, .width = width,
+        scene->screens[0] = (struct scene_screen) { .name = strdup(name), .output = OUTPUT_HEADLESS, .width = width,
                                                     .height = height, .rate_hz = RATE_HZ };
-        scene->displays[0] = (struct scene_display) { .name = strdup(id), .region = { 0, 0, width, height },
+        scene->displays[0] = (struct scene_display) { .name = strdup(name), .region = { 0, 0, width, height },
                                                       .width = width, .height = height };
         return scene->screens[0].name && scene->displays[0].name ? 0 : -ENOMEM;
 }
 
-static int add_own(struct server *server, const char *id, struct view **ret)
+static int add_own(struct server *server, const char *display)
 {
         struct gpu_server *gs = server_data(server);
         struct scene *scene;
         int r;
 
-        if (gs->n_own == GUESTS_MAX)
-                return -ENOSPC;
+        if (gs->n_own == OWN_MAX)
+                return server_error(server, -ENOSPC, "more than %d displays without a scene", OWN_MAX);
         scene = &gs->own[gs->n_own++];
-        r = make_own(server, scene, id);
-        if (r == 0)
-                r = add_screen(server, scene, 0);
-        if (r < 0)
-                return r;
-        *ret = screen_find_view(gs->screens[gs->n_screens - 1].screen, id);
-        return 0;
+        r = make_own(server, scene, display);
+        return r < 0 ? r : add_screen(server, scene, 0);
 }
 
-static int find_view(struct server *server, const char *display, struct view **ret)
+static struct view *find_view(const struct gpu_server *gs, const char *display)
 {
-        struct gpu_server *gs = server_data(server);
         struct view *view = NULL;
 
         for (size_t i = 0; i < gs->n_screens && !view; i++)
                 view = screen_find_view(gs->screens[i].screen, display);
-        if (!view)
+        return view;
+}
+
+/* One of the scene's; without a scene, one on a screen of its own. */
+static int take_view(struct server *server, const char *display, struct view **ret)
+{
+        struct gpu_server *gs = server_data(server);
+        struct view *view = find_view(gs, display);
+
+        if (!view && settings_given(server_settings(server), "scene"))
                 return server_error(server, -ENOENT, "display=%s: there is none of that name", display);
+        if (!view) {
+                int r = add_own(server, display);
+
+                if (r < 0)
+                        return r;
+                view = find_view(gs, display);
+        }
         for (size_t i = 0; i < gs->n_used; i++)
                 if (gs->used[i] == view)
                         return server_error(server, -EBUSY, "display=%s: it is used already", display);
-        gs->used[gs->n_used++] = view; /* they are not more than the scene's displays */
+        gs->used[gs->n_used++] = view; /* they are not more than there are displays */
         *ret = view;
         return 0;
 }
 
-static int find_views(struct server *server, const struct settings *guest, const char *id, struct view **views, unsigned *ret_n)
+static int take_views(struct server *server, const struct settings *guest, const char *id, struct view **views, unsigned *ret_n)
 {
         size_t n = settings_count(guest, "display");
         int r = 0;
 
-        if (!settings_given(server_settings(server), "scene")) {
-                if (n > 0)
-                        return server_error(server, -EINVAL, "display needs scene");
+        if (n == 0 && !settings_given(server_settings(server), "scene")) {
                 *ret_n = 1;
-                return add_own(server, id, &views[0]);
+                return take_view(server, id, &views[0]);
         }
         if (n == 0 || n > GPU_SCANOUTS_MAX)
                 return server_error(server, -EINVAL, "expected 1 to %d displays", GPU_SCANOUTS_MAX);
         for (size_t i = 0; i < n && r == 0; i++)
-                r = find_view(server, settings_string_at(guest, "display", i), &views[i]);
+                r = take_view(server, settings_string_at(guest, "display", i), &views[i]);
         *ret_n = (unsigned) n;
         return r;
 }
@@ -199,7 +208,7 @@ static int gpu_guest_new(struct server *server, const struct settings *guest, co
         };
         int r;
 
-        r = find_views(server, guest, id, views, &options.n_views);
+        r = take_views(server, guest, id, views, &options.n_views);
         return r < 0 ? r : gpu_new(server_loop(server), id, &options, ret);
 }
 

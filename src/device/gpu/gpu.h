@@ -16,7 +16,7 @@ struct view;
 
 #define GPU_SCANOUTS_MAX 16
 #define GPU_RESOURCES_DEFAULT 4096
-#define GPU_RESOURCES_MAX 65536
+#define GPU_RESOURCES_MAX 16384
 #define GPU_BYTES_DEFAULT (UINT64_C(256) << 20)
 
 struct gpu_options {
