@@ -6,11 +6,14 @@
  * for holds up no frame.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <linux/virtio_gpu.h>
 
@@ -50,6 +53,8 @@ static const struct setting_spec gpu_settings[] = {
           .help = "system file with the screens, and the displays that guests name" },
         { .name = "seat", .kind = SETTING_PATH, .scope = SETTING_SERVER,
           .help = "socket of the input server, for what people do at the screens" },
+        { .name = "state", .kind = SETTING_PATH, .scope = SETTING_SERVER, .argument = "PREFIX",
+          .help = "files PREFIX.GUEST in which guests' pictures outlive a server that is killed" },
         { .name = "screen-size", .kind = SETTING_STRING, .scope = SETTING_SERVER, .argument = "WIDTHxHEIGHT",
           .default_text = "1280x720", .help = "without scene: size of the screen that each display has to itself, which is not put out" },
         { .name = "display", .kind = SETTING_STRING, .scope = SETTING_GUEST, .repeatable = true,
@@ -198,6 +203,27 @@ static int take_views(struct server *server, const struct settings *guest, const
         return r;
 }
 
+/* The name is the guest's own, which is no path. */
+static int open_state(struct server *server, const char *id, int *ret)
+{
+        const char *prefix = settings_string(server_settings(server), "state");
+        auto_cleanup(closep) int fd = -1;
+        char path[PATH_MAX];
+        struct stat st;
+
+        if (!prefix)
+                return 0;
+        if (strchr(id, '/') || snprintf(path, sizeof(path), "%s.%s", prefix, id) >= (int) sizeof(path))
+                return server_error(server, -EINVAL, "state=%s: no file can be named after the guest", prefix);
+        fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return server_error(server, -errno, "state %s: %s", path, strerror(errno));
+        if (!S_ISREG(st.st_mode))
+                return server_error(server, -EINVAL, "state %s: not a regular file", path);
+        *ret = take_fd(&fd);
+        return 0;
+}
+
 static int gpu_guest_new(struct server *server, const struct settings *guest, const char *id, struct device **ret)
 {
         struct view *views[GPU_SCANOUTS_MAX];
@@ -206,10 +232,16 @@ static int gpu_guest_new(struct server *server, const struct settings *guest, co
                 .max_resources = (uint32_t) settings_number(guest, "max-resources"),
                 .max_bytes = settings_number(guest, "max-bytes"),
         };
+        auto_cleanup(closep) int state_fd = -1;
         int r;
 
         r = take_views(server, guest, id, views, &options.n_views);
-        return r < 0 ? r : gpu_new(server_loop(server), id, &options, ret);
+        if (r == 0)
+                r = open_state(server, id, &state_fd);
+        if (r < 0)
+                return r;
+        options.state_fd = state_fd;
+        return gpu_new(server_loop(server), id, &options, ret);
 }
 
 static int allow_calls(struct gpu_server *gs, const char *const *names)

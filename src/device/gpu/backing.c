@@ -10,6 +10,7 @@
 
 #include "base/macros.h"
 #include "device/gpu/gpu-private.h"
+#include "device/gpu/journal.h"
 
 /* Entries that are copied out of the request at a time. */
 #define BATCH 128
@@ -138,7 +139,10 @@ uint32_t gpu_attach_backing(struct gpu *gpu, struct gpu_command *c)
                 return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
         result = gpu_backing_read(gpu, c, sizeof(c->request.attach), le32toh(c->request.attach.nr_entries),
                                   &resource->backing);
-        return result ? result : VIRTIO_GPU_RESP_OK_NODATA;
+        if (result)
+                return result;
+        gpu_journal_backing(gpu, resource);
+        return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
 uint32_t gpu_detach_backing(struct gpu *gpu, struct gpu_command *c)
@@ -150,5 +154,6 @@ uint32_t gpu_detach_backing(struct gpu *gpu, struct gpu_command *c)
         if (!resource->backing.extents)
                 return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
         gpu_backing_drop(gpu, &resource->backing);
+        gpu_journal_backing(gpu, resource);
         return VIRTIO_GPU_RESP_OK_NODATA;
 }

@@ -21,7 +21,6 @@
 #include "virtio/features.h"
 
 #define WAKEUP_BYTES (UINT64_C(16) << 20)
-#define CURSOR_QUEUE 1
 
 /* There is no capability set: the driver was told so, and asks for one all the same. */
 static uint32_t no_capset(struct gpu *gpu, struct gpu_command *c)
@@ -76,11 +75,15 @@ static const char *error_name(uint32_t type)
         return i < ARRAY_SIZE(names) ? names[i] : "unknown";
 }
 
-static uint32_t run(struct gpu *gpu, struct gpu_command *c, size_t n_bytes)
+uint32_t gpu_command_run(struct gpu *gpu, struct gpu_command *c)
 {
+        size_t n_bytes = chain_read(c->chain, 0, &c->request, sizeof(c->request));
         uint32_t type = le32toh(c->request.header.type), result;
         const struct command *command = command_find(type);
 
+        c->n_response_bytes = sizeof(c->response.header);
+        if (n_bytes < sizeof(c->request.header))
+                return 0;
         if (!command || (command->feature != NO_FEATURE && !(gpu->dev.negotiated & FEATURE(command->feature)))) {
                 device_log_guest(&gpu->dev, "command 0x%" PRIx32 " is not offered", type);
                 return VIRTIO_GPU_RESP_ERR_UNSPEC;
@@ -114,16 +117,16 @@ static uint32_t answer(struct gpu_command *c, uint32_t type)
 
 static int serve_one(struct gpu *gpu, struct queue *q, const struct chain *chain)
 {
-        struct gpu_command c = { .chain = chain, .space = queue_space(q), .n_response_bytes = sizeof(c.response.header) };
+        struct gpu_command c = { .chain = chain, .space = queue_space(q) };
         bool answered = chain->n_write_bytes >= sizeof(c.response.header);
-        size_t n_bytes = chain_read(chain, 0, &c.request, sizeof(c.request));
-        uint32_t type, n_written;
+        uint32_t type;
 
-        if (n_bytes < sizeof(c.request.header) || (!answered && (q->index != CURSOR_QUEUE || chain->n_write_bytes > 0)))
+        if (!answered && (q->index != GPU_CURSOR_QUEUE || chain->n_write_bytes > 0))
                 return -EBADMSG;
-        type = run(gpu, &c, n_bytes);
-        n_written = answered ? answer(&c, type) : 0;
-        queue_push(q, chain, n_written);
+        type = gpu_command_run(gpu, &c);
+        if (type == 0)
+                return -EBADMSG;
+        queue_push(q, chain, answered ? answer(&c, type) : 0);
         return 0;
 }
 

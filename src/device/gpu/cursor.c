@@ -11,6 +11,7 @@
 
 #include "base/macros.h"
 #include "device/gpu/gpu-private.h"
+#include "device/gpu/journal.h"
 #include "display/picture.h"
 #include "display/view.h"
 
@@ -87,6 +88,8 @@ uint32_t gpu_update_cursor(struct gpu *gpu, struct gpu_command *c)
                 return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
         gpu->scanouts[i].cursor_hot_x = hot_x;
         gpu->scanouts[i].cursor_hot_y = hot_y;
+        gpu->scanouts[i].saved.cursor = id != 0 ? *in : (struct virtio_gpu_update_cursor) { 0 };
+        gpu_journal_scanouts(gpu);
         move(&gpu->scanouts[i], &in->pos);
         return VIRTIO_GPU_RESP_OK_NODATA;
 }
@@ -98,5 +101,7 @@ uint32_t gpu_move_cursor(struct gpu *gpu, struct gpu_command *c)
         if (i >= gpu->n_scanouts)
                 return VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID;
         move(&gpu->scanouts[i], &c->request.cursor.pos);
+        gpu->scanouts[i].saved.cursor.pos = c->request.cursor.pos;
+        gpu_journal_scanouts(gpu);
         return VIRTIO_GPU_RESP_OK_NODATA;
 }

@@ -10,6 +10,7 @@
  *   scanout.c   what is shown: modes, scanouts, flushing
  *   cursor.c    the cursor
  *   edid.c      what a display says of itself
+ *   journal.c   what outlives a server that is killed
  *
  * Threads: everything but what gpu.c does on the control thread belongs to the thread of the queues' loop.
  */
@@ -32,8 +33,11 @@
 #define GPU_PIXEL_BYTES 4 /* of every format that there is */
 #define GPU_PIXELS_MAX 16384 /* width and height of a resource */
 #define GPU_CURSOR_PIXELS 64
+#define GPU_CONTROL_QUEUE 0
+#define GPU_CURSOR_QUEUE 1
 #define GPU_RESOURCE_BUCKETS 1024
 
+struct gpu_journal;
 struct picture;
 struct view;
 
@@ -69,12 +73,23 @@ struct gpu_resource {
         struct gpu_backing backing;
 };
 
+/* The commands that brought about what is shown: what a successor has to do again. */
+struct gpu_saved {
+        union {
+                struct virtio_gpu_ctrl_hdr header; /* type 0: nothing is shown */
+                struct virtio_gpu_set_scanout set;
+                struct virtio_gpu_set_scanout_blob set_blob;
+        } shown;
+        struct virtio_gpu_update_cursor cursor; /* type 0: there is none */
+};
+
 struct gpu_scanout {
         struct view *view;              /* borrowed */
         struct gpu_resource *resource;  /* borrowed; NULL: shows nothing */
         struct rectangle source;
         bool waits; /* for the first flush of a blob: the view does not show it yet */
         uint32_t cursor_hot_x, cursor_hot_y;
+        struct gpu_saved saved;
 };
 
 struct gpu {
@@ -87,13 +102,15 @@ struct gpu {
         struct gpu_resource **buckets;     /* owned: GPU_RESOURCE_BUCKETS */
         uint64_t n_wakeup_bytes;           /* copied in this wake-up */
 
+        struct gpu_journal *journal; /* owned; NULL: none */
+
         unsigned n_scanouts;
         struct gpu_scanout scanouts[GPU_SCANOUTS_MAX];
 };
 
 /* A request: copied out of guest memory once, then checked, then used. */
 struct gpu_command {
-        const struct chain *chain; /* for what follows the fixed part of the request */
+        const struct chain *chain; /* the whole request */
         const struct space *space; /* guest memory */
         union {
                 struct virtio_gpu_ctrl_hdr header;
@@ -119,12 +136,16 @@ struct gpu_command {
                 struct virtio_gpu_resp_resource_uuid uuid;
         } response;
         size_t n_response_bytes; /* with the header */
+        bool again; /* it comes from the journal, not from the guest */
 };
 
 /* Each returns the type of the response: one of OK with the rest of the response filled, or one of RESP_ERR. */
 typedef uint32_t (*gpu_command_fn)(struct gpu *gpu, struct gpu_command *c);
 
 /* commands.c */
+
+/* Reads the request out of its chain, checks it and has it done. Return: the response's type; 0 if it has no header. */
+uint32_t gpu_command_run(struct gpu *gpu, struct gpu_command *c);
 int gpu_handle_queue(struct device *dev, struct queue *q);
 
 /* resource.c */

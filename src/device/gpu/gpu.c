@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/macros.h"
 #include "device/gpu/gpu-private.h"
+#include "device/gpu/journal.h"
 #include "display/view.h"
 #include "virtio/features.h"
 
@@ -37,10 +38,22 @@ static uint64_t gpu_features(const struct device *dev)
 
 static int gpu_start(struct device *dev, uint64_t negotiated) { return 0; }
 
+/*
+ * Of a killed predecessor's guest: its rings go on where they stood. A ring that begins is a new driver's, who must not find
+ * what an earlier one had; only the control queue's tells that, as a guest may never have used the other.
+ */
 static int gpu_queue_start(struct device *dev, struct queue *q)
 {
+        struct gpu *gpu = container_of(dev, struct gpu, dev);
+
         /* One thread serves both: the table of resources has no lock. */
         assert(dev->queues[0].loop == dev->queues[1].loop);
+        if (!gpu_journal_waits(gpu))
+                return 0;
+        if (queue_continues(q))
+                gpu_journal_resume(gpu, queue_space(q));
+        else if (q->index == GPU_CONTROL_QUEUE)
+                gpu_journal_clear(gpu);
         return 0;
 }
 
@@ -50,6 +63,7 @@ static void gpu_reset(struct device *dev)
 
         gpu_scanouts_clear(gpu);
         gpu_resources_clear(gpu);
+        gpu_journal_clear(gpu);
         atomic_store(&gpu->events, 0);
 }
 
@@ -98,6 +112,7 @@ static struct device *gpu_free(struct device *dev)
         for (unsigned i = 0; i < gpu->n_scanouts; i++)
                 view_on_mode(gpu->scanouts[i].view, NULL, NULL);
         device_deinit(dev);
+        gpu_journal_close(gpu);
         free(gpu->buckets);
         free(gpu);
         return NULL;
@@ -125,13 +140,18 @@ int gpu_new(struct loop *loop, const char *name, const struct gpu_options *optio
 
         if (!gpu || !buckets)
                 return -ENOMEM;
-        r = device_init(&gpu->dev, &gpu_ops, name, loop, N_QUEUES);
-        if (r < 0)
-                return r;
-        gpu->buckets = take_ptr(&buckets);
         gpu->max_resources = options->max_resources;
         gpu->max_bytes = options->max_bytes;
         gpu->max_extents = MAX(options->max_bytes / BYTES_PER_EXTENT, (uint64_t) EXTENTS_MIN);
+        r = options->state_fd >= 0 ? gpu_journal_open(gpu, options->state_fd) : 0;
+        if (r < 0)
+                return r;
+        r = device_init(&gpu->dev, &gpu_ops, name, loop, N_QUEUES);
+        if (r < 0) {
+                gpu_journal_close(gpu);
+                return r;
+        }
+        gpu->buckets = take_ptr(&buckets);
         for (; gpu->n_scanouts < options->n_views; gpu->n_scanouts++) {
                 gpu->scanouts[gpu->n_scanouts].view = options->views[gpu->n_scanouts];
                 view_on_mode(options->views[gpu->n_scanouts], on_mode_changed, gpu);

@@ -24,7 +24,8 @@ struct gpu_options {
         unsigned n_views;          /* 1 to GPU_SCANOUTS_MAX */
         uint32_t max_resources;    /* 1 to GPU_RESOURCES_MAX */
         uint64_t max_bytes;        /* of pixels that the server holds for this guest */
+        int state_fd;              /* borrowed: a file in which the guest's state outlives a killed server; -1: none */
 };
 
-/* Return: 0 and *ret owned by the caller (device_free()), or -ENOMEM. */
+/* Return: 0 and *ret owned by the caller (device_free()), or a negative errno. */
 int gpu_new(struct loop *loop, const char *name, const struct gpu_options *options, struct device **ret);

@@ -14,6 +14,7 @@
 
 #include "base/macros.h"
 #include "device/gpu/gpu-private.h"
+#include "device/gpu/journal.h"
 #include "display/picture.h"
 
 static struct gpu_resource **bucket_of(struct gpu *gpu, uint32_t id)
@@ -141,6 +142,7 @@ uint32_t gpu_create_2d(struct gpu *gpu, struct gpu_command *c)
                 resource_free(gpu, resource);
                 return result;
         }
+        gpu_journal_add(gpu, resource);
         return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
@@ -164,35 +166,49 @@ uint32_t gpu_create_blob(struct gpu *gpu, struct gpu_command *c)
                 resource_free(gpu, resource);
                 return result;
         }
+        gpu_journal_add(gpu, resource);
         return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
 uint32_t gpu_unref(struct gpu *gpu, struct gpu_command *c)
 {
-        struct gpu_resource *resource = gpu_resource_find(gpu, le32toh(c->request.unref.resource_id));
+        uint32_t id = le32toh(c->request.unref.resource_id);
+        struct gpu_resource *resource = gpu_resource_find(gpu, id);
 
         if (!resource)
                 return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
         gpu_scanouts_forget(gpu, resource);
         resource_free(gpu, resource);
+        gpu_journal_remove(gpu, id);
         return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
-/* A random one (RFC 9562, version 4); a resource keeps the one it has. */
+/* A random one (RFC 9562, version 4). */
+static bool make_uuid(uint8_t uuid[static 16])
+{
+        if (getrandom(uuid, 16, 0) != 16)
+                return false;
+        uuid[6] = (uuid[6] & 0x0f) | 0x40;
+        uuid[8] = (uuid[8] & 0x3f) | 0x80;
+        return true;
+}
+
+/* A resource keeps the one it has; that of a predecessor follows the command. */
 uint32_t gpu_assign_uuid(struct gpu *gpu, struct gpu_command *c)
 {
         struct gpu_resource *resource = gpu_resource_find(gpu, le32toh(c->request.assign_uuid.resource_id));
+        const size_t n = sizeof(resource->uuid);
 
         if (!resource)
                 return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
         if (!resource->has_uuid) {
-                if (getrandom(resource->uuid, sizeof(resource->uuid), 0) != sizeof(resource->uuid))
+                if (c->again ? chain_read(c->chain, sizeof(c->request.assign_uuid), resource->uuid, n) != n :
+                               !make_uuid(resource->uuid))
                         return VIRTIO_GPU_RESP_ERR_UNSPEC;
-                resource->uuid[6] = (resource->uuid[6] & 0x0f) | 0x40;
-                resource->uuid[8] = (resource->uuid[8] & 0x3f) | 0x80;
                 resource->has_uuid = true;
+                gpu_journal_uuid(gpu, resource);
         }
-        memcpy(c->response.uuid.uuid, resource->uuid, sizeof(resource->uuid));
+        memcpy(c->response.uuid.uuid, resource->uuid, n);
         c->n_response_bytes = sizeof(c->response.uuid);
         return VIRTIO_GPU_RESP_OK_RESOURCE_UUID;
 }

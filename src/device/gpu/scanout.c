@@ -14,6 +14,7 @@
 #include "base/macros.h"
 #include "device/gpu/edid.h"
 #include "device/gpu/gpu-private.h"
+#include "device/gpu/journal.h"
 #include "display/picture.h"
 #include "display/view.h"
 
@@ -21,14 +22,17 @@ static void hide(struct gpu_scanout *s)
 {
         s->resource = NULL;
         s->waits = false;
+        s->saved.shown.header.type = 0;
         (void) view_show(s->view, NULL, NULL);
 }
 
 void gpu_scanouts_forget(struct gpu *gpu, const struct gpu_resource *resource)
 {
         for (unsigned i = 0; i < gpu->n_scanouts; i++)
-                if (gpu->scanouts[i].resource == resource)
+                if (gpu->scanouts[i].resource == resource) {
                         hide(&gpu->scanouts[i]);
+                        gpu_journal_scanouts(gpu);
+                }
 }
 
 void gpu_scanouts_clear(struct gpu *gpu)
@@ -37,6 +41,7 @@ void gpu_scanouts_clear(struct gpu *gpu)
                 hide(&gpu->scanouts[i]);
                 (void) view_set_cursor(gpu->scanouts[i].view, NULL, 0, 0);
                 gpu->scanouts[i].cursor_hot_x = gpu->scanouts[i].cursor_hot_y = 0;
+                gpu->scanouts[i].saved = (struct gpu_saved) { 0 };
         }
 }
 
@@ -85,6 +90,7 @@ uint32_t gpu_set_scanout(struct gpu *gpu, struct gpu_command *c)
                 return VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID;
         if (id == 0) {
                 hide(&gpu->scanouts[i]);
+                gpu_journal_scanouts(gpu);
                 return VIRTIO_GPU_RESP_OK_NODATA;
         }
         resource = gpu_resource_find(gpu, id);
@@ -98,6 +104,8 @@ uint32_t gpu_set_scanout(struct gpu *gpu, struct gpu_command *c)
         gpu->scanouts[i].resource = resource;
         gpu->scanouts[i].source = source;
         gpu->scanouts[i].waits = false;
+        gpu->scanouts[i].saved.shown.set = c->request.set_scanout;
+        gpu_journal_scanouts(gpu);
         return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
@@ -162,6 +170,7 @@ uint32_t gpu_set_scanout_blob(struct gpu *gpu, struct gpu_command *c)
                 return VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID;
         if (id == 0) {
                 hide(&gpu->scanouts[i]);
+                gpu_journal_scanouts(gpu);
                 return VIRTIO_GPU_RESP_OK_NODATA;
         }
         resource = gpu_resource_find(gpu, id);
@@ -176,6 +185,8 @@ uint32_t gpu_set_scanout_blob(struct gpu *gpu, struct gpu_command *c)
         gpu->scanouts[i].resource = resource;
         gpu->scanouts[i].source = source;
         gpu->scanouts[i].waits = true;
+        gpu->scanouts[i].saved.shown.set_blob = *in;
+        gpu_journal_scanouts(gpu);
         return VIRTIO_GPU_RESP_OK_NODATA;
 }
 

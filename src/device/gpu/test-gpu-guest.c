@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -61,51 +62,103 @@ static void stop_queue(void *data)
         queue_stop(data, NULL);
 }
 
-void gpu_guest_start(struct gpu_guest *g)
+static void start_queues(struct gpu_guest *g)
 {
         check(device_start(g->dev, g->features) == 0);
+        for (uint16_t i = 0; i < 2; i++)
+                loop_call(g->dev->queues[i].loop, start_queue, &(struct start) { g, i });
+        g->n_needs_reset = 0;
+}
+
+void gpu_guest_start(struct gpu_guest *g)
+{
         for (uint16_t i = 0; i < 2; i++) {
                 check(driver_queue_init(&g->queues[i], g->space, 0x1000 + i * RING_BYTES, g->features, QUEUE_SIZE, 0) == 0);
                 g->queues[i].kick_fd = g->kick_fd[i];
                 g->queues[i].call_fd = g->call_fd[i];
-                loop_call(g->dev->queues[i].loop, start_queue, &(struct start) { g, i });
         }
-        g->n_needs_reset = 0;
+        start_queues(g);
+}
+
+static void stop_queues(struct gpu_guest *g)
+{
+        for (uint16_t i = 0; i < 2; i++)
+                loop_call(g->dev->queues[i].loop, stop_queue, &g->dev->queues[i]);
 }
 
 void gpu_guest_stop(struct gpu_guest *g)
 {
-        for (uint16_t i = 0; i < 2; i++) {
-                loop_call(g->dev->queues[i].loop, stop_queue, &g->dev->queues[i]);
+        stop_queues(g);
+        for (uint16_t i = 0; i < 2; i++)
                 driver_queue_deinit(&g->queues[i]);
+}
+
+static void make_device(struct gpu_guest *g)
+{
+        g->options.state_fd = g->state_fd;
+        check(gpu_new(g->loop, "gpu", &g->options, &g->dev) == 0);
+        g->dev->transport = &transport;
+        g->dev->transport_data = g;
+        for (uint16_t i = 0; i < 2 && g->worker; i++)
+                device_set_queue_loop(g->dev, i, worker_loop(g->worker));
+}
+
+static int copy_file(int from)
+{
+        off_t size = lseek(from, 0, SEEK_END), at = 0;
+        int to = memfd_create("state", MFD_CLOEXEC);
+        static char block[65536];
+
+        check(to >= 0 && size >= 0 && ftruncate(to, size) == 0);
+        while (at < size) {
+                ssize_t n = pread(from, block, sizeof(block), at);
+
+                check(n > 0 && pwrite(to, block, (size_t) n, at) == n);
+                at += n;
         }
+        return to;
+}
+
+void gpu_guest_succeed(struct gpu_guest *g, void (*wreck)(int state_fd, void *data), void *data)
+{
+        int copy = copy_file(g->state_fd);
+
+        stop_queues(g);
+        device_free(g->dev);
+        fd_close(&g->state_fd);
+        if (wreck)
+                wreck(copy, data);
+        g->state_fd = copy;
+        make_device(g);
+        start_queues(g);
 }
 
 void gpu_guest_init(struct gpu_guest *g, const struct gpu_guest_config *config)
 {
         struct region_spec region = { 0, GUEST_MEMORY_BYTES, 0, 0 };
-        struct view *views[GUEST_SCANOUTS] = { &g->views[0], &g->views[1] };
-        struct gpu_options options = { .views = views, .n_views = GUEST_SCANOUTS,
-                                       .max_resources = config->max_resources ? config->max_resources : GPU_RESOURCES_DEFAULT,
-                                       .max_bytes = config->max_bytes ? config->max_bytes : GPU_BYTES_DEFAULT };
 
         log_set_level(LOG_LEVEL_ERROR);
-        *g = (struct gpu_guest) { 0 };
+        *g = (struct gpu_guest) { .state_fd = -1 };
         test_view_init(&g->views[0], "cluster", 1920, 720);
         test_view_init(&g->views[1], "the second display", 800, 480);
+        for (size_t i = 0; i < GUEST_SCANOUTS; i++)
+                g->view_list[i] = &g->views[i];
+        g->options = (struct gpu_options) {
+                .views = g->view_list, .n_views = GUEST_SCANOUTS,
+                .max_resources = config->max_resources ? config->max_resources : GPU_RESOURCES_DEFAULT,
+                .max_bytes = config->max_bytes ? config->max_bytes : GPU_BYTES_DEFAULT,
+        };
         check(loop_new(&g->loop) == 0);
         g->memory_fd = fd_memfd_sealed("guest", GUEST_MEMORY_BYTES);
         check(space_new(&g->space) == 0 && space_add(g->space, &region, g->memory_fd) == 0);
         g->memory = space_pointer(g->space, 0, GUEST_MEMORY_BYTES, 1);
-        check(gpu_new(g->loop, "gpu", &options, &g->dev) == 0);
-        g->dev->transport = &transport;
-        g->dev->transport_data = g;
         check(!config->worker || worker_new("gpu", &g->worker) == 0);
+        if (config->state)
+                g->state_fd = memfd_create("state", MFD_CLOEXEC);
+        make_device(g);
         for (uint16_t i = 0; i < 2; i++) {
                 g->kick_fd[i] = fd_event();
                 g->call_fd[i] = fd_event();
-                if (g->worker)
-                        device_set_queue_loop(g->dev, i, worker_loop(g->worker));
         }
         g->features = (device_features(g->dev) & ~RING_FEATURES & ~config->features_off) | FEATURE(VIRTIO_FEATURE_VERSION_1);
         g->features |= config->packed ? FEATURE(VIRTIO_FEATURE_RING_PACKED) : 0;
@@ -124,6 +177,7 @@ void gpu_guest_deinit(struct gpu_guest *g)
                 fd_close(&g->call_fd[i]);
         }
         space_free(g->space);
+        fd_close(&g->state_fd);
         fd_close(&g->memory_fd);
         loop_free(g->loop);
 }

@@ -30,7 +30,7 @@ struct gpu_guest_config {
         uint64_t features_off;
         uint32_t max_resources; /* 0: the default */
         uint64_t max_bytes;     /* 0: the default */
-        bool packed, worker;
+        bool packed, worker, state; /* state: in a file, see gpu_guest_succeed() */
 };
 
 struct gpu_guest {
@@ -38,8 +38,11 @@ struct gpu_guest {
         struct worker *worker; /* NULL: the loop serves the queues */
         struct space *space;
         int memory_fd, call_fd[2], kick_fd[2];
+        int state_fd; /* -1: none */
+        struct gpu_options options;
         char *memory;
         struct view views[GUEST_SCANOUTS];
+        struct view *view_list[GUEST_SCANOUTS];
         struct device *dev;
         struct driver_queue queues[2];
         uint64_t features;
@@ -54,6 +57,10 @@ void gpu_guest_deinit(struct gpu_guest *g);
 /* Stops the queues and starts them with empty rings, after a change of guest memory or a reset of the device. */
 void gpu_guest_stop(struct gpu_guest *g);
 void gpu_guest_start(struct gpu_guest *g);
+
+/* The server is killed, and another one takes over: the device is a new one, on a copy of the state file as it was, memory and rings
+   stay. @wreck, if any, does something to the copy. */
+void gpu_guest_succeed(struct gpu_guest *g, void (*wreck)(int state_fd, void *data), void *data);
 
 /* Sends what the buffers say, and waits for the answer. Return: the response's type, or one of the above. */
 uint32_t gpu_guest_send(struct gpu_guest *g, uint16_t queue, const struct driver_buffer *buffers, unsigned n);
