@@ -2,7 +2,9 @@
 #include "cli/access.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -68,6 +70,28 @@ int access_request(const struct invocation *inv, const char *id, json_t *request
         return STATUS_FAILED;
 }
 
+static bool is_up(const char *root, const char *name)
+{
+        auto_cleanup(freep) char *folder = NULL;
+
+        return run_name_valid(name) && asprintf(&folder, "%s/@%s", root, name) >= 0 && run_dir_in_use(folder);
+}
+
+char *access_system_name(const char *root, const char *operand)
+{
+        const char *base = strrchr(operand, '/');
+        struct stat st;
+        size_t n;
+
+        if (stat(operand, &st) == 0 && S_ISDIR(st.st_mode) && !is_up(root, operand))
+                return strdup("system");
+        base = base ? base + 1 : operand;
+        n = strlen(base);
+        if (n > 5 && strcmp(base + n - 5, ".json") == 0)
+                n -= 5;
+        return strndup(base, n);
+}
+
 int print_json(json_t *json_take)
 {
         bool is_printed = json_take && json_dumpf(json_take, stdout, JSON_INDENT(2)) == 0 && putchar('\n') != EOF;
@@ -88,4 +112,15 @@ void complete_machine(const struct globals *globals, unsigned index, FILE *out)
                 return;
         for (size_t i = 0; i < list.n_machines; i++)
                 fprintf(out, "%s\n", list.machines[i].id);
+}
+
+void complete_system(const struct globals *globals, unsigned index, FILE *out)
+{
+        auto_cleanup(store_list_deinit) struct store_list list = { 0 };
+        auto_cleanup(freep) char *root = NULL;
+
+        if (index > 0 || run_root_path(globals->root, &root) < 0 || store_list(root, &list) < 0)
+                return;
+        for (size_t i = 0; i < list.n_systems; i++)
+                fprintf(out, "%s\n", list.systems[i]);
 }

@@ -24,8 +24,17 @@ bool access_load(const char *root, const char *id, struct machine_state *ret);
  */
 int access_request(const struct invocation *inv, const char *id, json_t *request_take);
 
+/**
+ * access_system_name() - "pair", "pair.json", "examples/pair/pair.json", or a folder with a system.json → its name
+ *
+ * A system that is called like a folder here comes first. Return: owned by the caller; NULL without memory.
+ */
+char *access_system_name(const char *root, const char *operand);
+
 /* Prints JSON and a newline to stdout; takes the reference. Return: an exit status. */
 int print_json(json_t *json_take);
 
 /* Candidates for an operand that is a machine's id. */
 void complete_machine(const struct globals *globals, unsigned index, FILE *out);
+/* The same for a system's name. */
+void complete_system(const struct globals *globals, unsigned index, FILE *out);

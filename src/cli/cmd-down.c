@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/log.h"
 #include "cli/access.h"
@@ -22,32 +21,6 @@ static const struct command_option options[] = {
           .help = "how long guests have for powering down (default: 20); 0 ends them at once" },
         { .name = NULL },
 };
-
-static bool is_up(const char *root, const char *name)
-{
-        auto_cleanup(freep) char *folder = NULL;
-
-        return run_name_valid(name) && asprintf(&folder, "%s/@%s", root, name) >= 0 && run_dir_in_use(folder);
-}
-
-/*
- * "pair", "pair.json", "examples/pair/pair.json", or a folder with a system.json → its name; owned by the caller. A
- * system that is called like a folder here comes first.
- */
-static char *system_name(const char *root, const char *operand)
-{
-        const char *base = strrchr(operand, '/');
-        struct stat st;
-        size_t n;
-
-        if (stat(operand, &st) == 0 && S_ISDIR(st.st_mode) && !is_up(root, operand))
-                return strdup("system");
-        base = base ? base + 1 : operand;
-        n = strlen(base);
-        if (n > 5 && strcmp(base + n - 5, ".json") == 0)
-                n -= 5;
-        return strndup(base, n);
-}
 
 static int parse_timeout(const char *text, unsigned *ret_ms)
 {
@@ -68,7 +41,7 @@ static int parse_timeout(const char *text, unsigned *ret_ms)
 static int down_run(const struct invocation *inv)
 {
         auto_cleanup(freep) char *root = access_root(inv);
-        auto_cleanup(freep) char *name = root ? system_name(root, inv->operands[0]) : NULL;
+        auto_cleanup(freep) char *name = root ? access_system_name(root, inv->operands[0]) : NULL;
         auto_cleanup(freep) char *folder = NULL;
         auto_cleanup(freep) char *path = NULL;
         auto_cleanup(freep) char *error = NULL;
@@ -98,17 +71,6 @@ static int down_run(const struct invocation *inv)
         return STATUS_FAILED;
 }
 
-static void down_complete(const struct globals *globals, unsigned index, FILE *out)
-{
-        auto_cleanup(store_list_deinit) struct store_list list = { 0 };
-        auto_cleanup(freep) char *root = NULL;
-
-        if (index > 0 || run_root_path(globals->root, &root) < 0 || store_list(root, &list) < 0)
-                return;
-        for (size_t i = 0; i < list.n_systems; i++)
-                fprintf(out, "%s\n", list.systems[i]);
-}
-
 const struct command command_down = {
         .name = "down",
         .summary = "End a system",
@@ -120,5 +82,5 @@ const struct command command_down = {
         .n_operands_min = 1,
         .n_operands_max = 1,
         .run = down_run,
-        .complete = down_complete,
+        .complete = complete_system,
 };

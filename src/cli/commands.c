@@ -16,6 +16,8 @@ const struct command *const commands[] = {
         &command_resume,
         &command_logs,
         &command_console,
+        &command_screenshot,
+        &command_input,
         &command_doctor,
         &command_features,
         &command_spec,

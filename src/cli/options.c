@@ -2,6 +2,7 @@
 #include "cli/options.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,7 +111,7 @@ int options_parse(const char *subject, const struct command_option *table, char 
         for (size_t i = 0; i < n_words && r == 0; i++) {
                 if (!only_operands && strcmp(words[i], "--") == 0)
                         only_operands = true;
-                else if (!only_operands && words[i][0] == '-' && words[i][1])
+                else if (!only_operands && words[i][0] == '-' && words[i][1] && !isdigit((unsigned char) words[i][1]))
                         r = parse_option(subject, table, words, n_words, &i, &list);
                 else {
                         list.operands[list.n_operands++] = words[i];

@@ -22,7 +22,8 @@ struct option_list {
  * @table:       options besides --help; NULL: none
  * @stop_early:  everything from the first operand on is an operand (options of the program, before the verb)
  *
- * Forms: --name VALUE, --name=VALUE, -x VALUE, -xVALUE, and "--" before operands that begin with a dash.
+ * Forms: --name VALUE, --name=VALUE, -x VALUE, -xVALUE, and "--" before operands that begin with a dash. A negative
+ * number is an operand.
  *
  * Return: 0, *ret to be freed by option_list_deinit(); -EINVAL after an error was logged; -ENOMEM.
  */

@@ -11,16 +11,27 @@
 #include "base/fd.h"
 #include "base/macros.h"
 
-static int send_request(int fd, json_t *request)
+/* The descriptor, if there is one, goes with the first byte. */
+static int send_request(int fd, json_t *request, int passed_fd)
 {
+        union {
+                struct cmsghdr header;
+                char bytes[CMSG_SPACE(sizeof(int))];
+        } control = { .header = { .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS } };
         auto_cleanup(freep) char *text = json_dumps(request, JSON_COMPACT);
-        size_t n;
+        struct iovec data = { .iov_base = text };
+        struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1 };
 
         if (!text)
                 return -ENOMEM;
-        n = strlen(text);
-        text[n] = '\n'; /* in place of the zero byte: only n + 1 bytes are sent */
-        while (send(fd, text, n + 1, MSG_NOSIGNAL) < 0)
+        if (passed_fd >= 0) {
+                memcpy(CMSG_DATA(&control.header), &passed_fd, sizeof(passed_fd));
+                message.msg_control = control.bytes;
+                message.msg_controllen = sizeof(control.bytes);
+        }
+        data.iov_len = strlen(text) + 1;
+        text[data.iov_len - 1] = '\n'; /* in place of the zero byte */
+        while (sendmsg(fd, &message, MSG_NOSIGNAL) < 0)
                 if (errno != EINTR)
                         return errno == EAGAIN ? -ETIMEDOUT : -errno;
         return 0;
@@ -59,7 +70,7 @@ static int receive_line(int fd, char **ret, size_t *ret_n)
         }
 }
 
-static int call(const char *socket_path, json_t *request, unsigned timeout_ms, json_t **ret, char **ret_error)
+static int call(const char *socket_path, json_t *request, int passed_fd, unsigned timeout_ms, json_t **ret, char **ret_error)
 {
         struct timeval timeout = { .tv_sec = timeout_ms / 1000, .tv_usec = (timeout_ms % 1000) * 1000 };
         auto_cleanup(freep) char *line = NULL;
@@ -75,7 +86,7 @@ static int call(const char *socket_path, json_t *request, unsigned timeout_ms, j
         if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0 ||
             setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0)
                 return -errno;
-        r = send_request(fd, request);
+        r = send_request(fd, request, passed_fd);
         if (r == 0)
                 r = receive_line(fd, &line, &n);
         if (r < 0)
@@ -95,10 +106,16 @@ static int call(const char *socket_path, json_t *request, unsigned timeout_ms, j
 
 int control_call(const char *socket_path, json_t *request_take, unsigned timeout_ms, json_t **ret, char **ret_error)
 {
+        return control_call_fd(socket_path, request_take, -1, timeout_ms, ret, ret_error);
+}
+
+int control_call_fd(const char *socket_path, json_t *request_take, int fd, unsigned timeout_ms, json_t **ret,
+                    char **ret_error)
+{
         int r;
 
         *ret_error = NULL;
-        r = request_take ? call(socket_path, request_take, timeout_ms, ret, ret_error) : -ENOMEM;
+        r = request_take ? call(socket_path, request_take, fd, timeout_ms, ret, ret_error) : -ENOMEM;
         json_decref(request_take);
         if (r < 0 && !*ret_error)
                 *ret_error = strdup(r == -ETIMEDOUT ? "no answer in time" : strerror(-r));
