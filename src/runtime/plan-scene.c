@@ -2,9 +2,10 @@
 /*
  * Servers of screens, input and loudspeakers, one of each for a system:
  *
- *      displays   --scene, --seat, --control     composes what guests draw; its outputs' touches and keys go to the seat
- *      seat       --scene, --seat                gives touches and keys to the guest that is meant
- *      sound      --scene, --control, --state    mixes what guests play
+ *      displays   --scene, --seat, --control, --state     composes what guests draw; its outputs' touches and keys go
+ *                                                         to the seat
+ *      seat       --scene, --seat                         gives touches and keys to the guest that is meant
+ *      sound      --scene, --control, --state             mixes what guests play
  *
  * They read the scene from the system file. A bundle alone has none: it gets a file of its own in its folder, with a
  * screen for each display and loudspeakers that nobody hears for each audio. The sockets of the seat and for control are
@@ -28,9 +29,9 @@
 static const struct {
         const char *name, *type, *control; /* control: the socket's name in the folder; NULL: none */
         bool has_seat;
-        const char *state; /* file in the folder that outlives a killed server; NULL: none */
+        const char *state; /* what files in the folder begin with that outlive a killed server; NULL: none */
 } kinds[] = {
-        [SHARED_DISPLAYS] = { PLAN_DISPLAYS, "gpu", PLAN_DISPLAYS_CONTROL, true },
+        [SHARED_DISPLAYS] = { PLAN_DISPLAYS, "gpu", PLAN_DISPLAYS_CONTROL, true, PLAN_DISPLAYS_STATE },
         [SHARED_SEAT] = { "seat", "input", NULL, true },
         [SHARED_SOUND] = { "sound", "sound", PLAN_SOUND_CONTROL, false, PLAN_SOUND_STATE },
 };

@@ -34,6 +34,7 @@ struct bundle;
 #define PLAN_DISPLAYS "displays" /* the display server */
 #define PLAN_SEAT "seat.sock"
 #define PLAN_DISPLAYS_CONTROL "displays.control"
+#define PLAN_DISPLAYS_STATE "displays.state"
 #define PLAN_SOUND_CONTROL "sound.control"
 #define PLAN_SOUND_STATE "sound.state"
 

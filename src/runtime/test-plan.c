@@ -217,7 +217,7 @@ static void machines_of_a_system_share_displays_input_and_sound(void **state)
         displays = find(p, "displays");
         assert_null(displays->machine);
         assert_words(displays, "device gpu --scene /etc/car.json --seat /r/@car/seat.sock "
-                               "--control /r/@car/displays.control "
+                               "--control /r/@car/displays.control --state /r/@car/displays.state "
                                "--guest id=a.dash,fd=3,display=left,display=right,render3d=on "
                                "--guest id=b.dash,fd=4,display=left,display=right,render3d=on");
         assert_string_equal(displays->sockets[1].path, "/r/b/0.gpu");
@@ -245,7 +245,7 @@ static void a_bundle_alone_gets_a_scene_of_its_own(void **state)
         assert_string_equal(p->scene_path, "/r/m/scene.json");
         assert_string_equal(find(p, "displays")->machine, "m");
         assert_words(find(p, "displays"), "device gpu --scene /r/m/scene.json --seat /r/m/seat.sock "
-                                          "--control /r/m/displays.control "
+                                          "--control /r/m/displays.control --state /r/m/displays.state "
                                           "--guest id=m.dash,fd=3,display=left,display=right,render3d=on");
 
         assert_int_equal(document_parse(&document, "scene.json", p->scene_text, strlen(p->scene_text), 1 << 20), 0);
