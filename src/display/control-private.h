@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include <jansson.h>
 
@@ -33,9 +34,10 @@ struct display_client {
 
 struct display_control {
         struct loop *loop; /* borrowed */
+        uid_t uid;         /* the server's own */
         int fd;            /* owned: listens */
         struct acceptor acceptor;
-        struct screen *const *screens; /* borrowed */
+        struct screen **screens; /* owned array of borrowed ones */
         size_t n_screens;
         struct display_client clients[DISPLAY_CONTROL_CLIENTS_MAX];
         void (*on_stats)(json_t *stats, void *data);

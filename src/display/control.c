@@ -231,14 +231,14 @@ static struct display_client *find_place(struct display_control *control)
         return idlest;
 }
 
-static bool is_permitted(int fd)
+static bool is_permitted(const struct display_control *control, int fd)
 {
         struct ucred peer;
         socklen_t n = sizeof(peer);
 
         if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) < 0)
                 return false;
-        return peer.uid == geteuid() || peer.uid == 0;
+        return peer.uid == control->uid || peer.uid == 0;
 }
 
 static void on_connection(struct acceptor *a, int connection_fd)
@@ -247,7 +247,7 @@ static void on_connection(struct acceptor *a, int connection_fd)
         auto_cleanup(closep) int fd = connection_fd;
         struct display_client *c;
 
-        if (fd < 0 || !is_permitted(fd))
+        if (fd < 0 || !is_permitted(control, fd))
                 return;
         c = find_place(control);
         if (!c)
@@ -260,15 +260,14 @@ static void on_connection(struct acceptor *a, int connection_fd)
         (void) take_fd(&fd);
 }
 
-int display_control_open(struct loop *loop, const char *path, struct screen *const *screens, size_t n_screens,
-                         struct display_control **ret)
+int display_control_open(struct loop *loop, const char *path, struct display_control **ret)
 {
         struct display_control *c = calloc(1, sizeof(*c));
         int r;
 
         if (!c)
                 return -ENOMEM;
-        *c = (struct display_control) { .loop = loop, .screens = screens, .n_screens = n_screens, .fd = -1, .writing_fd = -1 };
+        *c = (struct display_control) { .loop = loop, .uid = geteuid(), .fd = -1, .writing_fd = -1 };
         json_object_seed(0); /* reads a file, which cannot be opened later */
         r = writer_new(loop, display_control_on_written, c, &c->writer);
         if (r == 0)
@@ -282,6 +281,17 @@ int display_control_open(struct loop *loop, const char *path, struct screen *con
                 return r;
         }
         *ret = c;
+        return 0;
+}
+
+int display_control_add_screen(struct display_control *c, struct screen *screen)
+{
+        struct screen **screens = realloc(c->screens, (c->n_screens + 1) * sizeof(struct screen *));
+
+        if (!screens)
+                return -ENOMEM;
+        c->screens = screens;
+        c->screens[c->n_screens++] = screen;
         return 0;
 }
 
@@ -303,6 +313,7 @@ struct display_control *display_control_free(struct display_control *c)
         dump_free(c->dump);
         writer_free(c->writer);
         fd_close(&c->writing_fd);
+        free(c->screens);
         free(c);
         return NULL;
 }

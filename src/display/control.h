@@ -36,14 +36,11 @@ struct loop;
 struct screen;
 struct screen_guard_event;
 
-/**
- * display_control_open() - listen at a path
- * @screens: array and its screens are borrowed until display_control_free(), which comes first
- *
- * Return: 0 or a negative errno.
- */
-int display_control_open(struct loop *loop, const char *path, struct screen *const *screens, size_t n_screens,
-                         struct display_control **ret);
+/* Listens at a path, replacing a stale socket. Return: 0 or a negative errno. */
+int display_control_open(struct loop *loop, const char *path, struct display_control **ret);
+
+/* Makes a screen known. It is borrowed until display_control_free(), which comes first. Return: 0 or -ENOMEM. */
+int display_control_add_screen(struct display_control *c, struct screen *screen);
 
 /* Starts the threads that write pictures: after the process gave up its rights, before its system calls are filtered. */
 int display_control_start(struct display_control *c);

@@ -27,7 +27,7 @@
 struct writer {
         struct watch finished;
         int finished_fd; /* owned: eventfd, the thread's */
-        int stop_fd;     /* owned: eventfd, the loop's */
+        int stop_fd;     /* owned: eventfd, the loop's: what is being written ends */
         writer_fn done;
         void *data;
         pthread_t thread;
@@ -35,7 +35,7 @@ struct writer {
 
         pthread_mutex_t lock; /* all that follows */
         pthread_cond_t changed;
-        bool has_job, is_stopping;
+        bool is_ready, has_job, is_stopping;
         int fd;                /* borrowed */
         bool is_pipe;
         struct picture *picture; /* a reference */
@@ -125,6 +125,8 @@ static void *writer_main(void *data)
 
         (void) pthread_setname_np(pthread_self(), "display-writer");
         pthread_mutex_lock(&w->lock);
+        w->is_ready = true;
+        pthread_cond_signal(&w->changed);
         for (;;) {
                 int r;
 
@@ -184,16 +186,26 @@ int writer_new(struct loop *loop, writer_fn done, void *data, struct writer **re
 
 int writer_start(struct writer *w)
 {
+        static const int faults[] = { SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP };
         sigset_t all, saved;
         int r;
 
         assert(!w->is_started);
         sigfillset(&all);
+        for (size_t i = 0; i < ARRAY_SIZE(faults); i++)
+                sigdelset(&all, faults[i]);
         (void) pthread_sigmask(SIG_SETMASK, &all, &saved);
         r = -pthread_create(&w->thread, NULL, writer_main, w);
         (void) pthread_sigmask(SIG_SETMASK, &saved, NULL);
-        w->is_started = r == 0;
-        return r;
+        if (r < 0)
+                return r;
+        w->is_started = true;
+        /* It names itself, which it may not do any more once system calls are filtered. */
+        pthread_mutex_lock(&w->lock);
+        while (!w->is_ready)
+                pthread_cond_wait(&w->changed, &w->lock);
+        pthread_mutex_unlock(&w->lock);
+        return 0;
 }
 
 /* False: the thread hangs. */

@@ -20,7 +20,9 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "base/ratelimit.h"
 #include "device/gpu/gpu.h"
+#include "display/control.h"
 #include "display/outputs.h"
 #include "display/screen.h"
 #include "scene/scene.h"
@@ -46,6 +48,8 @@ struct gpu_server {
         size_t n_used;
         struct sandbox_call calls[CALLS_MAX]; /* that outputs need */
         size_t n_calls;
+        struct display_control *control; /* owned; NULL: none wanted */
+        struct ratelimit guard_lines;    /* of the log */
 };
 
 static const struct setting_spec gpu_settings[] = {
@@ -55,6 +59,8 @@ static const struct setting_spec gpu_settings[] = {
           .help = "socket of the input server, for what people do at the screens" },
         { .name = "state", .kind = SETTING_PATH, .scope = SETTING_SERVER, .argument = "PREFIX",
           .help = "files PREFIX.GUEST in which guests' pictures outlive a server that is killed" },
+        { .name = "control", .kind = SETTING_PATH, .scope = SETTING_SERVER,
+          .help = "unix socket for screenshots, sizes, counters and guards" },
         { .name = "screen-size", .kind = SETTING_STRING, .scope = SETTING_SERVER, .argument = "WIDTHxHEIGHT",
           .default_text = "1280x720", .help = "without scene: size of the screen that each display has to itself, which is not put out" },
         { .name = "display", .kind = SETTING_STRING, .scope = SETTING_GUEST, .repeatable = true,
@@ -72,6 +78,17 @@ static const struct feature_name gpu_feature_names[] = {
         { "resource-blob", VIRTIO_GPU_F_RESOURCE_BLOB },
         { .name = NULL },
 };
+
+/* Logged by whoever listens to the control socket; here only without one. */
+static void on_guard(const struct screen_guard_event *e, void *data)
+{
+        struct gpu_server *gs = data;
+
+        if (gs->control)
+                display_control_tell_guard(gs->control, e);
+        else if (ratelimit_take(&gs->guard_lines, 1, e->time_ns))
+                log_warning(e->display, "guard %s %s", e->guard, e->violated ? "is violated: its region is covered" : "holds again");
+}
 
 /* Return: 0; a negative errno after server_error(). */
 static int add_screen(struct server *server, const struct scene *scene, size_t index)
@@ -94,7 +111,10 @@ static int add_screen(struct server *server, const struct scene *scene, size_t i
         gs->screens[gs->n_screens].screen = screen;
         gs->screens[gs->n_screens].output = output;
         gs->n_screens++;
+        screen_on_guard(screen, on_guard, gs);
         r = screen_add_output(screen, output);
+        if (r == 0 && gs->control)
+                r = display_control_add_screen(gs->control, screen);
         return r < 0 ? server_error(server, r, "screen %s: %s", about->name, strerror(-r)) : 0;
 }
 
@@ -108,6 +128,11 @@ static int gpu_open(struct server *server, const struct settings *settings)
         if (!gs)
                 return -ENOMEM;
         server_set_data(server, gs);
+        ratelimit_init(&gs->guard_lines, 1, 10);
+        if (settings_given(settings, "control"))
+                r = display_control_open(server_loop(server), settings_string(settings, "control"), &gs->control);
+        if (r < 0)
+                return server_error(server, r, "control=%s: %s", settings_string(settings, "control"), strerror(-r));
         if (!path)
                 return 0;
         r = scene_load(path, &gs->scene, &error);
@@ -282,6 +307,8 @@ static int gpu_sandbox(struct server *server, struct sandbox *sandbox)
                 if (r == 0 && needs.removes)
                         r = allow_removal(gs, sandbox, needs.removes);
         }
+        if (r == 0 && gs->control)
+                r = allow_removal(gs, sandbox, settings_string(server_settings(server), "control"));
         return r < 0 ? r : sandbox_allow_calls(sandbox, gs->calls);
 }
 
@@ -292,6 +319,8 @@ static int gpu_start_threads(struct server *server)
 
         for (size_t i = 0; i < gs->n_screens && r == 0; i++)
                 r = output_start(gs->screens[i].output);
+        if (r == 0 && gs->control)
+                r = display_control_start(gs->control);
         return r;
 }
 
@@ -301,6 +330,9 @@ static void gpu_close(struct server *server)
 
         if (!gs)
                 return;
+        if (gs->control)
+                (void) unlink(settings_string(server_settings(server), "control"));
+        display_control_free(gs->control);
         for (size_t i = 0; i < gs->n_screens; i++)
                 screen_free(gs->screens[i].screen);
         for (size_t i = 0; i < gs->n_own; i++)
