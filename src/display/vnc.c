@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -119,19 +120,41 @@ static void on_connection(struct acceptor *a, int fd)
         (void) close(fd);
 }
 
+struct start {
+        void *(*fn)(void *);
+        struct vnc_slot *slot;
+        const char *name;
+        sem_t begun;
+};
+
+static void *begin_thread(void *data)
+{
+        struct start *start = data;
+        void *(*fn)(void *) = start->fn;
+        struct vnc_slot *slot = start->slot;
+
+        (void) pthread_setname_np(pthread_self(), start->name);
+        (void) sem_post(&start->begun); /* the start is gone now */
+        return fn(slot);
+}
+
+/* When this returns, the thread runs: what libc does at a thread's start needs calls that are filtered later. */
 static int start_thread(pthread_t *ret, bool *ret_started, void *(*fn)(void *), struct vnc_slot *slot, const char *name)
 {
+        struct start start = { .fn = fn, .slot = slot, .name = name };
         sigset_t all, saved;
         int r;
 
+        (void) sem_init(&start.begun, 0, 0);
         sigfillset(&all);
+        sigdelset(&all, SIGSYS); /* the sandbox's report */
         (void) pthread_sigmask(SIG_SETMASK, &all, &saved);
-        r = -pthread_create(ret, NULL, fn, slot);
+        r = -pthread_create(ret, NULL, begin_thread, &start);
         (void) pthread_sigmask(SIG_SETMASK, &saved, NULL);
-        if (r == 0) {
-                *ret_started = true;
-                (void) pthread_setname_np(*ret, name);
-        }
+        *ret_started = r == 0;
+        while (r == 0 && sem_wait(&start.begun) < 0)
+                assert(errno == EINTR);
+        (void) sem_destroy(&start.begun);
         return r;
 }
 
