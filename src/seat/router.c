@@ -81,6 +81,13 @@ int seat_router_screen(const struct seat_router *r, const char *name)
         return -ENOENT;
 }
 
+void seat_router_screen_size(const struct seat_router *r, size_t screen, uint32_t *ret_width, uint32_t *ret_height)
+{
+        assert(screen < r->scene->n_screens);
+        *ret_width = r->scene->screens[screen].width;
+        *ret_height = r->scene->screens[screen].height;
+}
+
 static struct sink *sink_of(const struct seat_router *r, size_t display, enum sink_kind kind)
 {
         return display == SEAT_NO_DISPLAY ? NULL : r->sinks[display][kind];

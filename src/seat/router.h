@@ -80,6 +80,8 @@ void seat_router_set_focus(struct seat_router *r, size_t screen, size_t display)
 
 /* Return: the index of a screen; -ENOENT. */
 int seat_router_screen(const struct seat_router *r, const char *name);
+/* Pixels of a screen. */
+void seat_router_screen_size(const struct seat_router *r, size_t screen, uint32_t *ret_width, uint32_t *ret_height);
 
 /**
  * seat_router_handle() - take one message of a source
