@@ -47,9 +47,9 @@ static struct vhost_driver left, right, keyboard;
 static struct seat_sender *sender;
 static const char *seat_path;
 
-static void write_scene(const char *path)
+static void write_scene(const char *path, const char *text)
 {
-        assert_int_equal(fd_write_file_atomic(path, scene, sizeof(scene) - 1, 0600), 0);
+        assert_int_equal(fd_write_file_atomic(path, text, strlen(text), 0600), 0);
 }
 
 static int setup(void **state)
@@ -57,7 +57,7 @@ static int setup(void **state)
         left = right = keyboard = (struct vhost_driver) { .memory_fd = -1, .inflight.fd = -1 };
         assert_int_equal(harness_init(&harness), 0);
         seat_path = harness_path(&harness, "seat");
-        write_scene(harness_path(&harness, "system.json"));
+        write_scene(harness_path(&harness, "system.json"), scene);
         return seat_sender_new(seat_path, "main", &sender);
 }
 
@@ -608,6 +608,40 @@ static void without_a_scene_each_display_is_a_screen(void **state)
         assert_int_equal(harness_stop(&harness), 0);
 }
 
+/* An input device of the host that is not plugged in yet. */
+static void absent_source_is_waited_for(void **state)
+{
+        char text[512], option[256], seat_option[256];
+        const char *path = harness_path(&harness, "sources.json");
+        const char *words[] = { "input", option, seat_option, "--display=left", "--socket-path", harness_path(&harness, "left"),
+                                NULL };
+        static const char format[] =
+                "{ \"screens\": { \"main\": { \"output\": \"headless\", \"size\": [800, 600], \"input\": { \"sources\": [\"%s\"] } } },\n"
+                "  \"displays\": { \"left\": { \"screen\": \"main\", \"region\": [0, 0, 800, 600] } } }\n";
+        int r;
+
+        (void) snprintf(option, sizeof(option), "--scene=%s", path);
+        (void) snprintf(seat_option, sizeof(seat_option), "--seat=%s", seat_path);
+        (void) snprintf(text, sizeof(text), format, "/dev/input/event9999");
+        write_scene(path, text);
+        r = harness_start(&harness, words);
+        if (r == -ECHILD && strstr(harness_log(&harness), "lacks libevdev"))
+                skip();
+        assert_int_equal(r, 0);
+        assert_non_null(strstr(harness_log(&harness), "/dev/input/event9999: No such file or directory; tried again"));
+        connect_guest(&left, "left", true);
+        give(&left, QUEUE_SIZE);
+        /* Longer than until it is tried again: the sandbox lets it. */
+        for (uint64_t end_ns = clock_now_ns() + 1200 * NSEC_PER_MSEC; clock_now_ns() < end_ns;) {
+                finger(SEAT_TOUCH_DOWN, 0, 10, 20);
+                assert_non_null(next_report(&left, WAIT_MS));
+                finger(SEAT_TOUCH_UP, 0, 10, 20);
+                assert_non_null(next_report(&left, WAIT_MS));
+                (void) usleep(20000);
+        }
+        assert_int_equal(harness_stop(&harness), 0);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -626,6 +660,7 @@ int main(void)
                 CASE(garbage_in_the_status_queue_is_completed),
                 CASE(wrong_settings_are_refused_with_the_reason),
                 CASE(without_a_scene_each_display_is_a_screen),
+                CASE(absent_source_is_waited_for),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
