@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include "cli/device-programs.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/macros.h"
+
+const struct device_program device_programs[] = {
+        { "gpu", "Displays of several guests composed on screens", "pixman and libpng" },
+        { "input", "Touch, keys, pointer and rotary knob for the guest whose display is used", "nothing more" },
+        { "sound", "Sound of several guests mixed by priority", "libsndfile and libsamplerate" },
+        { NULL },
+};
+
+const struct device_program *device_program_find(const char *type)
+{
+        for (const struct device_program *p = device_programs; p->type; p++)
+                if (strcmp(p->type, type) == 0)
+                        return p;
+        return NULL;
+}
+
+bool device_program_path(const char *program, const char *type, char *ret, size_t n)
+{
+        static const char *const places[] = { "", "../libexec/busbar/" };
+        const char *slash = strrchr(program, '/');
+        int n_folder = slash ? (int) (slash + 1 - program) : 0;
+
+        for (size_t i = 0; i < ARRAY_SIZE(places); i++)
+                if (snprintf(ret, n, "%.*s%sbusbar-device-%s", n_folder, program, places[i], type) < (int) n &&
+                    access(ret, X_OK) == 0)
+                        return true;
+        return false;
+}
