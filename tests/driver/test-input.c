@@ -625,8 +625,10 @@ static void absent_source_is_waited_for(void **state)
         (void) snprintf(text, sizeof(text), format, "/dev/input/event9999");
         write_scene(path, text);
         r = harness_start(&harness, words);
-        if (r == -ECHILD && strstr(harness_log(&harness), "lacks libevdev"))
-                skip();
+        if (r == -ECHILD && strstr(harness_log(&harness), "lacks libevdev")) {
+                print_message("# a build without libevdev says so\n");
+                return;
+        }
         assert_int_equal(r, 0);
         assert_non_null(strstr(harness_log(&harness), "/dev/input/event9999: No such file or directory; tried again"));
         connect_guest(&left, "left", true);
