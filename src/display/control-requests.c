@@ -261,7 +261,7 @@ void client_handle(struct display_client *c, const json_t *request)
                 { "screenshot", on_screenshot, false }, { "dump", on_dump, false },   { "mode", on_mode, false },
                 { "stats", on_stats, true },            { "watch", on_watch, true },
         };
-        json_t *value;
+        json_t *value = NULL; /* gcc's thread sanitizer does not see that the loop sets it where it is used */
         const char *name = "";
 
         json_object_foreach((json_t *) request, name, value)

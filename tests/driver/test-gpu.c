@@ -5,15 +5,23 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include <linux/virtio_gpu.h>
 
+#include "base/cleanup.h"
 #include "base/loop.h"
 #include "base/macros.h"
+#include "display/image.h"
+#include "display/picture.h"
 #include "harness.h"
 #include "vhost/driver.h"
 #include "virtio/features.h"
@@ -74,6 +82,84 @@ static void start_two(const char *option)
         (void) snprintf(first, sizeof(first), "id=alpha,max-bytes=1M,socket-path=%s", harness_path(&harness, "a"));
         (void) snprintf(second, sizeof(second), "id=beta,socket-path=%s", harness_path(&harness, "b"));
         assert_int_equal(harness_start(&harness, words), 0);
+}
+
+/* Two displays side by side on one screen, one for each guest; what outlives the server is in the folder. */
+static void start_scene(void)
+{
+        static const char scene[] =
+                "{\"screens\": {\"main\": {\"size\": [660, 220], \"background\": \"#102030\"}},"
+                " \"displays\": {"
+                "  \"left\": {\"screen\": \"main\", \"region\": [10, 10, 320, 200], \"fallback\": {\"colour\": \"#ff0000\"}},"
+                "  \"right\": {\"screen\": \"main\", \"region\": [330, 10, 320, 200], \"fallback\": {\"colour\": \"#00ff00\"}}}}";
+        char first[256], second[256];
+        const char *words[] = { "gpu", "--scene", harness_path(&harness, "scene.json"), "--control",
+                                harness_path(&harness, "control"), "--state", harness_path(&harness, "state"),
+                                "--guest", first, "--guest", second, NULL };
+        FILE *f = fopen(words[2], "w");
+
+        assert_non_null(f);
+        assert_true(fputs(scene, f) >= 0);
+        assert_int_equal(fclose(f), 0);
+        (void) snprintf(first, sizeof(first), "id=alpha,display=left,socket-path=%s", harness_path(&harness, "a"));
+        (void) snprintf(second, sizeof(second), "id=beta,display=right,socket-path=%s", harness_path(&harness, "b"));
+        (void) harness_path(&harness, "state.alpha"); /* removed with the folder */
+        (void) harness_path(&harness, "state.beta");
+        assert_int_equal(harness_start(&harness, words), 0);
+}
+
+/* Sends a line to the control socket, with a descriptor unless it is -1, and expects success. */
+static void control(const char *line, int fd)
+{
+        union {
+                struct cmsghdr align;
+                char bytes[CMSG_SPACE(sizeof(int))];
+        } buffer = { .bytes = { 0 } };
+        struct iovec iov = { (void *) line, strlen(line) };
+        struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &buffer, .msg_controllen = sizeof(buffer) };
+        struct cmsghdr *h = CMSG_FIRSTHDR(&message);
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        auto_cleanup(closep) int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        char answer[256] = "";
+        size_t n = 0;
+
+        (void) snprintf(address.sun_path, sizeof(address.sun_path), "%s", harness_path(&harness, "control"));
+        assert_int_equal(connect(s, (struct sockaddr *) &address, sizeof(address)), 0);
+        *h = (struct cmsghdr) { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int)) };
+        memcpy(CMSG_DATA(h), &fd, sizeof(fd));
+        if (fd < 0)
+                message.msg_controllen = 0;
+        assert_int_equal(sendmsg(s, &message, MSG_NOSIGNAL), strlen(line));
+        while (!memchr(answer, '\n', n)) {
+                ssize_t k = recv(s, answer + n, sizeof(answer) - 1 - n, 0);
+
+                assert_true(k > 0);
+                n += (size_t) k;
+        }
+        assert_non_null(strstr(answer, "\"ok\""));
+}
+
+static struct picture *screenshot(void)
+{
+        const char *path = harness_path(&harness, "shot.png");
+        auto_cleanup(closep) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        auto_cleanup(freep) char *error = NULL;
+        struct picture *p;
+
+        assert_true(fd >= 0);
+        control("{\"screenshot\": \"main\"}\n", fd);
+        assert_int_equal(image_load(path, 0, &p, &error), 0);
+        assert_int_equal(p->width, 660);
+        assert_int_equal(p->height, 220);
+        return p;
+}
+
+static uint32_t pixel_of(const struct picture *p, uint32_t x, uint32_t y)
+{
+        uint32_t pixel;
+
+        memcpy(&pixel, p->pixels + (size_t) y * p->stride_bytes + (size_t) x * 4, sizeof(pixel));
+        return pixel & 0xffffff;
 }
 
 /* Return: the response's type. */
@@ -261,6 +347,92 @@ static void flood_of_one_guest_holds_up_no_other(void **state)
         assert_int_equal(harness_stop(&harness), 0);
 }
 
+/* A display shows what @seed painted, or @fallback if that is 0. */
+static void assert_display(const struct picture *p, uint32_t left, uint32_t seed, uint32_t fallback)
+{
+        for (uint32_t i = 0; i < WIDTH * HEIGHT; i++)
+                assert_int_equal(pixel_of(p, left + i % WIDTH, 10 + i / WIDTH), seed ? colour(seed, i) : fallback);
+}
+
+static void assert_screen(uint32_t left_seed, uint32_t right_seed)
+{
+        struct picture *p = screenshot();
+
+        assert_display(p, 10, left_seed, 0xff0000);
+        assert_display(p, 330, right_seed, 0x00ff00);
+        for (uint32_t x = 0; x < 660; x++) {
+                assert_int_equal(pixel_of(p, x, 9), 0x102030);
+                assert_int_equal(pixel_of(p, x, 210), 0x102030);
+        }
+        picture_unref(p);
+}
+
+static void pictures_of_two_guests_are_on_one_screen_exactly(void **state)
+{
+        start_scene();
+        assert_screen(0, 0);
+        connect_guest(&alpha, "a", true);
+        connect_guest(&beta, "b", false);
+        show(&alpha, 1, 3);
+        assert_screen(3, 0);
+        show(&beta, 1, 4);
+        assert_screen(3, 4);
+        for (uint32_t i = 5; i < 10; i++) { /* flips */
+                show(&alpha, i, i);
+                assert_screen(i, 4);
+        }
+        vhost_driver_stop(&alpha.d);
+        assert_int_equal(harness_wait_log(&harness, "alpha: front end disconnected"), 0);
+        assert_screen(0, 4);
+        assert_int_equal(harness_stop(&harness), 0);
+}
+
+static void new_mode_reaches_the_guest(void **state)
+{
+        struct virtio_gpu_ctrl_hdr info = { .type = VIRTIO_GPU_CMD_GET_DISPLAY_INFO };
+        const struct virtio_gpu_resp_display_info *displays;
+        struct virtio_gpu_config config;
+
+        start_scene();
+        connect_guest(&alpha, "a", true);
+        control("{\"mode\": {\"display\": \"left\", \"size\": [160, 100]}}\n", -1);
+        assert_int_equal(frontend_get_config(alpha.d.frontend, 0, &config, sizeof(config)), 0);
+        assert_int_equal(config.events_read, VIRTIO_GPU_EVENT_DISPLAY);
+        assert_int_equal(run(&alpha, &info, sizeof(info), sizeof(*displays)), VIRTIO_GPU_RESP_OK_DISPLAY_INFO);
+        displays = vhost_driver_pointer(&alpha.d, alpha.response);
+        assert_int_equal(displays->pmodes[0].r.width, 160);
+        assert_int_equal(displays->pmodes[0].r.height, 100);
+        assert_int_equal(harness_stop(&harness), 0);
+}
+
+/* No guest notices but by a command that takes longer: neither loses a picture, both go on. */
+static void pictures_return_after_the_server_was_killed(void **state)
+{
+        start_scene();
+        connect_guest(&alpha, "a", true);
+        connect_guest(&beta, "b", false);
+        show(&alpha, 7, 1);
+        show(&beta, 8, 2);
+        for (uint32_t round = 0; round < 3; round++) {
+                harness_kill(&harness);
+                start_scene();
+                assert_screen(0, 0);
+                assert_int_equal(vhost_driver_reconnect(&alpha.d, harness_path(&harness, "a")), 0);
+                assert_int_equal(vhost_driver_reconnect(&beta.d, harness_path(&harness, "b")), 0);
+                assert_screen(1 + 10 * round, 2);
+                paint(&alpha, 11 + 10 * round);
+                assert_int_equal(transfer(&alpha, 7, WIDTH, HEIGHT), OK);
+                assert_int_equal(flush(&alpha, 7, WIDTH, HEIGHT), OK);
+                assert_screen(11 + 10 * round, 2);
+        }
+        assert_int_equal(create(&beta, 8, 8, 8), VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
+        assert_int_equal(vhost_driver_reset(&alpha.d), 0);
+        assert_screen(0, 2);
+        show(&alpha, 7, 5);
+        assert_screen(5, 2);
+        assert_int_equal(harness_stop(&harness), 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -268,6 +440,9 @@ int main(void)
                 cmocka_unit_test_setup_teardown(quota_of_one_guest_is_no_other_guests, setup, teardown),
                 cmocka_unit_test_setup_teardown(bad_input_2_request_outside_memory_breaks_one_queue, setup, teardown),
                 cmocka_unit_test_setup_teardown(flood_of_one_guest_holds_up_no_other, setup, teardown),
+                cmocka_unit_test_setup_teardown(pictures_of_two_guests_are_on_one_screen_exactly, setup, teardown),
+                cmocka_unit_test_setup_teardown(new_mode_reaches_the_guest, setup, teardown),
+                cmocka_unit_test_setup_teardown(pictures_return_after_the_server_was_killed, setup, teardown),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
