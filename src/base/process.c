@@ -131,16 +131,22 @@ int process_signal(struct process *p, int signal_number)
         return syscall(SYS_pidfd_send_signal, p->pidfd, signal_number, NULL, 0) < 0 ? -errno : 0;
 }
 
-void process_deinit(struct process *p)
+void process_join(struct process *p)
 {
         if (p->pid == 0)
                 return;
-        (void) kill(p->pid, SIGKILL); /* not yet reaped, so the number is still its own */
         while (waitpid(p->pid, NULL, 0) < 0 && errno == EINTR)
                 ;
         watch_stop(&p->watch);
         fd_close(&p->pidfd);
         p->pid = 0;
+}
+
+void process_deinit(struct process *p)
+{
+        if (p->pid != 0)
+                (void) kill(p->pid, SIGKILL); /* not yet reaped, so the number is still its own */
+        process_join(p);
 }
 
 const char *process_status_text(int status, char *buf, size_t n)

@@ -48,6 +48,9 @@ int process_start(struct process *p, struct loop *loop, const struct process_spe
 /* Sends a signal to a running child; nothing else can get it, also if it has ended meanwhile. */
 int process_signal(struct process *p, int signal_number);
 
+/* Waits for a child that ends by itself, without calling its function; no signal is needed. Idempotent. */
+void process_join(struct process *p);
+
 /* Kills and reaps a running child without calling its function. Idempotent. */
 void process_deinit(struct process *p);
 

@@ -68,15 +68,15 @@ static int program_path(char *ret, size_t n)
         return access(ret, X_OK) < 0 ? -errno : 0;
 }
 
-int render_host_new(struct loop *loop, struct render_host **ret)
+int render_host_new(struct loop *loop, const char *program, struct render_host **ret)
 {
         char path[PATH_MAX];
         int pair[2];
         const char *const argv[] = { "busbar-render", NULL };
         struct process_fd fd = { .as = RENDER_HOST_FD };
-        struct process_spec spec = { .argv = argv, .program = path, .fds = &fd, .n_fds = 1 };
+        struct process_spec spec = { .argv = argv, .program = program ? program : path, .fds = &fd, .n_fds = 1 };
         struct render_host *h;
-        int r = program_path(path, sizeof(path));
+        int r = program ? 0 : program_path(path, sizeof(path));
 
         if (r < 0)
                 return r;
@@ -102,8 +102,8 @@ struct render_host *render_host_free(struct render_host *h)
 {
         if (!h)
                 return NULL;
-        process_deinit(&h->process);
-        fd_close(&h->fd);
+        fd_close(&h->fd); /* it ends then; who is locked down may not signal it */
+        process_join(&h->process);
         free(h);
         return NULL;
 }
@@ -191,6 +191,11 @@ int render_restart(struct render *r)
         }
         r->fd = pair[0];
         return 0;
+}
+
+void render_stop(struct render *r)
+{
+        fd_close(&r->fd);
 }
 
 /* The process is of no more use: it is gone, too slow, or does not keep to the protocol. Return: -EPIPE. */

@@ -22,12 +22,13 @@ struct space;
 struct virtio_gpu_mem_entry;
 
 /**
- * render_host_new() - start busbar-render, which lies beside this program
- * @loop: where its end is noticed
+ * render_host_new() - start busbar-render
+ * @loop:    where its end is noticed
+ * @program: its path; NULL: it lies beside this program
  *
  * Return: 0; -ENOENT if this build has none; a negative errno.
  */
-int render_host_new(struct loop *loop, struct render_host **ret);
+int render_host_new(struct loop *loop, const char *program, struct render_host **ret);
 struct render_host *render_host_free(struct render_host *h); /* ends all render processes; NULL ok */
 
 /* A guest's process, not yet started. @host is borrowed. Return: 0 or -ENOMEM; -ENOSPC. */
@@ -36,6 +37,9 @@ struct render *render_free(struct render *r); /* NULL ok */
 
 /* Starts the process, or a new one in its place; it knows nothing yet. Return: 0 or a negative errno. */
 int render_restart(struct render *r);
+
+/* Lets the process end; it knows nothing of the guest any more. render_restart() makes a new one. */
+void render_stop(struct render *r);
 
 /* The functions below return -EPIPE if the process is gone, and then again until render_restart(). */
 

@@ -223,10 +223,12 @@ static int set_up(void **state)
 {
         auto_cleanup(closep) int fd = fd_memfd_sealed("guest", MEMORY_BYTES);
         struct region_spec region = { .start = MEMORY_START, .size_bytes = MEMORY_BYTES, .user_address = MEMORY_START };
+        char program[4096];
         struct iovec iov;
 
+        (void) snprintf(program, sizeof(program), "%s/src/cli/busbar-render", getenv("BUSBAR_BUILD"));
         if (loop_new(&f.loop) < 0 || space_new(&f.space) < 0 || space_add(f.space, &region, fd) < 0 ||
-            space_iov(f.space, MEMORY_START, MEMORY_BYTES, &iov, 1) != 1 || render_host_new(f.loop, &f.host) < 0 ||
+            space_iov(f.space, MEMORY_START, MEMORY_BYTES, &iov, 1) != 1 || render_host_new(f.loop, program, &f.host) < 0 ||
             render_new(f.host, &f.render) < 0)
                 return -1;
         f.memory = iov.iov_base;

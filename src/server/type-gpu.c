@@ -25,6 +25,7 @@
 #include "display/control.h"
 #include "display/outputs.h"
 #include "display/screen.h"
+#include "render/client.h"
 #include "scene/scene.h"
 #include "server/server.h"
 #include "server/types.h"
@@ -44,6 +45,7 @@ struct gpu_server {
                 struct output *output; /* the screen's */
         } screens[SCREENS_MAX];
         size_t n_screens;
+        struct render_host *render; /* owned; NULL: no guest has 3D */
         struct view *used[DISPLAYS_MAX]; /* a display is one guest's */
         size_t n_used;
         struct sandbox_call calls[CALLS_MAX]; /* that outputs need */
@@ -65,6 +67,8 @@ static const struct setting_spec gpu_settings[] = {
           .default_text = "1280x720", .help = "without scene: size of the screen that each display has to itself, which is not put out" },
         { .name = "display", .kind = SETTING_STRING, .scope = SETTING_GUEST, .repeatable = true,
           .help = "name in the scene's displays; once for each of the guest's scanouts, in their order" },
+        { .name = "render3d", .kind = SETTING_BOOL, .scope = SETTING_GUEST, .default_text = "off",
+          .help = "offer 3D (virgl), rendered in a process of the guest's own" },
         { .name = "max-resources", .kind = SETTING_NUMBER, .scope = SETTING_GUEST, .min = 1, .max = GPU_RESOURCES_MAX,
           .default_text = "4096", .help = "pictures, cursors and buffers that the guest may have" },
         { .name = "max-bytes", .kind = SETTING_SIZE, .scope = SETTING_GUEST, .min = 4096, .max = UINT64_C(1) << 40,
@@ -73,6 +77,7 @@ static const struct setting_spec gpu_settings[] = {
 };
 
 static const struct feature_name gpu_feature_names[] = {
+        { "virgl", VIRTIO_GPU_F_VIRGL },
         { "edid", VIRTIO_GPU_F_EDID },
         { "resource-uuid", VIRTIO_GPU_F_RESOURCE_UUID },
         { "resource-blob", VIRTIO_GPU_F_RESOURCE_BLOB },
@@ -249,6 +254,19 @@ static int open_state(struct server *server, const char *id, int *ret)
         return 0;
 }
 
+/* The guest's way to 3D, and the program behind it if this is the first. */
+static int add_render(struct server *server, struct render **ret)
+{
+        struct gpu_server *gs = server_data(server);
+        int r = gs->render ? 0 : render_host_new(server_loop(server), NULL, &gs->render);
+
+        if (r == -ENOENT)
+                return server_error(server, r, "render3d: there is no busbar-render: this build has no virglrenderer");
+        if (r == 0)
+                r = render_new(gs->render, ret);
+        return r < 0 ? server_error(server, r, "render3d: %s", strerror(-r)) : 0;
+}
+
 static int gpu_guest_new(struct server *server, const struct settings *guest, const char *id, struct device **ret)
 {
         struct view *views[GPU_SCANOUTS_MAX];
@@ -263,10 +281,14 @@ static int gpu_guest_new(struct server *server, const struct settings *guest, co
         r = take_views(server, guest, id, views, &options.n_views);
         if (r == 0)
                 r = open_state(server, id, &state_fd);
-        if (r < 0)
-                return r;
+        if (r == 0 && settings_bool(guest, "render3d"))
+                r = add_render(server, &options.render);
         options.state_fd = state_fd;
-        return gpu_new(server_loop(server), id, &options, ret);
+        if (r == 0)
+                r = gpu_new(server_loop(server), id, &options, ret);
+        if (r < 0)
+                render_free(options.render);
+        return r;
 }
 
 static int allow_calls(struct gpu_server *gs, const char *const *names)
@@ -292,8 +314,9 @@ static int allow_removal(struct gpu_server *gs, struct sandbox *sandbox, const c
 
 static int gpu_sandbox(struct server *server, struct sandbox *sandbox)
 {
+        static const char *const render_calls[] = { "setsockopt", "socketpair", "wait4", NULL };
         struct gpu_server *gs = server_data(server);
-        int r = 0;
+        int r = gs->render ? allow_calls(gs, render_calls) : 0;
 
         for (size_t i = 0; i < gs->n_screens && r == 0; i++) {
                 const struct output *o = gs->screens[i].output;
@@ -335,6 +358,7 @@ static void gpu_close(struct server *server)
         display_control_free(gs->control);
         for (size_t i = 0; i < gs->n_screens; i++)
                 screen_free(gs->screens[i].screen);
+        render_host_free(gs->render);
         for (size_t i = 0; i < gs->n_own; i++)
                 scene_deinit(&gs->own[i]);
         scene_deinit(&gs->scene);

@@ -141,6 +141,8 @@ uint32_t gpu_attach_backing(struct gpu *gpu, struct gpu_command *c)
                                   &resource->backing);
         if (result)
                 return result;
+        if (resource->rendered)
+                return gpu_3d_attach(gpu, c->space, resource);
         gpu_journal_backing(gpu, resource);
         return VIRTIO_GPU_RESP_OK_NODATA;
 }
@@ -154,6 +156,8 @@ uint32_t gpu_detach_backing(struct gpu *gpu, struct gpu_command *c)
         if (!resource->backing.extents)
                 return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
         gpu_backing_drop(gpu, &resource->backing);
+        if (resource->rendered)
+                return gpu_3d_attach(gpu, c->space, resource);
         gpu_journal_backing(gpu, resource);
         return VIRTIO_GPU_RESP_OK_NODATA;
 }

@@ -22,12 +22,6 @@
 
 #define WAKEUP_BYTES (UINT64_C(16) << 20)
 
-/* There is no capability set: the driver was told so, and asks for one all the same. */
-static uint32_t no_capset(struct gpu *gpu, struct gpu_command *c)
-{
-        return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-}
-
 #define NO_FEATURE 63
 #define COMMAND(command_type, field, feature_bit, function) \
         { .type = VIRTIO_GPU_CMD_##command_type, .name = #command_type, .feature = (feature_bit), \
@@ -48,12 +42,20 @@ static const struct command {
         COMMAND(TRANSFER_TO_HOST_2D, transfer, NO_FEATURE, gpu_transfer_to_host_2d),
         COMMAND(RESOURCE_ATTACH_BACKING, attach, NO_FEATURE, gpu_attach_backing),
         COMMAND(RESOURCE_DETACH_BACKING, detach, NO_FEATURE, gpu_detach_backing),
-        COMMAND(GET_CAPSET_INFO, get_capset_info, NO_FEATURE, no_capset),
-        COMMAND(GET_CAPSET, get_capset, NO_FEATURE, no_capset),
+        COMMAND(GET_CAPSET_INFO, get_capset_info, VIRTIO_GPU_F_VIRGL, gpu_3d_command),
+        COMMAND(GET_CAPSET, get_capset, VIRTIO_GPU_F_VIRGL, gpu_3d_command),
         COMMAND(GET_EDID, get_edid, VIRTIO_GPU_F_EDID, gpu_get_edid),
         COMMAND(RESOURCE_ASSIGN_UUID, assign_uuid, VIRTIO_GPU_F_RESOURCE_UUID, gpu_assign_uuid),
         COMMAND(RESOURCE_CREATE_BLOB, create_blob, VIRTIO_GPU_F_RESOURCE_BLOB, gpu_create_blob),
         COMMAND(SET_SCANOUT_BLOB, set_scanout_blob, VIRTIO_GPU_F_RESOURCE_BLOB, gpu_set_scanout_blob),
+        COMMAND(CTX_CREATE, context_create, VIRTIO_GPU_F_VIRGL, gpu_3d_command),
+        COMMAND(CTX_DESTROY, context_destroy, VIRTIO_GPU_F_VIRGL, gpu_3d_command),
+        COMMAND(CTX_ATTACH_RESOURCE, context_resource, VIRTIO_GPU_F_VIRGL, gpu_3d_context_resource),
+        COMMAND(CTX_DETACH_RESOURCE, context_resource, VIRTIO_GPU_F_VIRGL, gpu_3d_context_resource),
+        COMMAND(RESOURCE_CREATE_3D, create_3d, VIRTIO_GPU_F_VIRGL, gpu_3d_create),
+        COMMAND(TRANSFER_TO_HOST_3D, transfer_3d, VIRTIO_GPU_F_VIRGL, gpu_3d_transfer),
+        COMMAND(TRANSFER_FROM_HOST_3D, transfer_3d, VIRTIO_GPU_F_VIRGL, gpu_3d_transfer),
+        COMMAND(SUBMIT_3D, submit, VIRTIO_GPU_F_VIRGL, gpu_3d_submit),
         COMMAND(UPDATE_CURSOR, cursor, NO_FEATURE, gpu_update_cursor),
         COMMAND(MOVE_CURSOR, cursor, NO_FEATURE, gpu_move_cursor),
 };

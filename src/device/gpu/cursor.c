@@ -17,7 +17,7 @@
 
 #define ROW_BYTES (GPU_CURSOR_PIXELS * GPU_PIXEL_BYTES)
 
-/* From a 2D resource. Only this thread writes its picture, so it can be read without the lock. */
+/* From a 2D or rendered resource. Only this thread writes its picture, so it can be read without the lock. */
 static uint32_t copy_picture(const struct gpu_resource *resource, struct picture *to)
 {
         const struct picture *from = resource->picture;
@@ -35,7 +35,15 @@ static uint32_t copy_blob(struct gpu *gpu, const struct space *space, const stru
         return gpu_copy(gpu, space, &resource->backing, ROW_BYTES, to, &all, 0);
 }
 
-static uint32_t make_picture(struct gpu *gpu, const struct space *space, const struct gpu_resource *resource,
+static uint32_t fetch(struct gpu *gpu, const struct space *space, struct gpu_resource *resource)
+{
+        const struct rectangle all = { 0, 0, GPU_CURSOR_PIXELS, GPU_CURSOR_PIXELS };
+        uint32_t result = resource->picture ? 0 : gpu_picture_new(gpu, &resource->layout, &resource->picture);
+
+        return result ? result : gpu_3d_fetch(gpu, space, resource, &all);
+}
+
+static uint32_t make_picture(struct gpu *gpu, const struct space *space, struct gpu_resource *resource,
                              struct picture **ret)
 {
         pixman_format_code_t format = PIXMAN_a8r8g8b8;
@@ -44,8 +52,13 @@ static uint32_t make_picture(struct gpu *gpu, const struct space *space, const s
 
         if (!resource->blob && (resource->layout.width != GPU_CURSOR_PIXELS || resource->layout.height != GPU_CURSOR_PIXELS))
                 return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-        if (!resource->blob)
-                (void) gpu_format(resource->layout.format, &format);
+        if (!resource->blob && !gpu_format(resource->layout.format, &format))
+                return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+        if (resource->rendered) {
+                result = fetch(gpu, space, resource);
+                if (result)
+                        return result;
+        }
         if (picture_new(format, GPU_CURSOR_PIXELS, GPU_CURSOR_PIXELS, &p) < 0)
                 return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
         result = resource->blob ? copy_blob(gpu, space, resource, p) : copy_picture(resource, p);

@@ -11,6 +11,7 @@
  *   cursor.c    the cursor
  *   edid.c      what a display says of itself
  *   journal.c   what outlives a server that is killed
+ *   render3d.c  3D, by way of the guest's render process
  *
  * Threads: everything but what gpu.c does on the control thread belongs to the thread of the queues' loop.
  */
@@ -24,6 +25,7 @@
 #include <linux/virtio_gpu.h>
 #include <pixman.h>
 
+#include "base/ratelimit.h"
 #include "base/rectangle.h"
 #include "device/gpu/gpu.h"
 #include "mem/space.h"
@@ -36,9 +38,11 @@
 #define GPU_CONTROL_QUEUE 0
 #define GPU_CURSOR_QUEUE 1
 #define GPU_RESOURCE_BUCKETS 1024
+#define GPU_CAPSET_BYTES_MAX 4096
 
 struct gpu_journal;
 struct picture;
+struct render;
 struct view;
 
 /* A piece of guest memory. It ends where the next one begins, or the backing. */
@@ -66,10 +70,13 @@ struct gpu_resource {
         struct gpu_resource *next; /* in its bucket */
         uint32_t id;               /* never 0 */
         bool blob, has_uuid;
+        bool rendered;             /* 3D: its pixels are the render process's */
+        bool bottom_up;            /* of a rendered one: its first row is the lowest */
+        uint64_t rendered_bytes;   /* as counted in the quota */
         uint8_t uuid[16];
         uint64_t blob_bytes;
-        struct gpu_layout layout;  /* of a blob: width 0 until it was scanned out */
-        struct picture *picture;   /* a reference; NULL: a blob that was not shown yet */
+        struct gpu_layout layout;  /* of a blob: width 0 until it was scanned out; of a rendered one without stride */
+        struct picture *picture;   /* a reference; NULL: a blob or a rendered one that was not shown yet */
         struct gpu_backing backing;
 };
 
@@ -103,6 +110,11 @@ struct gpu {
         uint64_t n_wakeup_bytes;           /* copied in this wake-up */
 
         struct gpu_journal *journal; /* owned; NULL: none */
+        struct {
+                struct render *process; /* owned; NULL: no 3D */
+                bool runs, knows_memory;
+                struct ratelimit restarts;
+        } render;
 
         unsigned n_scanouts;
         struct gpu_scanout scanouts[GPU_SCANOUTS_MAX];
@@ -128,12 +140,22 @@ struct gpu_command {
                 struct virtio_gpu_resource_assign_uuid assign_uuid;
                 struct virtio_gpu_resource_create_blob create_blob;
                 struct virtio_gpu_update_cursor cursor;
+                struct virtio_gpu_resource_create_3d create_3d;
+                struct virtio_gpu_ctx_create context_create;
+                struct virtio_gpu_ctx_destroy context_destroy;
+                struct virtio_gpu_ctx_resource context_resource;
+                struct virtio_gpu_transfer_host_3d transfer_3d;
+                struct virtio_gpu_cmd_submit submit;
         } request;
         union {
                 struct virtio_gpu_ctrl_hdr header; /* filled by commands.c */
                 struct virtio_gpu_resp_display_info display_info;
                 struct virtio_gpu_resp_edid edid;
                 struct virtio_gpu_resp_resource_uuid uuid;
+                struct {
+                        struct virtio_gpu_ctrl_hdr header;
+                        uint8_t bytes[GPU_CAPSET_BYTES_MAX];
+                } capset;
         } response;
         size_t n_response_bytes; /* with the header */
         bool again; /* it comes from the journal, not from the guest */
@@ -150,6 +172,9 @@ int gpu_handle_queue(struct device *dev, struct queue *q);
 
 /* resource.c */
 
+/* A new one of that id in the table, without anything. Return: 0 or a RESP_ERR. */
+uint32_t gpu_resource_new(struct gpu *gpu, uint32_t id, struct gpu_resource **ret);
+void gpu_resource_free(struct gpu *gpu, struct gpu_resource *resource);
 /* Return: NULL if there is none; 0 is never one. */
 struct gpu_resource *gpu_resource_find(struct gpu *gpu, uint32_t id);
 void gpu_resources_clear(struct gpu *gpu);
@@ -224,3 +249,19 @@ uint32_t gpu_flush(struct gpu *gpu, struct gpu_command *c);
 /* cursor.c */
 uint32_t gpu_update_cursor(struct gpu *gpu, struct gpu_command *c);
 uint32_t gpu_move_cursor(struct gpu *gpu, struct gpu_command *c);
+
+/* render3d.c */
+
+/* Those that go to the render process as they are; the first for all whose resources need no look. */
+uint32_t gpu_3d_command(struct gpu *gpu, struct gpu_command *c);
+uint32_t gpu_3d_context_resource(struct gpu *gpu, struct gpu_command *c);
+uint32_t gpu_3d_create(struct gpu *gpu, struct gpu_command *c);
+uint32_t gpu_3d_transfer(struct gpu *gpu, struct gpu_command *c);
+uint32_t gpu_3d_submit(struct gpu *gpu, struct gpu_command *c);
+
+/* Tells the render process of a rendered resource's backing, or that it has none any more. Return: RESP_OK_NODATA; a RESP_ERR. */
+uint32_t gpu_3d_attach(struct gpu *gpu, const struct space *space, struct gpu_resource *resource);
+/* A rendered resource is about to be freed. */
+void gpu_3d_forget(struct gpu *gpu, struct gpu_resource *resource);
+/* Reads a rectangle of a rendered resource into its picture. Return: 0 or a RESP_ERR. */
+uint32_t gpu_3d_fetch(struct gpu *gpu, const struct space *space, struct gpu_resource *resource, const struct rectangle *r);

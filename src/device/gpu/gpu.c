@@ -16,9 +16,12 @@
 #include "device/gpu/gpu-private.h"
 #include "device/gpu/journal.h"
 #include "display/view.h"
+#include "render/client.h"
 #include "virtio/features.h"
 
 #define N_QUEUES 2
+#define N_CAPSETS 2 /* virgl, virgl2 */
+#define RENDER_RESTARTS 5 /* at once; then one a second */
 
 /* A backing of single pages for twice the bytes of the pictures. */
 #define BYTES_PER_EXTENT 2048
@@ -33,7 +36,10 @@ static_assert(sizeof(struct config) >= sizeof(struct virtio_gpu_config), "config
 
 static uint64_t gpu_features(const struct device *dev)
 {
-        return FEATURE(VIRTIO_GPU_F_EDID) | FEATURE(VIRTIO_GPU_F_RESOURCE_UUID) | FEATURE(VIRTIO_GPU_F_RESOURCE_BLOB);
+        const struct gpu *gpu = container_of(dev, struct gpu, dev);
+
+        return FEATURE(VIRTIO_GPU_F_EDID) | FEATURE(VIRTIO_GPU_F_RESOURCE_UUID) | FEATURE(VIRTIO_GPU_F_RESOURCE_BLOB) |
+               (gpu->render.process ? FEATURE(VIRTIO_GPU_F_VIRGL) : 0);
 }
 
 static int gpu_start(struct device *dev, uint64_t negotiated) { return 0; }
@@ -48,6 +54,7 @@ static int gpu_queue_start(struct device *dev, struct queue *q)
 
         /* One thread serves both: the table of resources has no lock. */
         assert(dev->queues[0].loop == dev->queues[1].loop);
+        gpu->render.knows_memory = false;
         if (!gpu_journal_waits(gpu))
                 return 0;
         if (queue_continues(q))
@@ -62,6 +69,9 @@ static void gpu_reset(struct device *dev)
         struct gpu *gpu = container_of(dev, struct gpu, dev);
 
         gpu_scanouts_clear(gpu);
+        if (gpu->render.process)
+                render_stop(gpu->render.process);
+        gpu->render.runs = false;
         gpu_resources_clear(gpu);
         gpu_journal_clear(gpu);
         atomic_store(&gpu->events, 0);
@@ -75,7 +85,8 @@ static size_t gpu_config_size(const struct device *dev)
 static void gpu_config_read(const struct device *dev, size_t offset, void *buf, size_t n)
 {
         const struct gpu *gpu = container_of(dev, struct gpu, dev);
-        struct config c = { .events_read = htole32(atomic_load(&gpu->events)), .num_scanouts = htole32(gpu->n_scanouts) };
+        struct config c = { .events_read = htole32(atomic_load(&gpu->events)), .num_scanouts = htole32(gpu->n_scanouts),
+                            .num_capsets = htole32(gpu->render.process ? N_CAPSETS : 0) };
 
         memcpy(buf, (const char *) &c + offset, n);
 }
@@ -113,6 +124,7 @@ static struct device *gpu_free(struct device *dev)
                 view_on_mode(gpu->scanouts[i].view, NULL, NULL);
         device_deinit(dev);
         gpu_journal_close(gpu);
+        render_free(gpu->render.process);
         free(gpu->buckets);
         free(gpu);
         return NULL;
@@ -140,6 +152,8 @@ int gpu_new(struct loop *loop, const char *name, const struct gpu_options *optio
 
         if (!gpu || !buckets)
                 return -ENOMEM;
+        gpu->render.process = options->render;
+        ratelimit_init(&gpu->render.restarts, 1, RENDER_RESTARTS);
         gpu->max_resources = options->max_resources;
         gpu->max_bytes = options->max_bytes;
         gpu->max_extents = MAX(options->max_bytes / BYTES_PER_EXTENT, (uint64_t) EXTENTS_MIN);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * GPU device: a guest's scanouts are views of the scene's displays. Spec: VIRTIO 1.4, 5.7. 2D, no rendering.
+ * GPU device: a guest's scanouts are views of the scene's displays. Spec: VIRTIO 1.4, 5.7.
  *
  * What a guest draws is copied once, by its command, from guest memory into a picture of the server's; composition reads
  * pictures only. Threads: both queues belong to one loop, best a worker's of this guest alone; the rest is the control
@@ -12,6 +12,7 @@
 
 struct device;
 struct loop;
+struct render;
 struct view;
 
 #define GPU_SCANOUTS_MAX 16
@@ -23,6 +24,7 @@ struct gpu_options {
         struct view *const *views; /* one a scanout; the views are borrowed until the device is freed */
         unsigned n_views;          /* 1 to GPU_SCANOUTS_MAX */
         uint32_t max_resources;    /* 1 to GPU_RESOURCES_MAX */
+        struct render *render;     /* for 3D; taken if a device is made; NULL: none */
         uint64_t max_bytes;        /* of pixels that the server holds for this guest */
         int state_fd;              /* borrowed: a file in which the guest's state outlives a killed server; -1: none */
 };

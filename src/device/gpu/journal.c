@@ -167,7 +167,8 @@ static void tidy(struct gpu *gpu)
 
         for (size_t i = 0; i < GPU_RESOURCE_BUCKETS; i++)
                 for (const struct gpu_resource *r = gpu->buckets[i]; r; r = r->next)
-                        put_resource(&pen, r);
+                        if (!r->rendered)
+                                put_resource(&pen, r);
         n_bytes = pen.at ? (uint64_t) (pen.at - half_of(j, word)) : 0;
         j->tidy_bytes = MAX((uint64_t) TIDY_BYTES, 2 * n_bytes);
         commit(j, (word & (WORD_SCANOUTS | WORD_HALF)) | n_bytes);
@@ -181,6 +182,12 @@ static bool begin(const struct gpu *gpu, struct pen *ret)
                 return false;
         *ret = (struct pen) { half_of(j, j->word) + used_of(j->word), half_of(j, j->word) + j->half_bytes };
         return true;
+}
+
+/* What a render process holds ends with this server. */
+static bool begin_for(const struct gpu *gpu, const struct gpu_resource *resource, struct pen *ret)
+{
+        return !resource->rendered && begin(gpu, ret);
 }
 
 /* All that is, the change included, goes to the other half when this one is full or worth it. */
@@ -199,7 +206,7 @@ void gpu_journal_add(struct gpu *gpu, const struct gpu_resource *resource)
 {
         struct pen pen;
 
-        if (!begin(gpu, &pen))
+        if (!begin_for(gpu, resource, &pen))
                 return;
         put_resource(&pen, resource);
         end(gpu, &pen);
@@ -209,7 +216,7 @@ void gpu_journal_backing(struct gpu *gpu, const struct gpu_resource *resource)
 {
         struct pen pen;
 
-        if (!begin(gpu, &pen))
+        if (!begin_for(gpu, resource, &pen))
                 return;
         if (resource->backing.extents)
                 put_attach(&pen, resource);
@@ -222,7 +229,7 @@ void gpu_journal_uuid(struct gpu *gpu, const struct gpu_resource *resource)
 {
         struct pen pen;
 
-        if (!begin(gpu, &pen))
+        if (!begin_for(gpu, resource, &pen))
                 return;
         put_uuid(&pen, resource);
         end(gpu, &pen);

@@ -3,8 +3,8 @@
  * The table of a guest's resources, and what they may cost the server: their number, the bytes of their pictures, the
  * entries of their backings. A request beyond a quota is answered with OUT_OF_MEMORY and changes nothing.
  *
- * A 2D resource has its picture from the start. A blob's pixels are the guest's own memory; it gets a picture when it is
- * scanned out.
+ * A 2D resource has its picture from the start. A blob's pixels are the guest's own memory, a rendered one's its render
+ * process's; they get a picture when they are scanned out.
  */
 #include <endian.h>
 #include <errno.h>
@@ -32,8 +32,7 @@ struct gpu_resource *gpu_resource_find(struct gpu *gpu, uint32_t id)
         return resource;
 }
 
-/* Return: 0; a RESP_ERR. */
-static uint32_t resource_new(struct gpu *gpu, uint32_t id, struct gpu_resource **ret)
+uint32_t gpu_resource_new(struct gpu *gpu, uint32_t id, struct gpu_resource **ret)
 {
         struct gpu_resource *resource, **bucket = bucket_of(gpu, id);
 
@@ -52,7 +51,7 @@ static uint32_t resource_new(struct gpu *gpu, uint32_t id, struct gpu_resource *
         return 0;
 }
 
-static void resource_free(struct gpu *gpu, struct gpu_resource *resource)
+void gpu_resource_free(struct gpu *gpu, struct gpu_resource *resource)
 {
         struct gpu_resource **at = bucket_of(gpu, resource->id);
 
@@ -60,6 +59,8 @@ static void resource_free(struct gpu *gpu, struct gpu_resource *resource)
                 at = &(*at)->next;
         *at = resource->next;
         gpu->n_resources--;
+        if (resource->rendered)
+                gpu_3d_forget(gpu, resource);
         gpu_picture_drop(gpu, &resource->picture);
         gpu_backing_drop(gpu, &resource->backing);
         free(resource);
@@ -69,7 +70,7 @@ void gpu_resources_clear(struct gpu *gpu)
 {
         for (size_t i = 0; i < GPU_RESOURCE_BUCKETS; i++)
                 while (gpu->buckets[i])
-                        resource_free(gpu, gpu->buckets[i]);
+                        gpu_resource_free(gpu, gpu->buckets[i]);
 }
 
 bool gpu_format(uint32_t format, pixman_format_code_t *ret)
@@ -133,13 +134,13 @@ uint32_t gpu_create_2d(struct gpu *gpu, struct gpu_command *c)
         if (layout.width == 0 || layout.width > GPU_PIXELS_MAX || layout.height == 0 || layout.height > GPU_PIXELS_MAX)
                 return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
         layout.stride_bytes = layout.width * GPU_PIXEL_BYTES;
-        result = resource_new(gpu, le32toh(in->resource_id), &resource);
+        result = gpu_resource_new(gpu, le32toh(in->resource_id), &resource);
         if (result)
                 return result;
         resource->layout = layout;
         result = gpu_picture_new(gpu, &layout, &resource->picture);
         if (result) {
-                resource_free(gpu, resource);
+                gpu_resource_free(gpu, resource);
                 return result;
         }
         gpu_journal_add(gpu, resource);
@@ -155,7 +156,7 @@ uint32_t gpu_create_blob(struct gpu *gpu, struct gpu_command *c)
 
         if (le32toh(in->blob_mem) != VIRTIO_GPU_BLOB_MEM_GUEST || le64toh(in->size) == 0)
                 return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-        result = resource_new(gpu, le32toh(in->resource_id), &resource);
+        result = gpu_resource_new(gpu, le32toh(in->resource_id), &resource);
         if (result)
                 return result;
         resource->blob = true;
@@ -163,7 +164,7 @@ uint32_t gpu_create_blob(struct gpu *gpu, struct gpu_command *c)
         if (n_entries > 0)
                 result = gpu_backing_read(gpu, c, sizeof(*in), n_entries, &resource->backing);
         if (result) {
-                resource_free(gpu, resource);
+                gpu_resource_free(gpu, resource);
                 return result;
         }
         gpu_journal_add(gpu, resource);
@@ -174,12 +175,15 @@ uint32_t gpu_unref(struct gpu *gpu, struct gpu_command *c)
 {
         uint32_t id = le32toh(c->request.unref.resource_id);
         struct gpu_resource *resource = gpu_resource_find(gpu, id);
+        bool rendered;
 
         if (!resource)
                 return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
         gpu_scanouts_forget(gpu, resource);
-        resource_free(gpu, resource);
-        gpu_journal_remove(gpu, id);
+        rendered = resource->rendered;
+        gpu_resource_free(gpu, resource);
+        if (!rendered)
+                gpu_journal_remove(gpu, id);
         return VIRTIO_GPU_RESP_OK_NODATA;
 }
 

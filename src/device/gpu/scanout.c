@@ -4,7 +4,7 @@
  *
  * A 2D resource is shown at once: its picture is what was transferred to it. The pixels of a blob are in guest memory, which
  * composition never reads. They are copied into the resource's picture when it is flushed: the flushed rectangle, and all of it at
- * the first flush after SET_SCANOUT_BLOB. Only then is it shown, so that a page flip shows neither an old frame nor half of
+ * the first flush after SET_SCANOUT_BLOB. Those of a rendered resource are read back in the same way. Only then is it shown, so that a page flip shows neither an old frame nor half of
  * a new one, and costs one copy.
  */
 #include <assert.h>
@@ -85,6 +85,7 @@ uint32_t gpu_set_scanout(struct gpu *gpu, struct gpu_command *c)
         uint32_t i = le32toh(c->request.set_scanout.scanout_id), id = le32toh(c->request.set_scanout.resource_id);
         struct rectangle source = gpu_rectangle(&c->request.set_scanout.r);
         struct gpu_resource *resource;
+        uint32_t result;
 
         if (i >= gpu->n_scanouts)
                 return VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID;
@@ -99,11 +100,16 @@ uint32_t gpu_set_scanout(struct gpu *gpu, struct gpu_command *c)
         if (resource->blob || rectangle_is_empty(&source) ||
             !rectangle_fits(&source, resource->layout.width, resource->layout.height))
                 return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-        if (view_show(gpu->scanouts[i].view, resource->picture, &source) < 0)
+        if (!resource->picture) {
+                result = gpu_picture_new(gpu, &resource->layout, &resource->picture);
+                if (result)
+                        return result;
+        }
+        if (!resource->rendered && view_show(gpu->scanouts[i].view, resource->picture, &source) < 0)
                 return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
         gpu->scanouts[i].resource = resource;
         gpu->scanouts[i].source = source;
-        gpu->scanouts[i].waits = false;
+        gpu->scanouts[i].waits = resource->rendered;
         gpu->scanouts[i].saved.shown.set = c->request.set_scanout;
         gpu_journal_scanouts(gpu);
         return VIRTIO_GPU_RESP_OK_NODATA;
@@ -196,7 +202,7 @@ static bool contains(const struct rectangle *outer, const struct rectangle *inne
                inner->y >= outer->y && inner->y - outer->y <= outer->height - inner->height && inner->height <= outer->height;
 }
 
-/* Brings the picture of a blob up to date: @r, or all of it where a scanout waits for more than that. */
+/* Brings the picture of a blob or a rendered resource up to date: @r, or all of it where a scanout waits for more than that. */
 static uint32_t fetch(struct gpu *gpu, const struct space *space, struct gpu_resource *resource, const struct rectangle *r)
 {
         const struct gpu_layout *l = &resource->layout;
@@ -208,6 +214,8 @@ static uint32_t fetch(struct gpu *gpu, const struct space *space, struct gpu_res
                 if (s->resource == resource && s->waits && !contains(r, &s->source))
                         area = (struct rectangle) { 0, 0, l->width, l->height };
         }
+        if (resource->rendered)
+                return gpu_3d_fetch(gpu, space, resource, &area);
         return gpu_copy(gpu, space, &resource->backing, l->stride_bytes, resource->picture, &area,
                         l->offset_bytes + (uint64_t) area.y * l->stride_bytes + (uint64_t) area.x * GPU_PIXEL_BYTES);
 }
@@ -220,13 +228,13 @@ uint32_t gpu_flush(struct gpu *gpu, struct gpu_command *c)
 
         if (!resource)
                 return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
-        if (!resource->picture) /* a blob that was never on a scanout */
+        if (!resource->picture) /* a blob or rendered one that was never on a scanout */
                 return VIRTIO_GPU_RESP_OK_NODATA;
         if (!rectangle_fits(&r, resource->layout.width, resource->layout.height))
                 return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
         if (rectangle_is_empty(&r) || !shown_elsewhere(gpu, resource, UINT32_MAX))
                 return VIRTIO_GPU_RESP_OK_NODATA;
-        if (resource->blob) {
+        if (resource->blob || resource->rendered) {
                 result = fetch(gpu, c->space, resource, &r);
                 if (result)
                         return result;

@@ -26,11 +26,14 @@
 #define QUEUE_BROKE 1
 #define NO_ANSWER 2
 
+struct render;
+
 struct gpu_guest_config {
         uint64_t features_off;
         uint32_t max_resources; /* 0: the default */
         uint64_t max_bytes;     /* 0: the default */
         bool packed, worker, state; /* state: in a file, see gpu_guest_succeed() */
+        struct render *render; /* the device's from then on; NULL: no 3D */
 };
 
 struct gpu_guest {

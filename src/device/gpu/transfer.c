@@ -48,7 +48,7 @@ uint32_t gpu_transfer_to_host_2d(struct gpu *gpu, struct gpu_command *c)
                 return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
         if (resource->blob)
                 return VIRTIO_GPU_RESP_OK_NODATA;
-        if (!rectangle_fits(&r, resource->layout.width, resource->layout.height))
+        if (resource->rendered || !rectangle_fits(&r, resource->layout.width, resource->layout.height))
                 return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
         if (rectangle_is_empty(&r))
                 return VIRTIO_GPU_RESP_OK_NODATA;

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* 3D by the real busbar-render, as a guest sees it: what it has to do with resources, scanouts and the end of that process. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <endian.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/loop.h"
+#include "device/gpu/test-gpu-guest.h"
+#include "render/client.h"
+#include "virtio/features.h"
+
+#define OK VIRTIO_GPU_RESP_OK_NODATA
+#define W 64u
+#define H 48u
+#define ALL ((struct virtio_gpu_rect) { .width = htole32(W), .height = htole32(H) })
+#define CONTEXT 1
+#define TARGET_2D 2
+#define BIND_RENDER_SCANOUT 0x40002
+
+static struct gpu_guest g;
+static struct loop *loop;
+static struct render_host *host;
+
+static int setup(void **state)
+{
+        struct gpu_guest_config config = { 0 };
+
+        if (render_new(host, &config.render) < 0)
+                return -1;
+        gpu_guest_init(&g, &config);
+        return 0;
+}
+
+static int teardown(void **state)
+{
+        gpu_guest_deinit(&g);
+        return 0;
+}
+
+static uint32_t run(const void *request, size_t n)
+{
+        return gpu_guest_run(&g, 0, request, n, sizeof(struct virtio_gpu_ctrl_hdr));
+}
+
+#define RUN(...) run(&(__VA_ARGS__), sizeof(__VA_ARGS__))
+#define HEADER(command) .hdr = { .type = htole32(VIRTIO_GPU_CMD_##command), .ctx_id = htole32(CONTEXT) }
+
+static uint32_t context(void)
+{
+        return RUN((struct virtio_gpu_ctx_create) { HEADER(CTX_CREATE) });
+}
+
+static uint32_t create(uint32_t id, uint32_t width, uint32_t height, uint32_t flags)
+{
+        return RUN((struct virtio_gpu_resource_create_3d) {
+                HEADER(RESOURCE_CREATE_3D), .resource_id = htole32(id), .target = htole32(TARGET_2D),
+                .format = htole32(VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM), .bind = htole32(BIND_RENDER_SCANOUT),
+                .width = htole32(width), .height = htole32(height), .depth = htole32(1), .array_size = htole32(1),
+                .flags = htole32(flags) });
+}
+
+static uint32_t transfer(uint32_t type, uint32_t id)
+{
+        return RUN((struct virtio_gpu_transfer_host_3d) {
+                .hdr = { .type = htole32(type), .flags = htole32(VIRTIO_GPU_FLAG_FENCE), .ctx_id = htole32(CONTEXT) },
+                .resource_id = htole32(id), .box = { .w = htole32(W), .h = htole32(H), .d = htole32(1) },
+                .stride = htole32(W * 4) });
+}
+
+static uint32_t attach(uint32_t id)
+{
+        struct virtio_gpu_mem_entry entry = { .addr = htole64(GUEST_PIXELS), .length = htole32(W * H * 4) };
+
+        return gpu_guest_attach(&g, id, &entry, 1);
+}
+
+/* A resource with what @seed paints, on the first scanout. */
+static void show(uint32_t id, uint32_t seed)
+{
+        gpu_guest_paint(&g, GUEST_PIXELS, W * H, seed);
+        assert_int_equal(create(id, W, H, VIRTIO_GPU_RESOURCE_FLAG_Y_0_TOP), OK);
+        assert_int_equal(attach(id), OK);
+        assert_int_equal(RUN((struct virtio_gpu_ctx_resource) { HEADER(CTX_ATTACH_RESOURCE), .resource_id = htole32(id) }), OK);
+        assert_int_equal(transfer(VIRTIO_GPU_CMD_TRANSFER_TO_HOST_3D, id), OK);
+        assert_int_equal(gpu_guest_scanout(&g, 0, id, ALL), OK);
+        assert_int_equal(gpu_guest_flush(&g, id, ALL), OK);
+}
+
+static void assert_shown(uint32_t seed)
+{
+        for (uint32_t i = 0; i < W * H; i++)
+                assert_int_equal(test_view_pixel(&g.views[0], i % W, i / W) & 0xffffff, gpu_guest_colour(seed, i) & 0xffffff);
+}
+
+static void end_of_render_process(void)
+{
+        char text[96];
+        FILE *pipe;
+
+        (void) snprintf(text, sizeof(text), "pgrep -n -P $(pgrep -P %d busbar-render)", (int) getpid());
+        pipe = popen(text, "r");
+        assert_non_null(pipe);
+        assert_non_null(fgets(text, sizeof(text), pipe));
+        assert_int_equal(pclose(pipe), 0);
+        assert_int_equal(kill((pid_t) strtol(text, NULL, 10), SIGKILL), 0);
+}
+
+static void it_is_offered_with_two_capability_sets(void **state)
+{
+        struct virtio_gpu_get_capset_info info = { HEADER(GET_CAPSET_INFO), .capset_index = htole32(1) };
+        struct virtio_gpu_get_capset get = { HEADER(GET_CAPSET), .capset_id = htole32(VIRTIO_GPU_CAPSET_VIRGL2) };
+        const struct virtio_gpu_resp_capset_info *out = (const void *) (g.memory + GUEST_RESPONSE);
+        uint32_t config[5], n;
+
+        assert_true(g.features & FEATURE(VIRTIO_GPU_F_VIRGL));
+        assert_int_equal(device_config_read(g.dev, 0, config, sizeof(config)), 0);
+        assert_int_equal(le32toh(config[3]), 2);
+        assert_int_equal(gpu_guest_run(&g, 0, &info, sizeof(info), sizeof(*out)), VIRTIO_GPU_RESP_OK_CAPSET_INFO);
+        assert_int_equal(le32toh(out->capset_id), VIRTIO_GPU_CAPSET_VIRGL2);
+        n = le32toh(out->capset_max_size);
+        get.capset_version = out->capset_max_version;
+        assert_int_equal(gpu_guest_run(&g, 0, &get, sizeof(get), sizeof(struct virtio_gpu_ctrl_hdr) + n),
+                         VIRTIO_GPU_RESP_OK_CAPSET);
+        assert_int_equal(g.last_len, sizeof(struct virtio_gpu_ctrl_hdr) + n);
+
+        info.capset_index = htole32(2);
+        assert_int_equal(RUN(info), VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+        get.capset_id = htole32(77);
+        assert_int_equal(RUN(get), VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+}
+
+static void a_rendered_resource_is_shown_when_flushed(void **state)
+{
+        assert_int_equal(context(), OK);
+        show(1, 3);
+        assert_shown(3);
+        gpu_guest_paint(&g, GUEST_PIXELS, W * H, 4);
+        assert_int_equal(transfer(VIRTIO_GPU_CMD_TRANSFER_TO_HOST_3D, 1), OK);
+        assert_shown(3);
+        assert_int_equal(gpu_guest_flush(&g, 1, ALL), OK);
+        assert_shown(4);
+}
+
+static void pixels_come_back_to_the_guest(void **state)
+{
+        assert_int_equal(context(), OK);
+        show(1, 3);
+        memset(g.memory + GUEST_PIXELS, 0, W * H * 4);
+        assert_int_equal(transfer(VIRTIO_GPU_CMD_TRANSFER_FROM_HOST_3D, 1), OK);
+        for (uint32_t i = 0; i < W * H; i++) {
+                uint32_t pixel;
+
+                memcpy(&pixel, g.memory + GUEST_PIXELS + i * 4, 4);
+                assert_int_equal(pixel & 0xffffff, gpu_guest_colour(3, i) & 0xffffff);
+        }
+}
+
+static void resources_in_2d_go_on_beside_it(void **state)
+{
+        assert_int_equal(context(), OK);
+        show(1, 3);
+        gpu_guest_make(&g, 2, W, H, GUEST_PIXELS);
+        assert_int_equal(RUN((struct virtio_gpu_ctx_resource) { HEADER(CTX_ATTACH_RESOURCE), .resource_id = htole32(2) }), OK);
+        gpu_guest_paint(&g, GUEST_PIXELS, W * H, 9);
+        assert_int_equal(gpu_guest_transfer(&g, 2, ALL, 0), OK);
+        assert_int_equal(gpu_guest_scanout(&g, 0, 2, ALL), OK);
+        assert_int_equal(gpu_guest_flush(&g, 2, ALL), OK);
+        assert_shown(9);
+}
+
+static void what_is_out_of_bounds_is_refused(void **state)
+{
+        struct virtio_gpu_cmd_submit submit = { HEADER(SUBMIT_3D), .size = htole32(64) };
+
+        assert_int_equal(context(), OK);
+        show(1, 3);
+        assert_int_equal(create(1, W, H, 0), VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
+        assert_int_equal(create(0, W, H, 0), VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
+        assert_int_equal(create(5, 16385, 1, 0), VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+        assert_int_equal(create(5, 16384, 16384, 0), VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY);
+        assert_int_equal(gpu_guest_transfer(&g, 1, ALL, 0), VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+        assert_int_equal(transfer(VIRTIO_GPU_CMD_TRANSFER_TO_HOST_3D, 7), VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
+        assert_int_equal(RUN(submit), VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+        submit.size = htole32(UINT32_MAX);
+        assert_int_equal(RUN(submit), VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+        assert_shown(3);
+}
+
+static void the_quota_counts_rendered_resources_while_they_live(void **state)
+{
+        assert_int_equal(context(), OK);
+        for (unsigned round = 0; round < 3; round++) {
+                /* 256 MiB by default: three of 64 MiB, and no fifth of 128. */
+                for (uint32_t id = 1; id <= 3; id++)
+                        assert_int_equal(create(id, 4096, 4096, 0), OK);
+                assert_int_equal(create(4, 8192, 4096, 0), VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY);
+                for (uint32_t id = 1; id <= 3; id++)
+                        assert_int_equal(gpu_guest_unref(&g, id), OK);
+        }
+}
+
+static void memory_may_be_given_anew(void **state)
+{
+        assert_int_equal(context(), OK);
+        show(1, 3);
+        gpu_guest_stop(&g);
+        gpu_guest_start(&g);
+        gpu_guest_paint(&g, GUEST_PIXELS, W * H, 5);
+        assert_int_equal(transfer(VIRTIO_GPU_CMD_TRANSFER_TO_HOST_3D, 1), OK);
+        assert_int_equal(gpu_guest_flush(&g, 1, ALL), OK);
+        assert_shown(5);
+}
+
+static void end_of_the_process_costs_3d_and_no_more(void **state)
+{
+        assert_int_equal(context(), OK);
+        show(1, 3);
+        end_of_render_process();
+        assert_int_equal(gpu_guest_flush(&g, 1, ALL), VIRTIO_GPU_RESP_ERR_UNSPEC);
+        assert_shown(3);
+        gpu_guest_make(&g, 2, W, H, GUEST_PIXELS);
+        gpu_guest_paint(&g, GUEST_PIXELS, W * H, 9);
+        assert_int_equal(gpu_guest_transfer(&g, 2, ALL, 0), OK);
+        assert_int_equal(gpu_guest_scanout(&g, 0, 2, ALL), OK);
+        assert_int_equal(gpu_guest_flush(&g, 2, ALL), OK);
+        assert_shown(9);
+        assert_int_equal(gpu_guest_unref(&g, 1), OK);
+        assert_int_equal(context(), OK);
+        show(1, 7);
+        assert_shown(7);
+        assert_int_equal(g.n_needs_reset, 0);
+}
+
+static int start_host(void **state)
+{
+        char program[4096];
+
+        (void) snprintf(program, sizeof(program), "%s/src/cli/busbar-render", getenv("BUSBAR_BUILD"));
+        return loop_new(&loop) < 0 || render_host_new(loop, program, &host) < 0 ? -1 : 0;
+}
+
+static int end_host(void **state)
+{
+        render_host_free(host);
+        loop_free(loop);
+        return 0;
+}
+
+#define CASE(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                CASE(it_is_offered_with_two_capability_sets),
+                CASE(a_rendered_resource_is_shown_when_flushed),
+                CASE(pixels_come_back_to_the_guest),
+                CASE(resources_in_2d_go_on_beside_it),
+                CASE(what_is_out_of_bounds_is_refused),
+                CASE(the_quota_counts_rendered_resources_while_they_live),
+                CASE(memory_may_be_given_anew),
+                CASE(end_of_the_process_costs_3d_and_no_more),
+        };
+
+        return cmocka_run_group_tests(tests, start_host, end_host);
+}
