@@ -35,7 +35,7 @@ struct writer {
 
         pthread_mutex_t lock; /* all that follows */
         pthread_cond_t changed;
-        bool is_ready, has_job, is_stopping;
+        bool is_ready, has_job, is_stopping, has_ended;
         int fd;                /* borrowed */
         bool is_pipe;
         struct picture *picture; /* a reference */
@@ -141,6 +141,8 @@ static void *writer_main(void *data)
                 w->has_job = false;
                 fd_event_signal(w->finished_fd);
         }
+        w->has_ended = true;
+        pthread_cond_signal(&w->changed);
         pthread_mutex_unlock(&w->lock);
         return NULL;
 }
@@ -212,15 +214,19 @@ int writer_start(struct writer *w)
 static bool stop_thread(struct writer *w)
 {
         struct timespec until;
+        bool has_ended;
 
+        (void) clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_sec++;
+        fd_event_signal(w->stop_fd);
         pthread_mutex_lock(&w->lock);
         w->is_stopping = true;
         pthread_cond_signal(&w->changed);
+        while (!w->has_ended && pthread_cond_clockwait(&w->changed, &w->lock, CLOCK_MONOTONIC, &until) == 0)
+                ;
+        has_ended = w->has_ended;
         pthread_mutex_unlock(&w->lock);
-        fd_event_signal(w->stop_fd);
-        (void) clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec++;
-        return pthread_clockjoin_np(w->thread, NULL, CLOCK_MONOTONIC, &until) == 0;
+        return has_ended && pthread_join(w->thread, NULL) == 0;
 }
 
 struct writer *writer_free(struct writer *w)
