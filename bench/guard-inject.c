@@ -377,8 +377,9 @@ static void *injector_main(void *data)
         struct injector *i = data;
 
         sleep_until(clock_now_ns() + NSEC_PER_SEC);
-        i->run->n_false = i->run->n_starved = 0; /* before the guests first showed anything */
-        i->run->gap_ns = 0;
+        pthread_mutex_lock(&i->run->lock);
+        i->run->n_false = i->run->n_starved = i->run->gap_ns = 0; /* before the guests first showed anything */
+        pthread_mutex_unlock(&i->run->lock);
         if (i->n_faults > 0)
                 i->ok = inject_all(i->run, i->n_faults);
         else {

@@ -2,6 +2,12 @@
 /*
  * A frame: compose, guard, present. Nothing here waits for a guest, and nothing runs while nothing changes but the guards'
  * timer, which is set to the next moment at which a rule may have to be called violated.
+ *
+ *      frame ─┬─ views that are ready ─► presented
+ *             └─ views whose guest is writing ── 1, 2, 4, 8 ms later, they only ─► presented, or wait for the next frame
+ *
+ * Without the tries in between, a guest that draws at the screen's own rate could be met in the same part of its frame again
+ * and again. Views that were late for many frames in a row are tried with frames only.
  */
 #include "base/loop.h"
 
@@ -12,6 +18,9 @@
 #include "display/picture.h"
 #include "display/screen-private.h"
 #include "display/view-private.h"
+
+#define RETRY_FIRST_NS NSEC_PER_MSEC
+#define LATE_FRAMES_MAX 10
 
 static struct pixman_box32 whole(const struct screen *s)
 {
@@ -127,31 +136,86 @@ static uint64_t count_pixels(const pixman_region32_t *region)
         return n_pixels;
 }
 
-void screen_frame(struct screen *s, uint64_t now_ns)
+/* Guards, presents and counts what was composed. */
+static void finish_frame(struct screen *s, pixman_region32_t *damage, uint64_t now_ns)
+{
+        if (pixman_region32_not_empty(damage)) {
+                s->stats.n_frames++;
+                s->stats.n_pixels += count_pixels(damage);
+                guard_set_damage(s->guards, damage, now_ns);
+        }
+        guard_and_present(s, damage, now_ns);
+}
+
+/* False: it is late. */
+static bool compose(struct screen *s, size_t i, pixman_region32_t *damage, uint64_t now_ns)
+{
+        struct view *v = s->views[i];
+        uint32_t touched;
+
+        if (!view_compose(v, s->canvas, s->canvas_image, damage, &touched))
+                return false;
+        v->drawn.n_late = 0;
+        guard_set_touch(s->guards, i, touched, now_ns);
+        return true;
+}
+
+static void on_retry_timer(struct timer *t);
+
+static void want_retry(struct screen *s, uint64_t now_ns)
+{
+        if (s->retry_ns < s->period_ns)
+                timer_start(&s->retry_timer, s->loop, now_ns + s->retry_ns, on_retry_timer);
+}
+
+static bool is_worth_a_retry(const struct view *v) { return v->drawn.n_late > 0 && v->drawn.n_late < LATE_FRAMES_MAX; }
+
+void screen_retry(struct screen *s, uint64_t now_ns)
 {
         pixman_region32_t damage;
-        size_t n_late = 0;
+        bool any_late = false;
+
+        timer_stop(&s->retry_timer);
+        pixman_region32_init(&damage);
+        for (size_t i = 0; i < s->n_views; i++)
+                if (is_worth_a_retry(s->views[i]) && !compose(s, i, &damage, now_ns))
+                        any_late = true;
+        finish_frame(s, &damage, now_ns);
+        pixman_region32_fini(&damage);
+        s->retry_ns *= 2;
+        if (any_late)
+                want_retry(s, now_ns);
+}
+
+static void on_retry_timer(struct timer *t)
+{
+        screen_retry(container_of(t, struct screen, retry_timer), clock_now_ns());
+}
+
+void screen_frame(struct screen *s, uint64_t now_ns)
+{
+        bool any_late = false, any_retry = false;
+        pixman_region32_t damage;
 
         timer_stop(&s->frame_timer);
+        timer_stop(&s->retry_timer);
         pixman_region32_init(&damage);
         for (size_t i = 0; i < s->n_views; i++) {
-                uint32_t touched;
-
-                if (!view_compose(s->views[i], s->canvas, s->canvas_image, &damage, &touched))
-                        n_late++;
-                guard_set_touch(s->guards, i, touched, now_ns);
+                if (compose(s, i, &damage, now_ns))
+                        continue;
+                any_late = true;
+                s->stats.n_late++;
+                s->views[i]->drawn.n_late++;
+                any_retry |= is_worth_a_retry(s->views[i]);
         }
-        if (pixman_region32_not_empty(&damage)) {
-                s->stats.n_frames++;
-                s->stats.n_pixels += count_pixels(&damage);
+        if (any_late || pixman_region32_not_empty(&damage))
                 s->last_frame_ns = now_ns;
-                guard_set_damage(s->guards, &damage, now_ns);
-        }
-        guard_and_present(s, &damage, now_ns);
+        finish_frame(s, &damage, now_ns);
         pixman_region32_fini(&damage);
-        if (n_late > 0) {
-                s->stats.n_late += n_late;
-                s->last_frame_ns = now_ns;
+        if (any_late)
                 screen_want_frame(s, now_ns);
+        if (any_retry) {
+                s->retry_ns = RETRY_FIRST_NS;
+                want_retry(s, now_ns);
         }
 }

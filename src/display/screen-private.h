@@ -35,8 +35,9 @@ struct screen {
         int wake_fd; /* owned: eventfd, signalled by views */
         struct watch wake;
         struct timer frame_timer; /* runs while something is to be composed */
+        struct timer retry_timer; /* runs while a view is late */
         struct timer guard_timer;
-        uint64_t period_ns, last_frame_ns;
+        uint64_t period_ns, last_frame_ns, retry_ns;
 
         struct picture *canvas;       /* a reference; NULL until the size is known */
         pixman_image_t *canvas_image; /* owned */
@@ -56,6 +57,9 @@ struct screen {
 
 /* Composes what is damaged, guards, presents. */
 void screen_frame(struct screen *s, uint64_t now_ns);
+
+/* The same for views that are late only. */
+void screen_retry(struct screen *s, uint64_t now_ns);
 
 /* Guards and presents what follows from it, without looking at what guests told meanwhile. */
 void screen_check(struct screen *s, uint64_t now_ns);

@@ -39,6 +39,7 @@ struct screen *screen_free(struct screen *s)
         if (!s)
                 return NULL;
         timer_stop(&s->frame_timer);
+        timer_stop(&s->retry_timer);
         timer_stop(&s->guard_timer);
         watch_stop(&s->wake);
         for (size_t i = 0; i < s->n_outputs; i++)

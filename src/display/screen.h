@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * A screen: composes the views of its displays into one picture, at most rate_hz times a second and only where something
- * changed, guards what must be right, and hands the result to its outputs.
+ * changed, guards what must be right, and hands the result to its outputs. A view whose guest was writing follows a little
+ * later, and so do covers of guards, so outputs may get a few more frames, of these parts only.
  *
  *      view_show(), view_flush() ── damage ──► compose ─► guard (checks, covers) ─► outputs
  *

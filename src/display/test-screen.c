@@ -220,6 +220,55 @@ static void a_picture_that_is_being_written_waits_for_a_later_frame(void **state
         picture_unref(p);
 }
 
+/* A guest that draws at the screen's rate may be met at the same moment of its frame for ever. */
+static void a_late_view_is_tried_again_before_the_next_frame(void **state)
+{
+        struct rig *rig = *state;
+        struct picture *p = pattern_new(20, 20, 1);
+        unsigned n_frames;
+
+        rig_add_display(rig, "writes", 0, 0, 20, 20);
+        rig_add_display(rig, "other", 20, 0, 20, 20);
+        rig_open(rig, 40, 20);
+        rig_show(rig, rig_view(rig, "writes"), picture_ref(p));
+        picture_lock(p);
+        flush(rig_view(rig, "writes"), 0, 0, 20, 20);
+        rig_frame(rig, 20);
+        assert_true(rig->screen->retry_timer.deadline_ns == rig->now_ns + NSEC_PER_MSEC);
+        n_frames = rig->recorder->n_frames;
+        screen_retry(rig->screen, rig->now_ns + NSEC_PER_MSEC);
+        assert_int_equal(rig->recorder->n_frames, n_frames);
+        assert_true(rig->screen->retry_timer.deadline_ns == rig->now_ns + 3 * NSEC_PER_MSEC);
+        picture_paint(p, 0, 0, 20, 20, 0x112233);
+        picture_unlock(p);
+        assert_int_equal(view_show(rig_view(rig, "other"), p, &(struct rectangle) { 0, 0, 20, 20 }), 0);
+        screen_retry(rig->screen, rig->now_ns + 3 * NSEC_PER_MSEC);
+        assert_plain(rig, 0, 0, 20, 20, 0x112233);
+        assert_plain(rig, 20, 0, 20, 20, 0); /* its turn is with the next frame */
+        assert_null(rig->screen->retry_timer.loop);
+        rig_frame(rig, 20);
+        assert_plain(rig, 20, 0, 20, 20, 0x112233);
+        picture_unref(p);
+}
+
+static void a_view_that_stays_late_is_tried_with_frames_only(void **state)
+{
+        struct rig *rig = *state;
+        struct picture *p = pattern_new(20, 20, 1);
+
+        rig_add_display(rig, "stuck", 0, 0, 20, 20);
+        rig_open(rig, 20, 20);
+        rig_show(rig, rig_view(rig, "stuck"), picture_ref(p));
+        picture_lock(p);
+        flush(rig_view(rig, "stuck"), 0, 0, 20, 20);
+        for (int i = 0; i < 20; i++)
+                rig_frame(rig, 20);
+        assert_null(rig->screen->retry_timer.loop);
+        assert_non_null(rig->screen->frame_timer.loop);
+        picture_unlock(p);
+        picture_unref(p);
+}
+
 static void frames_come_at_once_and_then_at_the_rate(void **state)
 {
         struct rig *rig = *state;
@@ -298,6 +347,8 @@ int main(void)
                 CASE(pictures_of_other_layouts_are_converted),
                 CASE(a_guest_that_goes_leaves_the_fallback),
                 CASE(a_picture_that_is_being_written_waits_for_a_later_frame),
+                CASE(a_late_view_is_tried_again_before_the_next_frame),
+                CASE(a_view_that_stays_late_is_tried_with_frames_only),
                 CASE(frames_come_at_once_and_then_at_the_rate),
                 CASE(an_output_that_lost_its_content_gets_all_of_it),
                 CASE(a_guest_is_told_of_another_mode),

@@ -49,6 +49,7 @@ struct view_drawn {
         struct pixman_box32 cursor_box; /* where it is drawn; empty: nowhere */
         pixman_region32_t pending; /* of the screen: to be composed; may reach beyond `visible` */
         uint32_t touched;          /* guards whose region was touched and not composed yet */
+        unsigned n_late;           /* frames in a row that went without this view; 0: the last one had it */
 };
 
 struct view {
