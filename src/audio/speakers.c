@@ -204,7 +204,22 @@ static void add_voice(struct speakers *s, struct voice *v, double *out)
                 out += n * n_channels;
                 left -= n;
         }
-        voice_reached(v, frame_ring_read(&v->ring));
+        v->wakes = voice_reached(v, frame_ring_read(&v->ring));
+}
+
+/* Each guest once, after all of its voices. */
+static void wake_guests(struct speakers *s)
+{
+        for (size_t i = 0; i < s->n_voices; i++) {
+                int fd = s->voices[i]->options.wake_fd;
+
+                if (!s->voices[i]->wakes)
+                        continue;
+                fd_event_signal(fd);
+                for (size_t k = i; k < s->n_voices; k++)
+                        if (s->voices[k]->options.wake_fd == fd)
+                                s->voices[k]->wakes = false;
+        }
 }
 
 void speakers_mix(struct speakers *s, double *out, size_t n, size_t delay)
@@ -231,6 +246,7 @@ void speakers_mix(struct speakers *s, double *out, size_t n, size_t delay)
                 if (v->locked)
                         (void) pthread_mutex_unlock(&v->lock);
         }
+        wake_guests(s);
         (void) pthread_mutex_unlock(&s->list_lock);
         atomic_fetch_add(&s->n_periods, 1);
 }
@@ -247,10 +263,11 @@ void speakers_record(struct speakers *s, const double *in, size_t n)
                         if (frame_ring_free(&v->ring) < n)
                                 atomic_store(&v->dry, true);
                         frame_ring_put(&v->ring, in, MIN(n, (size_t) frame_ring_free(&v->ring)));
-                        voice_reached(v, frame_ring_written(&v->ring));
+                        v->wakes = voice_reached(v, frame_ring_written(&v->ring));
                 }
                 (void) pthread_mutex_unlock(&v->lock);
         }
+        wake_guests(s);
         (void) pthread_mutex_unlock(&s->list_lock);
 }
 

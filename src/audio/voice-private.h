@@ -42,6 +42,7 @@ struct voice {
         bool locked;
         size_t n_now;         /* frames in this period */
         size_t n_hold;        /* frames for which it still counts as heard */
+        bool wakes;           /* wake_fd is to be signalled after this period */
 };
 
 /* For voice.c. */
@@ -50,5 +51,5 @@ void speakers_remove_voice(struct speakers *s, struct voice *v);
 void speakers_wake(struct speakers *s); /* a voice runs now */
 /* Frames until the last mixed one will be heard, at the speakers' rate. */
 uint64_t speakers_latency(const struct speakers *s);
-/* For speakers.c: signals wake_fd if @position is where it was to be. */
-void voice_reached(struct voice *v, uint64_t position);
+/* For speakers.c: @position was played or recorded. Return: true if wake_fd is to be signalled. */
+bool voice_reached(struct voice *v, uint64_t position);

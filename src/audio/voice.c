@@ -8,7 +8,6 @@
 #include "audio/resample.h"
 #include "audio/speakers.h"
 #include "audio/voice-private.h"
-#include "base/fd.h"
 #include "base/macros.h"
 
 #define RATE_MIN 5512
@@ -282,12 +281,12 @@ bool voice_wake_at(struct voice *v, uint64_t position)
         return !reached(v, position);
 }
 
-void voice_reached(struct voice *v, uint64_t position)
+bool voice_reached(struct voice *v, uint64_t position)
 {
         if (position < atomic_load(&v->wake_at))
-                return;
+                return false;
         atomic_store(&v->wake_at, UINT64_MAX);
-        fd_event_signal(v->options.wake_fd);
+        return true;
 }
 
 uint64_t voice_latency(const struct voice *v, uint64_t position)

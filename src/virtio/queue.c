@@ -169,6 +169,7 @@ int queue_start(struct queue *q, const struct queue_setup *setup)
 
         q->ring = take_ptr(&r);
         q->broken = false;
+        q->lazy = false;
         q->budget = 0;
         if (q->device->ops->queue_start) {
                 result = q->device->ops->queue_start(q->device, q);
@@ -227,6 +228,11 @@ const struct space *queue_space(const struct queue *q)
 bool queue_continues(const struct queue *q)
 {
         return q->ring && q->ring->continues;
+}
+
+void queue_set_lazy(struct queue *q, bool on)
+{
+        q->lazy = on;
 }
 
 uint32_t queue_next_sequence(const struct queue *q)
@@ -302,7 +308,7 @@ static int take_or_arm(struct queue *q, struct chain *ret)
         struct queue_ring *r = q->ring;
         int n = r->ops->take(r, ret);
 
-        if (n != 0 || r->armed || q->poll.active)
+        if (n != 0 || r->armed || q->poll.active || q->lazy)
                 return n;
         r->armed = true;
         if (r->ops->arm(r))

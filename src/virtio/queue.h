@@ -74,6 +74,7 @@ struct queue {
         bool enabled;          /* vhost-user: SET_VRING_ENABLE; a started but disabled ring is not popped. True at first */
         bool broken;           /* sticky until queue_stop() */
         uint32_t budget;       /* chains that this wake-up may still pop */
+        bool lazy;             /* an empty ring is not armed: the device comes back by itself, see queue_set_lazy() */
         struct watch kick;
         struct task again;     /* continues when the budget of a wake-up was spent */
         struct queue_poll poll;
@@ -139,6 +140,10 @@ void queue_kick(struct queue *q);
  * only while the driver comes back within @max_ns, so that an idle or slow one costs nothing.
  */
 void queue_set_poll(struct queue *q, uint64_t max_ns);
+
+/* For devices that look at a ring at times of their own: while it is on, the driver need not kick, and the device must come back
+   with queue_kick(). Takes effect at the next pop; stop and start turn it off. */
+void queue_set_lazy(struct queue *q, bool on);
 
 /**
  * queue_pop() - take the next request

@@ -83,9 +83,14 @@ static void on_wake(struct watch *w, uint32_t events)
         for (uint32_t i = 0; i < s->n_streams; i++)
                 if (s->streams[i].first)
                         transfer_move(&s->streams[i]);
-        for (uint16_t i = VIRTIO_SND_VQ_TX; i <= VIRTIO_SND_VQ_RX; i++)
-                if (queue_started(&s->dev.queues[i]))
-                        (void) queue_notify(&s->dev.queues[i]);
+        for (uint16_t i = VIRTIO_SND_VQ_TX; i <= VIRTIO_SND_VQ_RX; i++) {
+                struct queue *q = &s->dev.queues[i];
+
+                if (queue_started(q))
+                        (void) queue_notify(q);
+                if (q->lazy)
+                        queue_kick(q);
+        }
 }
 
 static int sound_queue_start(struct device *dev, struct queue *q)

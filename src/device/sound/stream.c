@@ -229,6 +229,8 @@ static uint32_t stop(struct stream *st)
                 return VIRTIO_SND_S_BAD_MSG;
         voice_stop(st->voice);
         set_state(st, STREAM_STOPPED);
+        /* Nothing wakes us for this stream any more: its driver has to kick again. */
+        queue_kick(&st->sound->dev.queues[st->capture ? VIRTIO_SND_VQ_RX : VIRTIO_SND_VQ_TX]);
         return VIRTIO_SND_S_OK;
 }
 
