@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Load generator: guests that play on a sound server, each some streams of 16 bits, two channels, 48 kHz, in buffers of a period. As
+ * soon as a buffer is back it is sent again. What is measured is the time from there, just before the kick, until it is back:
+ * the server has then taken its last frame. Prints one JSON object.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#include "base/fd.h"
+#include "base/loop.h"
+#include "base/macros.h"
+#include "sound-guest.h"
+
+#define GUESTS_MAX 8
+#define STREAMS_MAX 8
+#define STALL_MS 10000
+
+struct load {
+        uint32_t n_streams, n_periods, period_frames;
+        uint64_t warm_up_ns, duration_ns;
+        int pid; /* of the server; 0: its CPU time is not measured */
+
+        size_t n_guests;
+        struct sound_driver guests[GUESTS_MAX];
+        struct sound_pcm pcms[GUESTS_MAX][STREAMS_MAX];
+        uint64_t *latencies; /* owned: ns */
+        size_t n_latencies, n_room;
+        uint32_t latency_bytes_max;
+};
+
+static uint64_t cpu_ns(int pid)
+{
+        struct timespec t;
+
+        if (pid <= 0 || clock_gettime((clockid_t) ((~(unsigned) pid << 3) | 2), &t) < 0)
+                return 0;
+        return (uint64_t) t.tv_sec * NSEC_PER_SEC + (uint64_t) t.tv_nsec;
+}
+
+static void start(struct load *l)
+{
+        for (size_t g = 0; g < l->n_guests; g++) {
+                for (uint32_t s = 0; s < l->n_streams; s++) {
+                        struct sound_pcm *p = &l->pcms[g][s];
+
+                        sound_pcm_open(p, &l->guests[g], s, false, l->n_periods, l->period_frames * 4);
+                        for (uint32_t i = 0; i < l->n_periods; i++) {
+                                int16_t *frames = sound_pcm_frames(p, i);
+
+                                for (uint32_t k = 0; k < l->period_frames * 2; k++)
+                                        frames[k] = (int16_t) (k * 37 - 4440);
+                                sound_pcm_add(p, i);
+                        }
+                        sound_pcm_kick(p);
+                        if (sound_ask_stream(&l->guests[g], s, VIRTIO_SND_R_PCM_START) != VIRTIO_SND_S_OK)
+                                abort();
+                }
+        }
+}
+
+static void keep(struct load *l, const struct sound_buffer *b, uint64_t now_ns)
+{
+        if (l->n_latencies < l->n_room)
+                l->latencies[l->n_latencies++] = now_ns - b->sent_ns;
+        l->latency_bytes_max = MAX(l->latency_bytes_max, b->latency_bytes);
+}
+
+/* Sends again what is back. Return: how many were. */
+static unsigned serve(struct load *l, struct sound_driver *g, bool measured)
+{
+        struct driver_queue *dq = &g->d.queues[SOUND_TX];
+        unsigned n = 0;
+        uint32_t len;
+        void *cookie;
+
+        do {
+                while (driver_queue_get(dq, &cookie, &len) == 1) {
+                        struct sound_buffer *b = cookie;
+                        struct virtio_snd_pcm_status status;
+                        struct sound_pcm *p = NULL;
+
+                        memcpy(&status, vhost_driver_pointer(&g->d, b->status), sizeof(status));
+                        b->latency_bytes = le32toh(status.latency_bytes);
+                        if (measured)
+                                keep(l, b, clock_now_ns());
+                        for (uint32_t s = 0; s < l->n_streams && !p; s++) {
+                                struct sound_pcm *q = &l->pcms[g - l->guests][s];
+
+                                if (b >= q->buffers && b < q->buffers + q->n_buffers)
+                                        p = q;
+                        }
+                        sound_pcm_add(p, b->index);
+                        n++;
+                }
+                if (n > 0)
+                        (void) driver_queue_kick(dq);
+        } while (!driver_queue_arm(dq));
+        return n;
+}
+
+static int run(struct load *l, uint64_t duration_ns, bool measured)
+{
+        uint64_t end_ns = clock_now_ns() + duration_ns;
+        struct pollfd fds[GUESTS_MAX];
+
+        for (size_t g = 0; g < l->n_guests; g++)
+                fds[g] = (struct pollfd) { .fd = l->guests[g].d.queues[SOUND_TX].call_fd, .events = POLLIN };
+        while (clock_now_ns() < end_ns) {
+                if (poll(fds, (nfds_t) l->n_guests, STALL_MS) <= 0)
+                        return -ETIMEDOUT;
+                for (size_t g = 0; g < l->n_guests; g++) {
+                        if (!(fds[g].revents & POLLIN))
+                                continue;
+                        (void) fd_event_take(fds[g].fd);
+                        (void) serve(l, &l->guests[g], measured);
+                }
+        }
+        return 0;
+}
+
+static int compare(const void *a, const void *b)
+{
+        uint64_t x = *(const uint64_t *) a, y = *(const uint64_t *) b;
+
+        return x < y ? -1 : x > y;
+}
+
+static double percentile_ms(const struct load *l, double p)
+{
+        size_t i = (size_t) (p * (double) l->n_latencies);
+
+        return l->n_latencies ? (double) l->latencies[MIN(i, l->n_latencies - 1)] / 1e6 : 0.0;
+}
+
+static int measure(struct load *l)
+{
+        uint64_t cpu, begin_ns;
+        int r;
+
+        l->n_room = (size_t) (2 + l->duration_ns * 48 / 1000000 / l->period_frames) * l->n_guests * l->n_streams + 1000;
+        l->latencies = calloc(l->n_room, sizeof(*l->latencies));
+        if (!l->latencies)
+                return -ENOMEM;
+        start(l);
+        r = run(l, l->warm_up_ns, false);
+        if (r < 0)
+                return r;
+        cpu = cpu_ns(l->pid);
+        begin_ns = clock_now_ns();
+        r = run(l, l->duration_ns, true);
+        if (r < 0)
+                return r;
+        cpu = cpu_ns(l->pid) - cpu;
+        qsort(l->latencies, l->n_latencies, sizeof(*l->latencies), compare);
+        printf("{\"seconds\": %.6f, \"cpu_seconds\": %.6f, \"buffers\": %zu, \"latency_bytes_max\": %" PRIu32 ", \"min_ms\": %.3f, "
+               "\"p50_ms\": %.3f, \"p90_ms\": %.3f, \"p99_ms\": %.3f, \"p999_ms\": %.3f, \"max_ms\": %.3f}\n",
+               (double) (clock_now_ns() - begin_ns) / 1e9, (double) cpu / 1e9, l->n_latencies, l->latency_bytes_max,
+               percentile_ms(l, 0), percentile_ms(l, 0.5), percentile_ms(l, 0.9), percentile_ms(l, 0.99), percentile_ms(l, 0.999),
+               percentile_ms(l, 1));
+        return 0;
+}
+
+static int usage(void)
+{
+        fputs("usage: load-sound [--seconds=S] [--warm-up=S] [--streams=N] [--periods=N] [--period-frames=N] [--pid=SERVER] SOCKET...\n",
+              stderr);
+        return 2;
+}
+
+int main(int argc, char **argv)
+{
+        static const struct option options[] = {
+                { "seconds", required_argument, NULL, 't' }, { "warm-up", required_argument, NULL, 'u' },
+                { "streams", required_argument, NULL, 's' }, { "periods", required_argument, NULL, 'n' },
+                { "period-frames", required_argument, NULL, 'f' }, { "pid", required_argument, NULL, 'i' },
+                { 0 },
+        };
+        static struct load l = { .n_streams = 1, .n_periods = 2, .period_frames = 240, .warm_up_ns = NSEC_PER_SEC / 2,
+                                 .duration_ns = 2 * NSEC_PER_SEC };
+        int c, r;
+
+        while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0)
+                switch (c) {
+                case 't': l.duration_ns = (uint64_t) (atof(optarg) * 1e9); break;
+                case 'u': l.warm_up_ns = (uint64_t) (atof(optarg) * 1e9); break;
+                case 's': l.n_streams = (uint32_t) atoi(optarg); break;
+                case 'n': l.n_periods = (uint32_t) atoi(optarg); break;
+                case 'f': l.period_frames = (uint32_t) atoi(optarg); break;
+                case 'i': l.pid = atoi(optarg); break;
+                default: return usage();
+                }
+        l.n_guests = (size_t) (argc - optind);
+        if (l.n_guests < 1 || l.n_guests > GUESTS_MAX || l.n_streams < 1 || l.n_streams > STREAMS_MAX || l.n_periods < 1 ||
+            l.n_periods > 64 || l.period_frames < 48 || l.period_frames > 48000)
+                return usage();
+        (void) prctl(PR_SET_TIMERSLACK, 1UL);
+        for (size_t g = 0; g < l.n_guests; g++)
+                sound_driver_start(&l.guests[g], argv[optind + (int) g], false);
+        r = measure(&l);
+        if (r < 0)
+                fprintf(stderr, "load-sound: %s\n", strerror(-r));
+        for (size_t g = 0; g < l.n_guests; g++) {
+                for (uint32_t s = 0; s < l.n_streams; s++)
+                        sound_pcm_close(&l.pcms[g][s]);
+                sound_driver_stop(&l.guests[g]);
+        }
+        free(l.latencies);
+        return r < 0 ? 1 : 0;
+}
