@@ -14,6 +14,7 @@
 
 #include "base/fd.h"
 #include "base/macros.h"
+#include "runtime/plan.h"
 
 /* Run folders are flat; what a platform adds is at most a folder or two. */
 #define REMOVE_DEPTH_MAX 4
@@ -171,6 +172,17 @@ static bool is_half_written(const char *name)
         return strncmp(name, "state.json.", 11) == 0 && strlen(name) == 11 + 6 && !strchr(name + 11, '.');
 }
 
+/* Of no use once the servers are gone: what they read, and what one leaves to its successor. */
+static bool is_of_servers(const char *name)
+{
+        static const char *const beginnings[] = { "scene.json", PLAN_DISPLAYS_STATE, PLAN_SOUND_STATE };
+
+        for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++)
+                if (strncmp(name, beginnings[i], strlen(beginnings[i])) == 0)
+                        return true;
+        return false;
+}
+
 static bool is_kept(const char *name, const char *const *keep)
 {
         for (; keep && *keep; keep++)
@@ -192,7 +204,7 @@ void run_dir_strip(const char *path, const char *const *keep)
                         continue;
                 if (is_kept(entry->d_name, keep))
                         continue;
-                if (!S_ISREG(st.st_mode) || is_half_written(entry->d_name))
+                if (!S_ISREG(st.st_mode) || is_half_written(entry->d_name) || is_of_servers(entry->d_name))
                         (void) unlinkat(dirfd(dir), entry->d_name, 0);
         }
         (void) closedir(dir);
@@ -250,7 +262,7 @@ int run_dir_remove_remains(const char *path)
         if (!dir)
                 return errno == ENOENT ? 0 : -errno;
         while (r == 0 && (entry = readdir(dir)))
-                if (!is_kept(entry->d_name, ours) && !is_half_written(entry->d_name))
+                if (!is_kept(entry->d_name, ours) && !is_half_written(entry->d_name) && !is_of_servers(entry->d_name))
                         r = -ENOTEMPTY;
         (void) closedir(dir);
         return r < 0 ? r : run_dir_remove(path);

@@ -118,7 +118,7 @@ class Case(unittest.TestCase):
         with open(folder / name, 'wb') as out:
             out.truncate(size)
 
-    def system(self, machines, networks=None, name='pair'):
+    def system(self, machines, networks=None, name='pair', **more):
         path = self.folder / f'{name}.json'
-        path.write_text(json.dumps({'networks': networks or {}, 'machines': machines}))
+        path.write_text(json.dumps({'networks': networks or {}, 'machines': machines, **more}))
         return path
