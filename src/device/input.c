@@ -35,7 +35,9 @@ struct input {
         uint32_t leds;
         struct input_backlog backlog;
         struct input_state now, told;
-        bool known; /* `told` is what the driver knows */
+        bool known;  /* `told` is what the driver knows */
+        bool served; /* the driver has got events */
+        bool alike;  /* the ring stopped where a new one begins: the next driver may be this one or another */
         bool letting_go; /* the backlog begins with what makes `told` true */
         bool stale; /* `now` went on without reports: the difference is due when the backlog is empty */
 };
@@ -108,6 +110,7 @@ static void fill_buffers(struct input *in, struct queue *q, const struct buffers
 
                 (void) chain_write(&b->chains[i], 0, &event, sizeof(event));
                 queue_push(q, &b->chains[i], sizeof(event));
+                in->served = true;
                 input_state_apply(&in->told, &e);
         }
 }
@@ -248,14 +251,22 @@ static int input_queue_start(struct device *dev, struct queue *q)
 
         if (q->index != INPUT_QUEUE_EVENTS)
                 return 0;
-        if (!queue_continues(q)) {
+        if (queue_looks_new(q)) {
                 input_backlog_clear(&in->backlog);
                 input_state_clear(&in->told);
-                in->known = true;
-                in->letting_go = false;
+                in->known = !in->alike;
+                in->letting_go = in->served = false;
         }
         in->stale = !in->known || memcmp(&in->told, &in->now, sizeof(in->now)) != 0;
         return 0;
+}
+
+static void input_queue_stop(struct device *dev, struct queue *q)
+{
+        struct input *in = to_input(dev);
+
+        if (q->index == INPUT_QUEUE_EVENTS)
+                in->alike = (in->served || in->alike) && queue_looks_new(q);
 }
 
 static void input_reset(struct device *dev)
@@ -315,6 +326,7 @@ static const struct device_ops input_ops = {
         .config_read = input_config_read,
         .config_write = input_config_write,
         .queue_start = input_queue_start,
+        .queue_stop = input_queue_stop,
 };
 
 int input_new(struct loop *loop, const char *name, const struct input_options *options, struct device **ret)

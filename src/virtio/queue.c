@@ -159,7 +159,6 @@ int queue_start(struct queue *q, const struct queue_setup *setup)
         result = watch_kick(q, setup->kick_fd);
         if (result < 0)
                 return result;
-        r->continues = r->used != 0 || ((setup->features & FEATURE(VIRTIO_FEATURE_RING_PACKED)) && !r->used_wrap);
         /* A predecessor may have been killed between publishing and telling. */
         r->call_missed = r->used != 0 || setup->inflight;
 
@@ -225,9 +224,11 @@ const struct space *queue_space(const struct queue *q)
         return q->ring ? q->ring->space : NULL;
 }
 
-bool queue_continues(const struct queue *q)
+bool queue_looks_new(const struct queue *q)
 {
-        return q->ring && q->ring->continues;
+        const struct queue_ring *r = q->ring;
+
+        return r && r->used == 0 && (r->used_wrap || !(r->features & FEATURE(VIRTIO_FEATURE_RING_PACKED)));
 }
 
 void queue_set_lazy(struct queue *q, bool on)

@@ -112,9 +112,9 @@ uint16_t queue_size(const struct queue *q);     /* 0 when stopped */
 /* Guest memory, for devices whose requests hold addresses. Pointers from it are valid while the handler runs: the memory may
    change between two wake-ups. NULL when stopped. */
 const struct space *queue_space(const struct queue *q);
-/* The ring was used before this start: its driver is not new. Judged by where the used side began, so that now and then
-   a ring that stood at its very beginning again is taken for new. */
-bool queue_continues(const struct queue *q);
+/* The used side stands where that of a new ring does. So does one, now and then, that has gone round: a split ring after 65536
+   requests, a packed one after twice its size. */
+bool queue_looks_new(const struct queue *q);
 
 /* New call fd (borrowed, -1 for none) of a started queue; takes effect at once. */
 void queue_set_call(struct queue *q, int call_fd);

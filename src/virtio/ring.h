@@ -124,7 +124,6 @@ struct queue_ring {
         bool bad;         /* the driver broke the rules; pop says so again and again */
         bool stopping;    /* nothing is popped any more */
         bool log_used;
-        bool continues;   /* was used before this start */
         bool call_missed; /* something was published while there was no call fd */
         int call_fd;      /* borrowed; -1: none */
 

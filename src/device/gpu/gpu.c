@@ -57,7 +57,7 @@ static int gpu_queue_start(struct device *dev, struct queue *q)
         gpu->render.knows_memory = false;
         if (!gpu_journal_waits(gpu))
                 return 0;
-        if (queue_continues(q))
+        if (!queue_looks_new(q))
                 gpu_journal_resume(gpu, queue_space(q));
         else if (q->index == GPU_CONTROL_QUEUE)
                 gpu_journal_clear(gpu);

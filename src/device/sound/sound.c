@@ -98,7 +98,7 @@ static int sound_queue_start(struct device *dev, struct queue *q)
         struct sound *s = to_sound(dev);
         int r;
 
-        if (!s->known && queue_continues(q))
+        if (!s->known && !queue_looks_new(q))
                 restore(s);
         else if (!s->known && q->index == VIRTIO_SND_VQ_CONTROL)
                 forget_saved(s);
