@@ -30,7 +30,9 @@ struct output_needs {
 
 struct output_ops {
         const char *name;
-        /* A new frame: @damage lies within the picture, which stays as it is until present() is called again. */
+        /* A new frame: @damage lies within the picture, which stays as it is until present() is called again, and beyond that while a
+           reference is held (picture_ref()): each output may hold one for each of its peers that takes its time. The next frame
+           may be another picture of the same size; damage is in what is seen, whichever picture it is in. */
         void (*present)(struct output *o, const struct picture *frame, const pixman_region32_t *damage);
         struct output *(*free)(struct output *o); /* NULL ok; returns NULL */
 

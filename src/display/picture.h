@@ -39,6 +39,12 @@ static inline void picture_unrefp(struct picture **p)
         *p = picture_unref(*p);
 }
 
+/* Somebody else has a reference, too. Once false, it stays so until one is handed out. */
+static inline bool picture_is_held(const struct picture *p)
+{
+        return atomic_load_explicit(&p->n_refs, memory_order_acquire) > 1;
+}
+
 static inline void picture_lock(struct picture *p) { pthread_mutex_lock(&p->lock); }
 static inline bool picture_trylock(struct picture *p) { return pthread_mutex_trylock(&p->lock) == 0; }
 static inline void picture_unlock(struct picture *p) { pthread_mutex_unlock(&p->lock); }

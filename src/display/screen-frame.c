@@ -78,6 +78,22 @@ static void copy_to_front(struct screen *s, pixman_region32_t *part)
         }
 }
 
+/* An output holds the front, perhaps: it keeps that one, and the front begins anew. Without memory it is drawn into all the same:
+   what is covered must not be shown. */
+static void own_front(struct screen *s)
+{
+        struct picture *picture;
+        pixman_image_t *image;
+
+        if (!picture_is_held(s->front) || screen_new_front(s->canvas->width, s->canvas->height, &picture, &image) < 0)
+                return;
+        pixman_image_unref(s->front_image);
+        picture_unref(s->front);
+        s->front = picture;
+        s->front_image = image;
+        s->is_front_valid = false;
+}
+
 /* @changed: of the canvas, and of covers. */
 static void update_front(struct screen *s, pixman_region32_t *changed)
 {
@@ -87,6 +103,7 @@ static void update_front(struct screen *s, pixman_region32_t *changed)
                 s->is_front_valid = false;
                 return;
         }
+        own_front(s);
         if (s->is_front_valid) {
                 copy_to_front(s, changed);
                 guard_set_paint(s->guards, s->front_image, changed);
@@ -147,6 +164,21 @@ static void finish_frame(struct screen *s, pixman_region32_t *damage, uint64_t n
         guard_and_present(s, damage, now_ns);
 }
 
+/* False: there is none to compose on; all views are late. */
+static bool begin_canvas(struct screen *s)
+{
+        bool ok = canvas_begin(&s->canvases);
+
+        screen_use_canvas(s);
+        return ok;
+}
+
+static void end_canvas(struct screen *s, const pixman_region32_t *damage)
+{
+        canvas_end(&s->canvases, damage);
+        screen_use_canvas(s);
+}
+
 /* False: it is late. */
 static bool compose(struct screen *s, size_t i, pixman_region32_t *damage, uint64_t now_ns)
 {
@@ -173,13 +205,15 @@ static bool is_worth_a_retry(const struct view *v) { return v->drawn.n_late > 0 
 void screen_retry(struct screen *s, uint64_t now_ns)
 {
         pixman_region32_t damage;
-        bool any_late = false;
+        bool any_late = false, has_canvas;
 
         timer_stop(&s->retry_timer);
         pixman_region32_init(&damage);
+        has_canvas = begin_canvas(s);
         for (size_t i = 0; i < s->n_views; i++)
-                if (is_worth_a_retry(s->views[i]) && !compose(s, i, &damage, now_ns))
+                if (is_worth_a_retry(s->views[i]) && (!has_canvas || !compose(s, i, &damage, now_ns)))
                         any_late = true;
+        end_canvas(s, &damage);
         finish_frame(s, &damage, now_ns);
         pixman_region32_fini(&damage);
         s->retry_ns *= 2;
@@ -194,20 +228,22 @@ static void on_retry_timer(struct timer *t)
 
 void screen_frame(struct screen *s, uint64_t now_ns)
 {
-        bool any_late = false, any_retry = false;
+        bool any_late = false, any_retry = false, has_canvas;
         pixman_region32_t damage;
 
         timer_stop(&s->frame_timer);
         timer_stop(&s->retry_timer);
         pixman_region32_init(&damage);
+        has_canvas = begin_canvas(s);
         for (size_t i = 0; i < s->n_views; i++) {
-                if (compose(s, i, &damage, now_ns))
+                if (has_canvas && compose(s, i, &damage, now_ns))
                         continue;
                 any_late = true;
                 s->stats.n_late++;
                 s->views[i]->drawn.n_late++;
                 any_retry |= is_worth_a_retry(s->views[i]);
         }
+        end_canvas(s, &damage);
         if (any_late || pixman_region32_not_empty(&damage))
                 s->last_frame_ns = now_ns;
         finish_frame(s, &damage, now_ns);

@@ -2,7 +2,7 @@
 /*
  * A screen from inside: screen.c makes and changes it, screen-frame.c runs it.
  *
- *      canvas   what guests show, composed; guards look at it
+ *      canvas   what guests show, composed; guards look at it (canvas.h)
  *      front    a copy of it with covers, kept up to date only while something is covered
  *
  * Outputs get the canvas, or the front while something is covered. Both differ in covered regions only, so that a change
@@ -15,6 +15,7 @@
 #include <pixman.h>
 
 #include "base/loop.h"
+#include "display/canvas.h"
 #include "display/output.h"
 #include "display/screen.h"
 
@@ -39,8 +40,9 @@ struct screen {
         struct timer guard_timer;
         uint64_t period_ns, last_frame_ns, retry_ns;
 
-        struct picture *canvas;       /* a reference; NULL until the size is known */
-        pixman_image_t *canvas_image; /* owned */
+        struct canvas_set canvases;
+        struct picture *canvas;       /* the current one; NULL until the size is known */
+        pixman_image_t *canvas_image; /* of it */
         struct picture *front;        /* a reference; NULL if there are no guards */
         pixman_image_t *front_image;  /* owned */
         bool is_front_valid;
@@ -69,3 +71,12 @@ void screen_want_frame(struct screen *s, uint64_t now_ns);
 
 /* What the outputs get. */
 const struct picture *screen_picture(const struct screen *s);
+
+static inline void screen_use_canvas(struct screen *s)
+{
+        s->canvas = canvas_current(&s->canvases)->picture;
+        s->canvas_image = canvas_current(&s->canvases)->image;
+}
+
+/* Return: 0 or a negative errno. */
+int screen_new_front(uint32_t width, uint32_t height, struct picture **ret, pixman_image_t **ret_image);

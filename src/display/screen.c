@@ -49,11 +49,9 @@ struct screen *screen_free(struct screen *s)
         for (size_t i = 0; s->fallbacks && i < s->n_views; i++)
                 picture_unref(s->fallbacks[i]);
         guard_set_free(s->guards);
-        if (s->canvas_image)
-                pixman_image_unref(s->canvas_image);
         if (s->front_image)
                 pixman_image_unref(s->front_image);
-        picture_unref(s->canvas);
+        canvas_set_deinit(&s->canvases);
         picture_unref(s->front);
         fd_close(&s->wake_fd);
         free(s->fallbacks);
@@ -65,7 +63,7 @@ struct screen *screen_free(struct screen *s)
 
 static inline void screen_freep(struct screen **s) { *s = screen_free(*s); }
 
-static int new_canvas(uint32_t width, uint32_t height, struct picture **ret, pixman_image_t **ret_image)
+int screen_new_front(uint32_t width, uint32_t height, struct picture **ret, pixman_image_t **ret_image)
 {
         struct rectangle all = { 0, 0, width, height };
         int r;
@@ -133,9 +131,11 @@ static int set_size(struct screen *s, uint32_t width, uint32_t height, char **re
         for (size_t i = 0; i < s->n_views; i++)
                 n_guards += s->displays[i]->n_guards;
         if (r == 0 && n_guards > 0)
-                r = new_canvas(width, height, &s->front, &s->front_image);
+                r = screen_new_front(width, height, &s->front, &s->front_image);
         if (r == 0)
-                r = new_canvas(width, height, &s->canvas, &s->canvas_image);
+                r = canvas_set_init(&s->canvases, width, height);
+        if (r == 0)
+                screen_use_canvas(s);
         if (r == 0)
                 r = place_views(s);
         if (r == 0)

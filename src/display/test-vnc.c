@@ -40,8 +40,7 @@ struct rig {
         int seat_fd;
         struct worker *worker;
         struct output *output;
-        uint32_t *pixels; /* of the frame */
-        struct picture frame;
+        struct picture *frame; /* a reference */
         struct rectangle damage;
         int error;
         char *error_text;
@@ -77,7 +76,7 @@ static void do_present(void *data)
         pixman_region32_t damage;
 
         pixman_region32_init_rect(&damage, (int) rig->damage.x, (int) rig->damage.y, rig->damage.width, rig->damage.height);
-        rig->output->ops->present(rig->output, &rig->frame, &damage);
+        rig->output->ops->present(rig->output, rig->frame, &damage);
         pixman_region32_fini(&damage);
 }
 
@@ -86,16 +85,26 @@ struct fill {
         uint32_t seed;
 };
 
-/* The picture may change on the loop's thread only, and is presented at once. */
+/* As composition does it: on the loop's thread, and never into a picture that a viewer holds. */
 static void do_fill(void *data)
 {
         struct fill *f = data;
-        const struct rectangle *r = &f->rig->damage;
+        struct rig *rig = f->rig;
+        const struct rectangle *r = &rig->damage;
 
+        if (picture_is_held(rig->frame)) {
+                struct picture *other = NULL;
+
+                assert_int_equal(picture_new(PIXMAN_x8r8g8b8, WIDTH, HEIGHT, &other), 0);
+                memcpy(other->pixels, rig->frame->pixels, other->size_bytes);
+                picture_unref(rig->frame);
+                rig->frame = other;
+        }
         for (uint32_t y = r->y; y < r->y + r->height; y++)
                 for (uint32_t x = r->x; x < r->x + r->width; x++)
-                        f->rig->pixels[y * (f->rig->frame.stride_bytes / 4) + x] = (x * 7 + y * 131 + f->seed * 977) & 0xffffff;
-        do_present(f->rig);
+                        ((uint32_t *) (void *) (rig->frame->pixels + y * rig->frame->stride_bytes))[x] =
+                                (x * 7 + y * 131 + f->seed * 977) & 0xffffff;
+        do_present(rig);
 }
 
 static void present(struct rig *rig, uint32_t seed, uint32_t x, uint32_t y, uint32_t width, uint32_t height)
@@ -127,11 +136,7 @@ static int open_rig(void **state)
         rig->seat_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         assert_int_equal(bind(rig->seat_fd, (struct sockaddr *) &address, sizeof(address)), 0);
         assert_int_equal(worker_new("screen", &rig->worker), 0);
-        rig->frame = (struct picture) { .format = PIXMAN_x8r8g8b8, .width = WIDTH, .height = HEIGHT, .stride_bytes = WIDTH * 4 + 64 };
-        rig->frame.size_bytes = (size_t) rig->frame.stride_bytes * HEIGHT;
-        rig->pixels = calloc(1, rig->frame.size_bytes);
-        assert_non_null(rig->pixels);
-        rig->frame.pixels = (uint8_t *) rig->pixels;
+        assert_int_equal(picture_new(PIXMAN_x8r8g8b8, WIDTH, HEIGHT, &rig->frame), 0);
         return 0;
 }
 
@@ -148,7 +153,8 @@ static int close_rig(void **state)
         (void) close(rig->seat_fd);
         assert_int_equal(rmdir(rig->folder), 0);
         free(rig->error_text);
-        free(rig->pixels);
+        assert_false(picture_is_held(rig->frame));
+        picture_unref(rig->frame);
         test_free(rig);
         return 0;
 }
@@ -266,7 +272,7 @@ static size_t take_update(struct viewer *v)
 static bool same(const struct rig *rig, const struct viewer *v)
 {
         for (size_t y = 0; y < HEIGHT; y++)
-                if (memcmp(&v->pixels[y * WIDTH], rig->frame.pixels + y * rig->frame.stride_bytes, WIDTH * 4) != 0)
+                if (memcmp(&v->pixels[y * WIDTH], rig->frame->pixels + y * rig->frame->stride_bytes, WIDTH * 4) != 0)
                         return false;
         return true;
 }

@@ -35,8 +35,7 @@ struct rig {
         int seat_fd, notify_fd;
         struct worker *worker;
         struct output *output;
-        struct picture frame;
-        uint32_t *pixels;
+        struct picture *frame; /* a reference */
         struct rectangle damage;
         uint32_t seed;
         int error;
@@ -61,17 +60,30 @@ static void do_close(void *data)
         rig->output = output_free(rig->output);
 }
 
+static uint32_t *row_of(const struct rig *rig, size_t y)
+{
+        return (uint32_t *) (void *) (rig->frame->pixels + y * rig->frame->stride_bytes);
+}
+
 static void do_present(void *data)
 {
         struct rig *rig = data;
         const struct rectangle *r = &rig->damage;
         pixman_region32_t damage;
 
+        if (picture_is_held(rig->frame)) { /* the window is not done with it */
+                struct picture *other = NULL;
+
+                assert_int_equal(picture_new(PIXMAN_x8r8g8b8, WIDTH, HEIGHT, &other), 0);
+                memcpy(other->pixels, rig->frame->pixels, other->size_bytes);
+                picture_unref(rig->frame);
+                rig->frame = other;
+        }
         for (uint32_t y = r->y; y < r->y + r->height; y++)
                 for (uint32_t x = r->x; x < r->x + r->width; x++)
-                        rig->pixels[y * (rig->frame.stride_bytes / 4) + x] = (x * 7919 + y * 104729 + rig->seed * 31337) & 0xffffff;
+                        row_of(rig, y)[x] = (x * 7919 + y * 104729 + rig->seed * 31337) & 0xffffff;
         pixman_region32_init_rect(&damage, (int) r->x, (int) r->y, r->width, r->height);
-        rig->output->ops->present(rig->output, &rig->frame, &damage);
+        rig->output->ops->present(rig->output, rig->frame, &damage);
         pixman_region32_fini(&damage);
 }
 
@@ -91,10 +103,7 @@ static int open_rig(void **state)
         (void) snprintf(address.sun_path, sizeof(address.sun_path), "%s", rig->seat_path);
         rig->seat_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         assert_int_equal(bind(rig->seat_fd, (struct sockaddr *) &address, sizeof(address)), 0);
-        rig->frame = (struct picture) { .format = PIXMAN_x8r8g8b8, .width = WIDTH, .height = HEIGHT, .stride_bytes = WIDTH * 4 + 64 };
-        rig->pixels = calloc(HEIGHT, rig->frame.stride_bytes);
-        assert_non_null(rig->pixels);
-        rig->frame.pixels = (uint8_t *) rig->pixels;
+        assert_int_equal(picture_new(PIXMAN_x8r8g8b8, WIDTH, HEIGHT, &rig->frame), 0);
         assert_int_equal(worker_new("screen", &rig->worker), 0);
         loop_call(worker_loop(rig->worker), do_open, rig);
         assert_int_equal(rig->error, 0);
@@ -118,7 +127,8 @@ static int close_rig(void **state)
         assert_int_equal(chdir(rig->start_folder), 0);
         assert_int_equal(rmdir(rig->folder), 0);
         free(rig->error_text);
-        free(rig->pixels);
+        assert_false(picture_is_held(rig->frame));
+        picture_unref(rig->frame);
         test_free(rig);
         return 0;
 }
@@ -147,7 +157,7 @@ static bool same(const struct rig *rig, const SDL_Surface *picture)
                 for (size_t x = 0; x < WIDTH && ok; x++) {
                         const uint32_t *row = (const uint32_t *) (const void *) ((const char *) picture->pixels + y * (size_t) picture->pitch);
 
-                        ok = (row[x] & 0xffffff) == rig->pixels[y * (rig->frame.stride_bytes / 4) + x];
+                        ok = (row[x] & 0xffffff) == row_of(rig, y)[x];
                 }
         return ok;
 }

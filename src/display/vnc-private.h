@@ -3,7 +3,7 @@
  * How a VNC screen serves its viewers: vnc.c on the screen's loop, vnc-viewer.c on a thread for each.
  *
  * libvncserver waits in write(2) for a viewer that does not read, and in read(2) for the rest of a message. So each viewer
- * has a thread, an instance of the library and a copy of the pixels of its own (mirror.h): it can hold up nobody but itself.
+ * has a thread and an instance of the library of its own, and is handed frames (feed.h): it can hold up nobody but itself.
  */
 #pragma once
 
@@ -15,7 +15,7 @@
 #include <rfb/rfb.h>
 
 #include "base/ratelimit.h"
-#include "display/mirror.h"
+#include "display/feed.h"
 #include "display/vnc-stream.h"
 
 #define VNC_VIEWERS_MAX 4
@@ -40,7 +40,7 @@ struct vnc_slot {
         pthread_t thread;
         bool started;
         int wake_fd;               /* owned: eventfd, wakes the thread */
-        struct mirror mirror;      /* begun while a viewer is in */
+        struct feed feed;          /* open while a viewer is in */
         pixman_region32_t fresh;   /* the thread's: scratch */
         atomic_bool stopping;
         pthread_mutex_t lock;      /* of all below */
@@ -75,6 +75,13 @@ void *vnc_relay_main(void *slot);
 /* Begins to, on the slot's thread; and waits for its end, after the connections were shut down. */
 void vnc_relay_begin(struct vnc_slot *slot, const struct vnc_job *job);
 void vnc_relay_end(struct vnc_slot *slot);
+
+/**
+ * vnc_send_raw() - send what a viewer has asked for and is new, without conversion
+ *
+ * Return: 1 sent; 0: it wants something else, which is the library's; a negative errno.
+ */
+int vnc_send_raw(rfbClientPtr cl);
 
 /* Events of a viewer. */
 void vnc_input_reset(struct vnc_input *in);

@@ -20,6 +20,7 @@
 #include "base/fd.h"
 #include "base/loop.h"
 #include "base/macros.h"
+#include "display/picture.h"
 #include "display/vnc-private.h"
 
 #define HANDSHAKE_NS (10 * NSEC_PER_SEC)
@@ -146,10 +147,8 @@ static bool overlap(sraRegionPtr a, sraRegionPtr b)
         return any;
 }
 
-/* What was copied in since the last time counts as modified. Return: whether there is a picture yet. */
-static bool take_fresh(struct vnc_slot *slot)
+static void mark(struct vnc_slot *slot)
 {
-        bool filled = mirror_take(&slot->mirror, &slot->fresh);
         int n;
         const pixman_box32_t *boxes = pixman_region32_rectangles(&slot->fresh, &n);
 
@@ -159,19 +158,29 @@ static bool take_fresh(struct vnc_slot *slot)
         }
         for (int i = 0; i < n; i++)
                 rfbMarkRectAsModified(slot->rfb, boxes[i].x1, boxes[i].y1, boxes[i].x2, boxes[i].y2);
-        return filled;
 }
 
-/* Sends what the viewer has asked for, or has it copied. Return: whether an update was sent. */
+/* Sends what the viewer has asked for, or has it handed over. Return: whether an update was sent. */
 static bool update(struct vnc_slot *slot, rfbClientPtr cl)
 {
+        auto_cleanup(picture_unrefp) struct picture *frame = NULL;
+        bool is_due;
+
         if (cl->state != RFB_NORMAL || sraRgnEmpty(cl->requestedRegion))
                 return false;
-        if (take_fresh(slot) && overlap(cl->modifiedRegion, cl->requestedRegion)) {
-                (void) rfbUpdateClient(cl);
+        frame = feed_take(&slot->feed, &slot->fresh);
+        mark(slot);
+        is_due = overlap(cl->modifiedRegion, cl->requestedRegion);
+        if (frame && is_due) {
+                slot->rfb->frameBuffer = (char *) frame->pixels;
+                slot->rfb->paddedWidthInBytes = (int) frame->stride_bytes;
+                if (vnc_send_raw(cl) == 0)
+                        (void) rfbUpdateClient(cl);
+                slot->rfb->frameBuffer = NULL;
                 return true;
         }
-        if (mirror_want(&slot->mirror))
+        /* What is due but was new to an earlier frame is in every later one. */
+        if (feed_want(&slot->feed, is_due))
                 fd_event_signal(slot->screen->ask_fd);
         return false;
 }
@@ -219,12 +228,10 @@ static void serve(struct vnc_slot *slot, rfbClientPtr cl, uint64_t deadline_ns)
 static void serve_stream(struct vnc_slot *slot, struct vnc_stream *s)
 {
         auto_cleanup(closep) int peer = -1;
-        rfbClientPtr cl = NULL;
+        rfbClientPtr cl;
 
-        if (mirror_begin(&slot->mirror) == 0) {
-                slot->rfb->frameBuffer = (char *) slot->mirror.pixels;
-                cl = new_client(slot, s, &peer);
-        }
+        feed_open(&slot->feed);
+        cl = new_client(slot, s, &peer);
         if (cl) {
                 if (s->tls)
                         vnc_relay_begin(slot, &(struct vnc_job) { .tls = s->tls, .fd = s->fd, .plain_fd = peer });
@@ -239,8 +246,7 @@ static void serve_stream(struct vnc_slot *slot, struct vnc_stream *s)
         } else
                 vnc_log(slot->screen, "a viewer cannot be served: no memory or descriptors are left");
         vnc_input_reset(&slot->input);
-        slot->rfb->frameBuffer = NULL;
-        mirror_end(&slot->mirror);
+        feed_close(&slot->feed);
 }
 
 static const char *reason(int error)

@@ -70,7 +70,7 @@ static void ignore_line(const char *format, ...)
 static void give(struct vnc *v, const pixman_region32_t *damage)
 {
         for (size_t i = 0; i < v->n_slots; i++)
-                if (mirror_give(&v->slots[i].mirror, v->frame, damage))
+                if (feed_give(&v->slots[i].feed, v->frame, damage))
                         fd_event_signal(v->slots[i].wake_fd);
 }
 
@@ -194,7 +194,7 @@ static void slot_deinit(struct vnc_slot *slot)
         slot->input.seat = seat_sender_free(slot->input.seat);
         if (slot->rfb)
                 rfbScreenCleanup(slot->rfb);
-        mirror_deinit(&slot->mirror);
+        feed_deinit(&slot->feed);
         pixman_region32_fini(&slot->fresh);
         pthread_cond_destroy(&slot->relay_cond);
         pthread_mutex_destroy(&slot->lock);
@@ -266,7 +266,7 @@ static int slot_init(struct vnc_slot *slot, struct vnc_screen *screen, const cha
         *slot = (struct vnc_slot) { .screen = screen, .fd = -1, .input = { .width = screen->width, .height = screen->height } };
         (void) pthread_mutex_init(&slot->lock, NULL);
         (void) pthread_cond_init(&slot->relay_cond, NULL);
-        mirror_init(&slot->mirror, screen->width, screen->height);
+        feed_init(&slot->feed, screen->width, screen->height);
         pixman_region32_init(&slot->fresh);
         vnc_input_reset(&slot->input);
         slot->wake_fd = fd_event();

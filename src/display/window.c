@@ -20,7 +20,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/macros.h"
-#include "display/mirror.h"
+#include "display/feed.h"
 #include "display/outputs.h"
 #include "display/picture.h"
 #include "display/window-input.h"
@@ -35,7 +35,7 @@ struct window {
         struct output output;
         struct loop *loop;           /* borrowed */
         char *name;                  /* owned */
-        struct mirror mirror;
+        struct feed feed;
         const struct picture *frame; /* borrowed until the next one; NULL: none yet */
         int ask_fd;                  /* owned: eventfd, wakes the loop */
         struct watch ask_watch;
@@ -63,7 +63,7 @@ static void wake(struct window *w)
 
 static bool open_window(struct window *w)
 {
-        const int width = (int) w->mirror.width, height = (int) w->mirror.height;
+        const int width = (int) w->feed.width, height = (int) w->feed.height;
 
         if (SDL_InitSubSystem(SDL_INIT_VIDEO) < 0)
                 return false;
@@ -101,19 +101,27 @@ static void draw(struct window *w)
 /* Shows what is fresh, and asks for more. */
 static void show_fresh(struct window *w)
 {
-        bool filled = mirror_take(&w->mirror, &w->fresh);
-        const size_t stride = (size_t) w->mirror.width * 4;
+        auto_cleanup(picture_unrefp) struct picture *frame = feed_take(&w->feed, &w->fresh);
         int n;
         const pixman_box32_t *boxes = pixman_region32_rectangles(&w->fresh, &n);
 
-        for (int i = 0; i < n; i++) {
+        for (int i = 0; i < n && frame; i++) {
                 const SDL_Rect r = { boxes[i].x1, boxes[i].y1, boxes[i].x2 - boxes[i].x1, boxes[i].y2 - boxes[i].y1 };
 
-                (void) SDL_UpdateTexture(w->texture, &r, w->mirror.pixels + (size_t) r.y * stride + (size_t) r.x * 4, (int) stride);
+                (void) SDL_UpdateTexture(w->texture, &r, frame->pixels + (size_t) r.y * frame->stride_bytes + (size_t) r.x * 4,
+                                         (int) frame->stride_bytes);
         }
-        if (filled && n > 0)
+        if (frame)
                 draw(w);
-        if (mirror_want(&w->mirror))
+        if (feed_want(&w->feed, false))
+                fd_event_signal(w->ask_fd);
+}
+
+/* The texture has lost its content. */
+static void redraw(struct window *w)
+{
+        feed_open(&w->feed);
+        if (feed_want(&w->feed, false))
                 fd_event_signal(w->ask_fd);
 }
 
@@ -124,7 +132,7 @@ static void handle(struct window *w, const SDL_Event *e)
         else if (e->type == SDL_WINDOWEVENT && e->window.event == SDL_WINDOWEVENT_CLOSE)
                 SDL_HideWindow(w->window); /* the machines go on */
         else if (e->type == SDL_RENDER_TARGETS_RESET || e->type == SDL_RENDER_DEVICE_RESET)
-                (void) SDL_UpdateTexture(w->texture, NULL, w->mirror.pixels, (int) w->mirror.width * 4);
+                redraw(w);
         else
                 window_input_event(&w->input, e);
 }
@@ -164,9 +172,9 @@ static void window_present(struct output *o, const struct picture *frame, const 
 {
         struct window *w = container_of(o, struct window, output);
 
-        assert(frame->width == w->mirror.width && frame->height == w->mirror.height);
+        assert(frame->width == w->feed.width && frame->height == w->feed.height);
         w->frame = frame;
-        if (mirror_give(&w->mirror, frame, damage))
+        if (feed_give(&w->feed, frame, damage))
                 wake(w);
 }
 
@@ -175,7 +183,7 @@ static void on_ask(struct watch *watch, uint32_t events)
         struct window *w = container_of(watch, struct window, ask_watch);
 
         (void) fd_event_take(w->ask_fd);
-        if (mirror_give(&w->mirror, w->frame, NULL))
+        if (feed_give(&w->feed, w->frame, NULL))
                 wake(w);
 }
 
@@ -193,7 +201,7 @@ static struct output *window_free(struct output *o)
                 atomic_flag_clear(&is_open);
         fd_close(&w->ask_fd);
         w->input.seat = seat_sender_free(w->input.seat);
-        mirror_deinit(&w->mirror);
+        feed_deinit(&w->feed);
         pixman_region32_fini(&w->fresh);
         (void) sem_destroy(&w->opened);
         free(w->error);
@@ -240,9 +248,8 @@ static int open_all(struct window *w, const struct scene_screen *screen, const c
         w->ask_fd = fd_event();
         if (!w->name || w->ask_fd < 0)
                 return w->name ? w->ask_fd : -ENOMEM;
+        feed_open(&w->feed);
         r = seat ? seat_sender_new(seat, screen->name, &w->input.seat) : 0;
-        if (r == 0)
-                r = mirror_begin(&w->mirror);
         if (r == 0)
                 r = watch_start(&w->ask_watch, w->loop, w->ask_fd, EPOLLIN, on_ask);
         if (r < 0)
@@ -273,7 +280,7 @@ int window_open(struct loop *loop, const struct scene_screen *screen, const char
         w->output.ops = &window_ops;
         w->loop = loop;
         w->ask_fd = -1;
-        mirror_init(&w->mirror, screen->width, screen->height);
+        feed_init(&w->feed, screen->width, screen->height);
         pixman_region32_init(&w->fresh);
         (void) sem_init(&w->opened, 0, 0);
         window_input_init(&w->input, screen->width, screen->height);
