@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #include "monitor/bus.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,29 @@ void bus_remove(struct bus *b, uint64_t start)
         b->n_ranges--;
 }
 
+static void read_registers(const struct bus_range *range, uint64_t offset, uint8_t *bytes, unsigned n_bytes)
+{
+        uint32_t value = 0;
+
+        for (unsigned i = 0; i < n_bytes; i++) {
+                unsigned within = (unsigned) ((offset + i) % range->register_bytes);
+
+                if (i == 0 || within == 0)
+                        value = range->get(range->data, offset + i - within);
+                bytes[i] = (uint8_t) (value >> (8 * within));
+        }
+}
+
+static void write_registers(const struct bus_range *range, uint64_t offset, const char *bytes, unsigned n_bytes)
+{
+        for (unsigned i = 0; offset % range->register_bytes == 0 && i < n_bytes; i += range->register_bytes) {
+                uint32_t value = 0;
+
+                memcpy(&value, bytes + i, MIN(n_bytes - i, range->register_bytes));
+                range->set(range->data, offset + i, le32toh(value));
+        }
+}
+
 bool bus_read(struct bus *b, uint64_t address, void *buf, unsigned n_bytes)
 {
         struct bus_range *range = find(b, address, n_bytes);
@@ -80,6 +104,8 @@ bool bus_read(struct bus *b, uint64_t address, void *buf, unsigned n_bytes)
         memset(buf, 0xff, n_bytes);
         if (range && range->read)
                 range->read(range->data, address - range->start, buf, n_bytes);
+        else if (range && range->get)
+                read_registers(range, address - range->start, buf, n_bytes);
         return range;
 }
 
@@ -90,5 +116,7 @@ bool bus_write(struct bus *b, uint64_t address, const void *buf, unsigned n_byte
         /* The handler may move or remove its own range: nothing of it is touched afterwards. */
         if (range && range->write)
                 range->write(range->data, address - range->start, buf, n_bytes);
+        else if (range && range->set)
+                write_registers(range, address - range->start, buf, n_bytes);
         return range;
 }

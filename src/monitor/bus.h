@@ -5,6 +5,9 @@
  * A range may be moved (a PCI BAR) while vCPUs run; everything here is called with the machine's lock held
  * (monitor.h). Handlers get what the guest wrote and nothing else: any offset in the range, 1 to 8 bytes, unaligned
  * too. An access that no range holds wholly reads as all ones and writes nothing.
+ *
+ * Most ranges are registers of one width: a read gets the bytes that are there, of as many registers as it covers; a
+ * write counts only from a register's start on, each register gets what is left for it.
  */
 #pragma once
 
@@ -16,6 +19,10 @@ struct bus_range {
         void (*read)(void *data, uint64_t offset, void *buf, unsigned n_bytes);
         void (*write)(void *data, uint64_t offset, const void *buf, unsigned n_bytes);
         void *data; /* borrowed */
+        /* In place of read and write, of registers of that many bytes, 1 or 4. @offset: of the register's start. */
+        unsigned register_bytes;
+        uint32_t (*get)(void *data, uint64_t offset);
+        void (*set)(void *data, uint64_t offset, uint32_t value);
 };
 
 struct bus {

@@ -27,9 +27,8 @@ struct layout {
         gpa_t serial; /* arm64: PL011; x86-64: port of the 16550 */
         unsigned serial_line;
         gpa_t clock; /* arm64: PL031 */
-        unsigned clock_line;
-        gpa_t watchdog; /* arm64: SBSA watchdog (two pages: control, refresh); x86-64: registers of the WDAT table */
-        unsigned watchdog_line;
+        gpa_t watchdog; /* two pages: control, refresh */
+        unsigned watchdog_line; /* arm64 */
         gpa_t power; /* x86-64: sleep, reset and event registers of hardware-reduced ACPI; arm64: PL061 with the power key */
         unsigned power_line;
         gpa_t panic; /* pvpanic: one byte */

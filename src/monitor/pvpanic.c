@@ -1,42 +1,25 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-#include "monitor/pvpanic.h"
-
-#include <string.h>
-
-#include "monitor/bus.h"
-#include "monitor/monitor.h"
+#include "monitor/registers.h"
 
 #define EVENT_PANICKED 1
 #define EVENT_CRASH_LOADED 2 /* it panicked, and looks itself after what follows */
 #define EVENT_SHUTDOWN 4     /* powered off, by a kernel without another way */
 
-static void pvpanic_read(void *data, uint64_t offset, void *buf, unsigned n_bytes)
+static uint32_t pvpanic_get(void *data, uint64_t offset)
 {
-        memset(buf, 0, n_bytes);
-        if (offset == 0)
-                *(uint8_t *) buf = EVENT_PANICKED | EVENT_CRASH_LOADED | EVENT_SHUTDOWN;
+        return offset == 0 ? EVENT_PANICKED | EVENT_CRASH_LOADED | EVENT_SHUTDOWN : 0;
 }
 
-static void pvpanic_write(void *data, uint64_t offset, const void *buf, unsigned n_bytes)
+static void pvpanic_set(void *data, uint64_t offset, uint32_t event)
 {
-        struct monitor *m = data;
-        uint8_t event = *(const uint8_t *) buf;
-
-        if (offset != 0)
-                return;
-        if (event & EVENT_PANICKED)
-                monitor_end(m, MONITOR_PANICKED, "the guest's kernel panicked");
-        else if (event & EVENT_SHUTDOWN)
-                monitor_end(m, MONITOR_POWERED_OFF, NULL);
+        if (offset == 0 && (event & EVENT_PANICKED))
+                monitor_end(data, MONITOR_PANICKED, "the guest's kernel panicked");
+        else if (offset == 0 && (event & EVENT_SHUTDOWN))
+                monitor_end(data, MONITOR_POWERED_OFF, NULL);
 }
 
 int pvpanic_add(struct monitor *m, struct bus *bus, uint64_t start)
 {
-        const struct bus_range range = { .start = start,
-                                         .size_bytes = PVPANIC_BYTES,
-                                         .read = pvpanic_read,
-                                         .write = pvpanic_write,
-                                         .data = m };
-
-        return bus_add(bus, &range);
+        return bus_add(bus, &(const struct bus_range){ .start = start, .size_bytes = PVPANIC_BYTES, .register_bytes = 1,
+                                                       .get = pvpanic_get, .set = pvpanic_set, .data = m });
 }

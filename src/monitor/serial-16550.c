@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-#include "monitor/serial-16550.h"
+#include "monitor/registers.h"
 
 #include <poll.h>
-#include <string.h>
 #include <unistd.h>
-
-#include "monitor/bus.h"
-#include "monitor/vm.h"
 
 enum { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_SCR };
 
@@ -25,28 +21,18 @@ static const uint8_t kept[SERIAL_16550_BYTES] = {
         [REG_IER] = 0x0f, [REG_IIR_FCR] = FCR_FIFO, [REG_LCR] = 0xff, [REG_MCR] = 0x1f, [REG_SCR] = 0xff
 };
 
-void serial_16550_init(struct serial_16550 *s, struct vm *vm, unsigned line, int fd)
-{
-        *s = (struct serial_16550){ .vm = vm, .line = line, .fd = fd, .divisor = { 1 } };
-}
-
 static void update_line(struct serial_16550 *s)
 {
-        bool level = s->thre_pending && (s->registers[REG_IER] & IER_THRE);
-
-        if (level == s->level)
-                return;
-        s->level = level;
-        (void) vm_set_line(s->vm, s->line, level);
+        wire_set(&s->wire, s->thre_pending && (s->registers[REG_IER] & IER_THRE));
 }
 
 /* A pipe that is ready takes a character without waiting. */
-static void send(const struct serial_16550 *s, uint8_t c)
+void serial_send(int fd, uint8_t c)
 {
-        struct pollfd ready = { .fd = s->fd, .events = POLLOUT };
+        struct pollfd ready = { .fd = fd, .events = POLLOUT };
 
-        if (s->fd >= 0 && poll(&ready, 1, 0) == 1 && (ready.revents & POLLOUT))
-                (void) !write(s->fd, &c, 1);
+        if (fd >= 0 && poll(&ready, 1, 0) == 1 && (ready.revents & POLLOUT))
+                (void) !write(fd, &c, 1);
 }
 
 /* In loop mode the outputs of the modem control register are its inputs. */
@@ -60,22 +46,24 @@ static uint8_t modem_status(uint8_t mcr)
 /* Reading of the interrupt takes it back. */
 static uint8_t read_iir(struct serial_16550 *s)
 {
-        uint8_t iir = (s->level ? IIR_THRE : IIR_NONE) | (s->registers[REG_IIR_FCR] ? IIR_FIFO : 0);
+        uint8_t iir = (s->wire.level ? IIR_THRE : IIR_NONE) | (s->registers[REG_IIR_FCR] ? IIR_FIFO : 0);
 
-        if (s->level) {
+        if (s->wire.level) {
                 s->thre_pending = false;
                 update_line(s);
         }
         return iir;
 }
 
-static bool is_divisor(const struct serial_16550 *s, unsigned reg)
+static bool is_divisor(const struct serial_16550 *s, uint64_t reg)
 {
         return reg <= REG_IER && (s->registers[REG_LCR] & LCR_DIVISOR);
 }
 
-static uint8_t read_register(struct serial_16550 *s, unsigned reg)
+static uint32_t serial_get(void *data, uint64_t reg)
 {
+        struct serial_16550 *s = data;
+
         if (is_divisor(s, reg))
                 return s->divisor[reg];
         switch (reg) {
@@ -90,9 +78,10 @@ static uint8_t read_register(struct serial_16550 *s, unsigned reg)
         }
 }
 
-static void write_register(struct serial_16550 *s, unsigned reg, uint8_t value)
+static void serial_set(void *data, uint64_t reg, uint32_t written)
 {
-        uint8_t before = s->registers[reg];
+        struct serial_16550 *s = data;
+        uint8_t value = (uint8_t) written, before = s->registers[reg];
 
         if (is_divisor(s, reg)) {
                 s->divisor[reg] = value;
@@ -100,29 +89,17 @@ static void write_register(struct serial_16550 *s, unsigned reg, uint8_t value)
         }
         s->registers[reg] = value & kept[reg];
         if (reg == REG_DATA && !(s->registers[REG_MCR] & MCR_LOOP))
-                send(s, value);
+                serial_send(s->fd, value);
         /* Sent already; or the interrupt is switched on while there is nothing to be sent. */
         if (reg == REG_DATA || (reg == REG_IER && (~before & value & IER_THRE)))
                 s->thre_pending = true;
         update_line(s);
 }
 
-/* A wide access is one to each register that it covers. */
-static void on_read(void *data, uint64_t offset, void *buf, unsigned n_bytes)
+int serial_16550_add(struct serial_16550 *s, struct bus *bus, uint64_t start)
 {
-        for (unsigned i = 0; i < n_bytes; i++)
-                ((uint8_t *) buf)[i] = read_register(data, (unsigned) offset + i);
-}
-
-static void on_write(void *data, uint64_t offset, const void *buf, unsigned n_bytes)
-{
-        for (unsigned i = 0; i < n_bytes; i++)
-                write_register(data, (unsigned) offset + i, ((const uint8_t *) buf)[i]);
-}
-
-struct bus_range serial_16550_range(struct serial_16550 *s, uint64_t start)
-{
-        return (struct bus_range){
-                .start = start, .size_bytes = SERIAL_16550_BYTES, .read = on_read, .write = on_write, .data = s
-        };
+        s->divisor[0] = 1;
+        return bus_add(bus, &(const struct bus_range){ .start = start, .size_bytes = SERIAL_16550_BYTES,
+                                                       .register_bytes = 1, .get = serial_get, .set = serial_set,
+                                                       .data = s });
 }

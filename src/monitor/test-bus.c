@@ -129,9 +129,37 @@ static void a_range_without_handlers_reads_ones_and_takes_writes(void **state)
         bus_deinit(&bus);
 }
 
+static uint32_t get(void *data, uint64_t offset) { return ((uint32_t *) data)[offset / 4]; }
+static void set(void *data, uint64_t offset, uint32_t value) { ((uint32_t *) data)[offset / 4] = value; }
+
+static void registers_are_read_by_the_byte_and_written_from_their_start(void **state)
+{
+        struct bus bus = { 0 };
+        uint32_t registers[4] = { 0x44332211, 0x88776655 };
+        uint64_t value = 0;
+
+        assert_int_equal(bus_add(&bus, &(struct bus_range){ .start = 0x1000, .size_bytes = sizeof(registers),
+                                                            .register_bytes = 4, .get = get, .set = set,
+                                                            .data = registers }), 0);
+        assert_true(bus_read(&bus, 0x1003, &value, 4));
+        assert_int_equal(value, 0x77665544);
+        assert_true(bus_read(&bus, 0x1000, &value, 8));
+        assert_int_equal(value, 0x8877665544332211);
+        assert_true(bus_write(&bus, 0x1008, &(uint64_t){ 0x0123456789abcdef }, 8));
+        assert_int_equal(registers[2], 0x89abcdef);
+        assert_int_equal(registers[3], 0x01234567);
+        assert_true(bus_write(&bus, 0x1008, &(uint16_t){ 0xffff }, 2));
+        assert_int_equal(registers[2], 0xffff);
+        assert_true(bus_write(&bus, 0x1009, &(uint32_t){ 0 }, 4));
+        assert_int_equal(registers[2], 0xffff);
+        assert_int_equal(registers[3], 0x01234567);
+        bus_deinit(&bus);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(registers_are_read_by_the_byte_and_written_from_their_start),
                 cmocka_unit_test(access_reaches_the_range_that_holds_it),
                 cmocka_unit_test(access_that_no_range_holds_wholly_reads_ones),
                 cmocka_unit_test(ranges_that_overlap_or_wrap_are_refused),

@@ -11,24 +11,23 @@
 #include <cmocka.h>
 
 #include "base/fd.h"
-#include "monitor/bus.h"
-#include "monitor/serial-16550.h"
+#include "monitor/registers.h"
 #include "monitor/test-vm.h"
 
 #define LINE 4
 
 static struct vm *vm;
 static struct serial_16550 serial;
-static struct bus_range range;
+static struct bus bus;
 static int reader, writer;
 
-static void out(unsigned reg, uint8_t value) { range.write(range.data, reg, &value, 1); }
+static void out(unsigned reg, uint8_t value) { assert_true(bus_write(&bus, 0x3f8 + reg, &value, 1)); }
 
 static uint8_t in(unsigned reg)
 {
         uint8_t value = 0xee;
 
-        range.read(range.data, reg, &value, 1);
+        assert_true(bus_read(&bus, 0x3f8 + reg, &value, 1));
         return value;
 }
 
@@ -41,13 +40,13 @@ static int setup(void **state)
         writer = fds[1];
         assert_int_equal(fd_set_nonblock(reader, 1), 0);
         assert_int_equal(vm_new(&vm), 0);
-        serial_16550_init(&serial, vm, LINE, writer);
-        range = serial_16550_range(&serial, 0x3f8);
-        return 0;
+        serial = (struct serial_16550){ .wire = { .vm = vm, .line = LINE }, .fd = writer };
+        return serial_16550_add(&serial, &bus, 0x3f8);
 }
 
 static int teardown(void **state)
 {
+        bus_deinit(&bus);
         vm = vm_free(vm);
         (void) close(reader);
         (void) close(writer);
@@ -140,8 +139,8 @@ static void wide_accesses_are_one_to_each_register(void **state)
 {
         uint32_t value = 0;
 
-        range.write(range.data, 4, "\x10\xff\xff\x77", 4);
-        range.read(range.data, 4, &value, 4);
+        assert_true(bus_write(&bus, 0x3fc, "\x10\xff\xff\x77", 4));
+        assert_true(bus_read(&bus, 0x3fc, &value, 4));
         assert_int_equal(value, 0x77006010);
 }
 

@@ -13,14 +13,7 @@
 
 #include "base/loop.h"
 #include "base/macros.h"
-#include "monitor/aarch64/pl011.h"
-#include "monitor/aarch64/pl031.h"
-#include "monitor/aarch64/pl061.h"
-#include "monitor/aarch64/watchdog.h"
-#include "monitor/bus.h"
-#include "monitor/monitor.h"
-#include "monitor/pvpanic.h"
-#include "monitor/serial-16550.h"
+#include "monitor/aarch64/primecell.h"
 #include "monitor/test-vm.h"
 
 #define PLACE_BYTES 0x10000
@@ -40,7 +33,6 @@ enum whose {
 
 struct board {
         struct monitor monitor;
-        struct bus bus;
         struct pl011 serial;
         struct pl031 clock;
         struct pl061 power;
@@ -52,36 +44,30 @@ static uint64_t counter;
 
 static uint64_t count(void) { return counter; }
 
-static void bite(void *data) {}
-
 static void start(struct board *b)
 {
-        struct bus_range range;
-
         if (vm_new(&b->monitor.vm) < 0 || loop_new(&b->monitor.loop) < 0)
                 abort();
         b->serial = (struct pl011){ .wire = { b->monitor.vm, PL011 }, .fd = -1 };
-        b->clock = (struct pl031){ .wire = { b->monitor.vm, PL031 } };
         b->power = (struct pl061){ .wire = { b->monitor.vm, PL061 } };
         b->watchdog = (struct watchdog){
-                .wire = { b->monitor.vm, WATCHDOG }, .count = count, .frequency_hz = 1000000, .bite = bite
+                .wire = { b->monitor.vm, WATCHDOG }, .count = count, .frequency_hz = 1000000
         };
-        serial_16550_init(&b->port, b->monitor.vm, SERIAL, -1);
-        range = serial_16550_range(&b->port, SERIAL * PLACE_BYTES);
-        if (pl011_add(&b->serial, &b->bus, PL011 * PLACE_BYTES) < 0 ||
-            pl031_add(&b->clock, &b->bus, PL031 * PLACE_BYTES, b->monitor.loop) < 0 ||
-            pl061_add(&b->power, &b->bus, PL061 * PLACE_BYTES, b->monitor.loop) < 0 ||
-            watchdog_add(&b->watchdog, &b->bus, WATCHDOG * PLACE_BYTES, b->monitor.loop) < 0 ||
-            pvpanic_add(&b->monitor, &b->bus, PANIC * PLACE_BYTES) < 0 || bus_add(&b->bus, &range) < 0)
+        b->port = (struct serial_16550){ .wire = { b->monitor.vm, SERIAL }, .fd = -1 };
+        if (pl011_add(&b->serial, &b->monitor.mmio, PL011 * PLACE_BYTES) < 0 ||
+            pl031_add(&b->clock, &b->monitor.mmio, PL031 * PLACE_BYTES) < 0 ||
+            pl061_add(&b->power, &b->monitor.mmio, PL061 * PLACE_BYTES, b->monitor.loop) < 0 ||
+            watchdog_add(&b->watchdog, &b->monitor, WATCHDOG * PLACE_BYTES) < 0 ||
+            pvpanic_add(&b->monitor, &b->monitor.mmio, PANIC * PLACE_BYTES) < 0 ||
+            serial_16550_add(&b->port, &b->monitor.mmio, SERIAL * PLACE_BYTES) < 0)
                 abort();
 }
 
 static void stop(struct board *b)
 {
-        pl031_deinit(&b->clock);
         pl061_deinit(&b->power);
         watchdog_deinit(&b->watchdog);
-        bus_deinit(&b->bus);
+        bus_deinit(&b->monitor.mmio);
         b->monitor.loop = loop_free(b->monitor.loop);
         b->monitor.vm = vm_free(b->monitor.vm);
 }
@@ -132,9 +118,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 if (whose >= LOOP)
                         happen(&b, whose, write, value);
                 else if (write)
-                        (void) bus_write(&b.bus, whose * (uint64_t) PLACE_BYTES + offset, &value, n_bytes);
+                        (void) bus_write(&b.monitor.mmio, whose * (uint64_t) PLACE_BYTES + offset, &value, n_bytes);
                 else
-                        (void) bus_read(&b.bus, whose * (uint64_t) PLACE_BYTES + offset, &value, n_bytes);
+                        (void) bus_read(&b.monitor.mmio, whose * (uint64_t) PLACE_BYTES + offset, &value, n_bytes);
         }
         stop(&b);
         return 0;

@@ -16,7 +16,6 @@
 #include "monitor/fail.h"
 #include "monitor/layout.h"
 #include "monitor/memory.h"
-#include "monitor/pvpanic.h"
 #include "monitor/vcpu.h"
 #include "monitor/vm.h"
 
@@ -64,11 +63,6 @@ int arch_init(struct monitor *m, char **ret_error)
         return gic_choose(m, ret_error);
 }
 
-static void watchdog_bites(void *data)
-{
-        monitor_end(data, MONITOR_WATCHDOG, "the guest did not feed its watchdog");
-}
-
 int arch_add_registers(struct monitor *m)
 {
         struct arm *a = arm_of(m);
@@ -76,23 +70,17 @@ int arch_add_registers(struct monitor *m)
 
         a->serial.wire = (struct wire){ .vm = m->vm, .line = layout.serial_line };
         a->serial.fd = m->spec->serial_fd;
-        r = pl011_add(&a->serial, &m->mmio, layout.serial);
-        if (r < 0)
-                return r;
-        a->clock.wire = (struct wire){ .vm = m->vm, .line = layout.clock_line };
-        r = pl031_add(&a->clock, &m->mmio, layout.clock, m->loop);
-        if (r < 0)
-                return r;
         a->power.wire = (struct wire){ .vm = m->vm, .line = layout.power_line };
-        r = pl061_add(&a->power, &m->mmio, layout.power, m->loop);
-        if (r < 0)
-                return r;
         a->watchdog.wire = (struct wire){ .vm = m->vm, .line = layout.watchdog_line };
         a->watchdog.count = cpu_counter;
         a->watchdog.frequency_hz = cpu_counter_hz();
-        a->watchdog.bite = watchdog_bites;
-        a->watchdog.data = m;
-        r = watchdog_add(&a->watchdog, &m->mmio, layout.watchdog, m->loop);
+        r = pl011_add(&a->serial, &m->mmio, layout.serial);
+        if (r == 0)
+                r = pl031_add(&a->clock, &m->mmio, layout.clock);
+        if (r == 0)
+                r = pl061_add(&a->power, &m->mmio, layout.power, m->loop);
+        if (r == 0)
+                r = watchdog_add(&a->watchdog, m, layout.watchdog);
         return r < 0 ? r : pvpanic_add(m, &m->mmio, layout.panic);
 }
 
@@ -211,17 +199,11 @@ int arch_power_button(struct monitor *m)
 /* The guest's counter stands still, too: its kernel would take the gap for a CPU that hung. */
 void arch_set_paused(struct monitor *m, bool paused)
 {
-        struct arm *a = arm_of(m);
+        struct watchdog *w = &arm_of(m)->watchdog;
 
-        if (a->watchdog.paused == paused)
-                return;
-        if (paused) {
-                (void) cpu_get_count(m->vcpus[0], &a->count);
-        } else {
-                (void) cpu_set_count(m->vcpus[0], a->count);
-                a->watchdog.behind = cpu_counter() - a->count;
-        }
-        watchdog_set_paused(&a->watchdog, paused);
+        if (w->paused && !paused)
+                (void) cpu_set_count(m->vcpus[0], w->paused_at);
+        watchdog_set_paused(w, paused);
 }
 
 void arch_deinit(struct monitor *m)
@@ -233,7 +215,6 @@ void arch_deinit(struct monitor *m)
         boot_file_close(&a->kernel);
         boot_file_close(&a->initrd);
         boot_file_close(&a->overlay);
-        pl031_deinit(&a->clock);
         pl061_deinit(&a->power);
         watchdog_deinit(&a->watchdog);
         free(a);

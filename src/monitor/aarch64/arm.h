@@ -6,13 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "mem/space.h"
-#include "monitor/aarch64/pl011.h"
-#include "monitor/aarch64/pl031.h"
-#include "monitor/aarch64/pl061.h"
-#include "monitor/aarch64/watchdog.h"
+#include "monitor/aarch64/primecell.h"
 #include "monitor/boot-file.h"
-#include "monitor/monitor.h"
 #include "monitor/spec.h"
 
 struct arm {
@@ -21,7 +16,6 @@ struct arm {
         struct kvm_vcpu_init vcpu_init; /* of all vCPUs */
         uint64_t mpidr[MONITOR_VCPUS_MAX]; /* affinity fields; each set by its vCPU's thread */
         gpa_t entry, tree;
-        uint64_t count; /* of the guest, while it is paused */
         struct pl011 serial;
         struct pl031 clock;
         struct pl061 power;

@@ -12,7 +12,7 @@
 
 #include "base/macros.h"
 #include "monitor/aarch64/gic-map.h"
-#include "monitor/aarch64/pl061.h"
+#include "monitor/aarch64/primecell.h"
 #include "monitor/fail.h"
 #include "monitor/layout.h"
 #include "monitor/memory.h"
@@ -223,7 +223,6 @@ static void add_registers(struct tree *t)
         end(t);
 
         begin_primecell(t, "rtc", l->clock, clock, sizeof(clock));
-        interrupt(t, l->clock_line, LEVEL_HIGH);
         cell(t, "clocks", PHANDLE_CLOCK);
         text(t, "clock-names", "apb_pclk");
         end(t);

@@ -5,6 +5,9 @@
  */
 #pragma once
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #define GIC_DIST 0x08000000
 #define GIC_DIST_BYTES 0x10000
 #define GIC_CPU 0x08010000 /* version 2 */
@@ -25,10 +28,23 @@
 
 #define GIC_V2M_TYPER 0x008
 #define GIC_V2M_SETSPI 0x040
-#define GIC_V2M_IIDR 0xfcc
 
 #define PRIVATE_TIMER_SECURE 13
 #define PRIVATE_TIMER 14
 #define PRIVATE_TIMER_VIRTUAL 11
 #define PRIVATE_TIMER_HYPERVISOR 10
 #define PRIVATE_PMU 7
+
+struct bus;
+
+/*
+ * The message frame of GICv2m: lets PCI devices of a machine without an ITS send messages. The page only says which
+ * shared interrupts are for messages; a message never comes here, because arch_route_msi() makes a route to that
+ * interrupt of it.
+ *
+ * Spec: Arm Server Base System Architecture (DEN 0029), appendix "GICv2m".
+ */
+int v2m_add(struct bus *bus);
+
+/* The shared interrupt that a message raises. Return: false if it is none of this frame's. */
+bool v2m_line(uint64_t address, uint32_t data, unsigned *ret);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * The interrupt controller, which is in the host's kernel: version 3 with an ITS for messages, or version 2 with
- * lines set apart for messages (v2m.h) where the host's hardware has no more.
+ * lines set apart for messages (gic-map.h) where the host's hardware has no more.
  *
  * Spec: Linux, Documentation/virt/kvm/devices/arm-vgic*.rst.
  */
@@ -13,7 +13,6 @@
 #include "base/macros.h"
 #include "monitor/aarch64/arm.h"
 #include "monitor/aarch64/gic-map.h"
-#include "monitor/aarch64/v2m.h"
 #include "monitor/arch.h"
 #include "monitor/fail.h"
 #include "monitor/vm.h"

@@ -12,7 +12,6 @@ const struct layout layout = {
         .serial = 0x09000000,
         .serial_line = 1,
         .clock = 0x09010000,
-        .clock_line = 2,
         .watchdog = 0x09020000,
         .watchdog_line = 3,
         .power = 0x09030000,

@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-#include "monitor/aarch64/pl011.h"
-
-#include <poll.h>
-#include <unistd.h>
-
-#include "monitor/bus.h"
+#include "monitor/aarch64/primecell.h"
 
 #define PART 0x00341011
 
@@ -33,17 +28,10 @@ static const uint32_t kept[PL011_KEPT] = {
         [0x048 / 4] = 7, /* DMA control */
 };
 
-static void put(const struct pl011 *p, uint8_t c)
+static uint32_t pl011_get(void *data, uint64_t offset)
 {
-        struct pollfd ready = { .fd = p->fd, .events = POLLOUT };
+        const struct pl011 *p = data;
 
-        /* The lock is held: a full pipe must not keep us. */
-        if (p->fd >= 0 && poll(&ready, 1, 0) == 1 && (ready.revents & POLLOUT))
-                (void) !write(p->fd, &c, 1);
-}
-
-static uint32_t value(const struct pl011 *p, uint64_t offset)
-{
         if (offset >= PRIMECELL_ID)
                 return primecell_id(PART, offset);
         switch (offset) {
@@ -58,40 +46,25 @@ static uint32_t value(const struct pl011 *p, uint64_t offset)
         }
 }
 
-static void pl011_read(void *data, uint64_t offset, void *buf, unsigned n_bytes)
-{
-        register_answer(offset, buf, n_bytes, value(data, offset & ~UINT64_C(3)));
-}
-
-static void pl011_write(void *data, uint64_t offset, const void *buf, unsigned n_bytes)
+static void pl011_set(void *data, uint64_t offset, uint32_t v)
 {
         struct pl011 *p = data;
-        uint32_t v;
 
-        if (!register_written(offset, buf, n_bytes, &v))
-                return;
-        switch (offset) {
-        case DATA:
-                put(p, (uint8_t) v);
+        if (offset == DATA) {
+                serial_send(p->fd, (uint8_t) v);
                 p->raised |= INTERRUPT_TX; /* full and at once empty again */
-                break;
-        case CLEAR:
+        } else if (offset == CLEAR) {
                 p->raised &= ~v;
-                break;
-        default:
-                if (offset / 4 < PL011_KEPT)
-                        p->kept[offset / 4] = v & kept[offset / 4];
+        } else if (offset / 4 < PL011_KEPT) {
+                p->kept[offset / 4] = v & kept[offset / 4];
         }
         wire_set(&p->wire, p->raised & p->kept[MASK / 4]);
 }
 
 int pl011_add(struct pl011 *p, struct bus *bus, gpa_t at)
 {
-        const struct bus_range range = {
-                .start = at, .size_bytes = 0x1000, .read = pl011_read, .write = pl011_write, .data = p
-        };
-
         p->kept[CONTROL / 4] = CONTROL_RESET;
         p->kept[FIFO_LEVEL / 4] = FIFO_LEVEL_RESET;
-        return bus_add(bus, &range);
+        return bus_add(bus, &(const struct bus_range){ .start = at, .size_bytes = PRIMECELL_BYTES, .register_bytes = 4,
+                                                       .get = pl011_get, .set = pl011_set, .data = p });
 }

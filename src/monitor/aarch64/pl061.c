@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-#include "monitor/aarch64/pl061.h"
+#include "monitor/aarch64/primecell.h"
 
 #include <errno.h>
 
-#include "monitor/bus.h"
+#include "base/macros.h"
 
 #define PART 0x00041061
 
@@ -40,8 +40,10 @@ static void set_inputs(struct pl061 *p, uint8_t inputs)
         update(p);
 }
 
-static uint32_t value(const struct pl061 *p, uint64_t offset)
+static uint32_t pl061_get(void *data, uint64_t offset)
 {
+        const struct pl061 *p = data;
+
         if (offset < CONTROL)
                 return pins(p) & (offset >> 2);
         if (offset >= PRIMECELL_ID)
@@ -51,27 +53,16 @@ static uint32_t value(const struct pl061 *p, uint64_t offset)
                 return raised(p);
         case RAISED_MASKED:
                 return raised(p) & p->control[PL061_MASK];
-        case CLEAR:
-                return 0;
         default:
                 return offset < CONTROL + sizeof(p->control) * 4 ? p->control[(offset - CONTROL) / 4] : 0;
         }
 }
 
-static void pl061_read(void *data, uint64_t offset, void *buf, unsigned n_bytes)
-{
-        register_answer(offset, buf, n_bytes, value(data, offset & ~UINT64_C(3)));
-}
-
-static void pl061_write(void *data, uint64_t offset, const void *buf, unsigned n_bytes)
+static void pl061_set(void *data, uint64_t offset, uint32_t written)
 {
         struct pl061 *p = data;
-        uint32_t written;
-        uint8_t v;
+        uint8_t v = (uint8_t) written;
 
-        if (!register_written(offset, buf, n_bytes, &written))
-                return;
-        v = (uint8_t) written;
         if (offset < CONTROL)
                 p->outputs = (uint8_t) ((p->outputs & ~(offset >> 2)) | (v & (offset >> 2)));
         else if (offset == CLEAR)
@@ -99,12 +90,9 @@ int pl061_press(struct pl061 *p)
 
 int pl061_add(struct pl061 *p, struct bus *bus, gpa_t at, struct loop *loop)
 {
-        const struct bus_range range = {
-                .start = at, .size_bytes = 0x1000, .read = pl061_read, .write = pl061_write, .data = p
-        };
-
         p->loop = loop;
-        return bus_add(bus, &range);
+        return bus_add(bus, &(const struct bus_range){ .start = at, .size_bytes = PRIMECELL_BYTES, .register_bytes = 4,
+                                                       .get = pl061_get, .set = pl061_set, .data = p });
 }
 
 void pl061_deinit(struct pl061 *p) { timer_stop(&p->release); }

@@ -13,12 +13,7 @@
 
 #include "base/loop.h"
 #include "monitor/aarch64/gic-map.h"
-#include "monitor/aarch64/pl011.h"
-#include "monitor/aarch64/pl031.h"
-#include "monitor/aarch64/pl061.h"
-#include "monitor/aarch64/v2m.h"
-#include "monitor/aarch64/watchdog.h"
-#include "monitor/bus.h"
+#include "monitor/aarch64/primecell.h"
 #include "monitor/test-vm.h"
 
 #define AT 0x9000000
@@ -26,10 +21,7 @@
 #define HZ 1000000 /* of the watchdog's counter */
 
 struct fixture {
-        struct bus bus;
-        struct vm *vm;
-        struct loop *loop;
-        int bites;
+        struct monitor m;
 };
 
 /* The watchdog's counter is whatever a test says. */
@@ -42,16 +34,16 @@ static int set_up(void **state)
         f = (struct fixture){ 0 };
         *state = &f;
         counter = 0;
-        return vm_new(&f.vm) < 0 || loop_new(&f.loop) < 0 ? -1 : 0;
+        return vm_new(&f.m.vm) < 0 || loop_new(&f.m.loop) < 0 ? -1 : 0;
 }
 
 static int tear_down(void **state)
 {
         struct fixture *f = *state;
 
-        bus_deinit(&f->bus);
-        f->loop = loop_free(f->loop);
-        f->vm = vm_free(f->vm);
+        bus_deinit(&f->m.mmio);
+        f->m.loop = loop_free(f->m.loop);
+        f->m.vm = vm_free(f->m.vm);
         return 0;
 }
 
@@ -59,21 +51,21 @@ static uint32_t get(struct fixture *f, uint64_t offset)
 {
         uint32_t value = 0;
 
-        assert_true(bus_read(&f->bus, AT + offset, &value, sizeof(value)));
+        assert_true(bus_read(&f->m.mmio, AT + offset, &value, sizeof(value)));
         return value;
 }
 
 static void put(struct fixture *f, uint64_t offset, uint32_t value)
 {
-        assert_true(bus_write(&f->bus, AT + offset, &value, sizeof(value)));
+        assert_true(bus_write(&f->m.mmio, AT + offset, &value, sizeof(value)));
 }
 
 static struct wire wire_of(const struct fixture *f)
 {
-        return (struct wire){ .vm = f->vm, .line = LINE };
+        return (struct wire){ .vm = f->m.vm, .line = LINE };
 }
 
-static bool level(const struct fixture *f) { return test_vm(f->vm)->levels[LINE]; }
+static bool level(const struct fixture *f) { return test_vm(f->m.vm)->levels[LINE]; }
 
 /* Every offset and width, whatever it does: a guest may. */
 static void touch_everything(struct fixture *f, uint64_t size_bytes)
@@ -83,9 +75,9 @@ static void touch_everything(struct fixture *f, uint64_t size_bytes)
         for (uint64_t offset = 0; offset < size_bytes; offset++) {
                 for (unsigned n = 1; n <= 8 && offset + n <= size_bytes; n++) {
                         memset(buf, 0xff, sizeof(buf));
-                        assert_true(bus_read(&f->bus, AT + offset, buf, n));
+                        assert_true(bus_read(&f->m.mmio, AT + offset, buf, n));
                         memset(buf, (int) offset * 31, sizeof(buf));
-                        assert_true(bus_write(&f->bus, AT + offset, buf, n));
+                        assert_true(bus_write(&f->m.mmio, AT + offset, buf, n));
                 }
         }
 }
@@ -110,7 +102,7 @@ static void serial_writes_text_and_says_that_it_is_ready(void **state)
 
         assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
         p.fd = pipe_fds[1];
-        assert_int_equal(pl011_add(&p, &f->bus, AT), 0);
+        assert_int_equal(pl011_add(&p, &f->m.mmio, AT), 0);
         expect_primecell(f, 0x341011);
         assert_int_equal(get(f, 0x18), 0x90);
         put(f, 0, 'h');
@@ -136,7 +128,7 @@ static void serial_does_not_wait_for_a_reader(void **state)
 
         assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
         p.fd = fds[1];
-        assert_int_equal(pl011_add(&p, &f->bus, AT), 0);
+        assert_int_equal(pl011_add(&p, &f->m.mmio, AT), 0);
         for (int i = 0; i < 100000; i++)
                 put(f, 0, 'x');
         (void) close(fds[0]);
@@ -146,33 +138,15 @@ static void serial_does_not_wait_for_a_reader(void **state)
 static void clock_tells_the_time_and_can_be_set(void **state)
 {
         struct fixture *f = *state;
-        struct pl031 p = { .wire = wire_of(f) };
+        struct pl031 p = { 0 };
         uint32_t now = (uint32_t) time(NULL);
 
-        assert_int_equal(pl031_add(&p, &f->bus, AT, f->loop), 0);
+        assert_int_equal(pl031_add(&p, &f->m.mmio, AT), 0);
         expect_primecell(f, 0x41031);
         assert_in_range(get(f, 0) - now, 0, 2);
         put(f, 8, 1000);
         assert_in_range(get(f, 0), 1000, 1002);
         assert_int_equal(get(f, 8), 1000);
-        pl031_deinit(&p);
-}
-
-static void alarm_raises_the_line_until_it_is_cleared(void **state)
-{
-        struct fixture *f = *state;
-        struct pl031 p = { .wire = wire_of(f) };
-
-        assert_int_equal(pl031_add(&p, &f->bus, AT, f->loop), 0);
-        put(f, 0x10, 1);
-        put(f, 4, get(f, 0) + 1);
-        assert_false(level(f));
-        assert_int_equal(loop_step(f->loop, 5000), 0);
-        assert_true(level(f));
-        assert_int_equal(get(f, 0x18), 1);
-        put(f, 0x1c, 1);
-        assert_false(level(f));
-        pl031_deinit(&p);
 }
 
 static void power_key_is_an_edge_in_both_directions(void **state)
@@ -181,7 +155,7 @@ static void power_key_is_an_edge_in_both_directions(void **state)
         struct pl061 p = { .wire = wire_of(f) };
         const uint64_t key = 1 << POWER_KEY_PIN;
 
-        assert_int_equal(pl061_add(&p, &f->bus, AT, f->loop), 0);
+        assert_int_equal(pl061_add(&p, &f->m.mmio, AT, f->m.loop), 0);
         expect_primecell(f, 0x41061);
         assert_int_equal(pl061_press(&p), -ENOTSUP);
         put(f, 0x408, (uint32_t) key);
@@ -192,7 +166,7 @@ static void power_key_is_an_edge_in_both_directions(void **state)
         assert_int_equal(get(f, 0x3fc & ~(key << 2)), 0);
         put(f, 0x41c, (uint32_t) key);
         assert_false(level(f));
-        assert_int_equal(loop_step(f->loop, 5000), 0);
+        assert_int_equal(loop_step(f->m.loop, 5000), 0);
         assert_true(level(f));
         assert_int_equal(get(f, key << 2), 0);
         pl061_deinit(&p);
@@ -204,8 +178,8 @@ static void message_frame_names_its_lines(void **state)
         uint32_t type = 0;
         unsigned line = 0;
 
-        assert_int_equal(v2m_add(&f->bus), 0);
-        assert_true(bus_read(&f->bus, GIC_V2M + 8, &type, 4));
+        assert_int_equal(v2m_add(&f->m.mmio), 0);
+        assert_true(bus_read(&f->m.mmio, GIC_V2M + 8, &type, 4));
         assert_int_equal(type, (32 + GIC_V2M_LINE) << 16 | GIC_V2M_LINES);
         assert_true(v2m_line(GIC_V2M + 0x40, 32 + GIC_V2M_LINE + 3, &line));
         assert_int_equal(line, GIC_V2M_LINE + 3);
@@ -216,13 +190,10 @@ static void message_frame_names_its_lines(void **state)
 
 static uint64_t test_counter(void) { return counter; }
 
-static void bite(void *data) { ++*(int *) data; }
-
 static void start_watchdog(struct fixture *f, struct watchdog *w)
 {
-        *w = (struct watchdog){ .wire = wire_of(f), .count = test_counter, .frequency_hz = HZ, .bite = bite,
-                                .data = &f->bites };
-        assert_int_equal(watchdog_add(w, &f->bus, AT, f->loop), 0);
+        *w = (struct watchdog){ .wire = wire_of(f), .count = test_counter, .frequency_hz = HZ };
+        assert_int_equal(watchdog_add(w, &f->m, AT), 0);
 }
 
 static void watchdog_warns_once_and_then_bites(void **state)
@@ -236,13 +207,14 @@ static void watchdog_warns_once_and_then_bites(void **state)
         put(f, 0, 1);
         assert_int_equal(get(f, 0x10), HZ / 100);
         counter = HZ / 100;
-        assert_int_equal(loop_step(f->loop, 5000), 0);
+        assert_int_equal(loop_step(f->m.loop, 5000), 0);
         assert_int_equal(get(f, 0), 3);
         assert_true(level(f));
-        assert_int_equal(f->bites, 0);
+        assert_false(monitor_is_over(&f->m));
         counter = 2 * HZ / 100;
-        assert_int_equal(loop_step(f->loop, 5000), 0);
-        assert_int_equal(f->bites, 1);
+        assert_int_equal(loop_step(f->m.loop, 5000), 0);
+        assert_true(monitor_is_over(&f->m));
+        assert_int_equal(f->m.end.how, MONITOR_WATCHDOG);
         assert_int_equal(get(f, 0), 7);
         watchdog_deinit(&w);
 }
@@ -256,14 +228,14 @@ static void watchdog_is_fed_by_the_refresh_page(void **state)
         put(f, 8, HZ / 100);
         put(f, 0, 1);
         counter = HZ / 100;
-        assert_int_equal(loop_step(f->loop, 5000), 0);
+        assert_int_equal(loop_step(f->m.loop, 5000), 0);
         put(f, 0x1000, 0);
         assert_int_equal(get(f, 0), 1);
         assert_false(level(f));
         assert_int_equal(get(f, 0x10), 2 * HZ / 100);
         put(f, 0, 0);
-        assert_int_equal(loop_step(f->loop, 50), 0);
-        assert_int_equal(f->bites, 0);
+        assert_int_equal(loop_step(f->m.loop, 50), 0);
+        assert_false(monitor_is_over(&f->m));
         watchdog_deinit(&w);
 }
 
@@ -278,14 +250,26 @@ static void pause_takes_no_time_from_the_watchdog(void **state)
         counter = HZ / 200;
         watchdog_set_paused(&w, true);
         counter = 100 * HZ;
-        assert_int_equal(loop_step(f->loop, 50), 0);
+        assert_int_equal(loop_step(f->m.loop, 50), 0);
         assert_int_equal(get(f, 0), 1);
-        w.behind = 100 * HZ - HZ / 200;
         watchdog_set_paused(&w, false);
         assert_int_equal(get(f, 0x10), HZ / 100);
         counter += HZ / 200;
-        assert_int_equal(loop_step(f->loop, 5000), 0);
+        assert_int_equal(loop_step(f->m.loop, 5000), 0);
         assert_int_equal(get(f, 0), 3);
+        watchdog_deinit(&w);
+}
+
+/* A host whose firmware never set CNTFRQ_EL0. */
+static void watchdog_lives_without_a_frequency(void **state)
+{
+        struct fixture *f = *state;
+        struct watchdog w = { .count = test_counter };
+
+        assert_int_equal(watchdog_add(&w, &f->m, AT), 0);
+        put(f, 8, 1000000);
+        put(f, 0, 1);
+        assert_int_equal(get(f, 0), 1);
         watchdog_deinit(&w);
 }
 
@@ -293,21 +277,20 @@ static void every_access_of_any_width_is_survived(void **state)
 {
         struct fixture *f = *state;
         struct pl011 serial = { .wire = wire_of(f), .fd = -1 };
-        struct pl031 clock = { .wire = wire_of(f) };
+        struct pl031 clock = { 0 };
         struct pl061 power = { .wire = wire_of(f) };
         struct watchdog w;
 
-        assert_int_equal(pl011_add(&serial, &f->bus, AT), 0);
+        assert_int_equal(pl011_add(&serial, &f->m.mmio, AT), 0);
         touch_everything(f, 0x1000);
-        bus_remove(&f->bus, AT);
-        assert_int_equal(pl031_add(&clock, &f->bus, AT, f->loop), 0);
+        bus_remove(&f->m.mmio, AT);
+        assert_int_equal(pl031_add(&clock, &f->m.mmio, AT), 0);
         touch_everything(f, 0x1000);
-        pl031_deinit(&clock);
-        bus_remove(&f->bus, AT);
-        assert_int_equal(pl061_add(&power, &f->bus, AT, f->loop), 0);
+        bus_remove(&f->m.mmio, AT);
+        assert_int_equal(pl061_add(&power, &f->m.mmio, AT, f->m.loop), 0);
         touch_everything(f, 0x1000);
         pl061_deinit(&power);
-        bus_remove(&f->bus, AT);
+        bus_remove(&f->m.mmio, AT);
         start_watchdog(f, &w);
         touch_everything(f, 0x2000);
         watchdog_deinit(&w);
@@ -319,12 +302,12 @@ int main(void)
                 cmocka_unit_test_setup_teardown(serial_writes_text_and_says_that_it_is_ready, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(serial_does_not_wait_for_a_reader, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(clock_tells_the_time_and_can_be_set, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(alarm_raises_the_line_until_it_is_cleared, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(power_key_is_an_edge_in_both_directions, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(message_frame_names_its_lines, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(watchdog_warns_once_and_then_bites, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(watchdog_is_fed_by_the_refresh_page, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(pause_takes_no_time_from_the_watchdog, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(watchdog_lives_without_a_frequency, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(every_access_of_any_width_is_survived, set_up, tear_down),
         };
 

@@ -20,7 +20,7 @@
 #define MIB (1 << 20)
 
 static const struct layout places = {
-        .serial = 0x9000000, .serial_line = 1, .clock = 0x9010000, .clock_line = 2, .watchdog = 0x9020000,
+        .serial = 0x9000000, .serial_line = 1, .clock = 0x9010000, .watchdog = 0x9020000,
         .watchdog_line = 3, .power = 0x9030000, .power_line = 4, .panic = 0x9040000, .mmio_slots = 0xa000000,
         .mmio_line = 16, .n_mmio_slots = 32, .pci_window = 0x10000000, .pci_window_bytes = 0x2f000000,
         .ecam = 0x3f000000, .ecam_bytes = 0x100000,

@@ -3,11 +3,9 @@
 #include <stdio.h>
 
 #include "monitor/layout.h"
-#include "monitor/pvpanic.h"
-#include "monitor/serial-16550.h"
 #include "monitor/x86_64/acpi.h"
 #include "monitor/x86_64/aml.h"
-#include "monitor/x86_64/power.h"
+#include "monitor/x86_64/x86.h"
 
 /* Name (_S5, Package () { SLEEP_OFF, SLEEP_OFF, 0, 0 }) */
 static void write_sleep(struct aml *a)

@@ -7,12 +7,12 @@
 #include "base/macros.h"
 #include "monitor/layout.h"
 #include "monitor/x86_64/aml.h"
-#include "monitor/x86_64/power.h"
-#include "monitor/x86_64/wdat.h"
+#include "monitor/x86_64/x86.h"
 
 #define LOCAL_APIC 0xfee00000
 #define IOAPIC 0xfec00000
 
+#define WDAT_TICKS_MAX 0xffff
 #define RSDP_BYTES 36
 #define HEADER_BYTES 36
 #define LENGTH_AT 4
@@ -55,14 +55,14 @@ static size_t end(struct aml *a, size_t start)
         return start;
 }
 
-/* A register at an I/O port, as tables describe one. */
-static void put_port(struct aml *a, uint64_t port, unsigned n_bytes)
+/* A register of a byte at an I/O port, or of four in memory, as tables describe one. */
+static void put_register(struct aml *a, bool port, uint64_t at)
 {
-        aml_put(a, 1, 1); /* I/O */
-        aml_put(a, 8 * n_bytes, 1);
+        aml_put(a, port, 1);
+        aml_put(a, port ? 8 : 32, 1);
         aml_put(a, 0, 1);
-        aml_put(a, n_bytes == 4 ? 3 : 1, 1); /* width of an access */
-        aml_put(a, port, 8);
+        aml_put(a, port ? 1 : 3, 1); /* width of an access */
+        aml_put(a, at, 8);
 }
 
 static size_t write_dsdt(const struct acpi_machine *machine, struct aml *a)
@@ -90,15 +90,15 @@ static size_t write_fadt(const struct acpi_machine *machine, struct aml *a, gpa_
         aml_put(a, BOOT_NO_VGA | BOOT_NO_CMOS_CLOCK, 2);
         a->n = start + 112;
         aml_put(a, WBINVD | NO_FIXED_POWER_BUTTON | NO_FIXED_SLEEP_BUTTON | HAS_RESET_REGISTER | HARDWARE_REDUCED, 4);
-        put_port(a, machine->layout->power + POWER_RESET, 1);
+        put_register(a, true, machine->layout->power + POWER_RESET);
         aml_put(a, POWER_RESET_VALUE, 1);
         a->n = start + 131;
         aml_put(a, 5, 1); /* minor revision */
         a->n = start + 140;
         aml_put(a, dsdt, 8);
         a->n = start + 244;
-        put_port(a, machine->layout->power + POWER_SLEEP_CONTROL, 1);
-        put_port(a, machine->layout->power + POWER_SLEEP_STATUS, 1);
+        put_register(a, true, machine->layout->power + POWER_SLEEP_CONTROL);
+        put_register(a, true, machine->layout->power + POWER_SLEEP_STATUS);
         aml_put_bytes(a, "BUSBAR\0\0", 8); /* the hypervisor's maker */
         return end(a, start);
 }
@@ -140,18 +140,18 @@ static size_t write_mcfg(const struct acpi_machine *machine, struct aml *a)
 /* How to do each action: one instruction each. */
 static size_t write_wdat(const struct acpi_machine *machine, struct aml *a)
 {
-        enum { READ_VALUE, READ_COUNTDOWN, WRITE_VALUE, WRITE_COUNTDOWN };
+        enum { READ_VALUE, WRITE_VALUE = 2, WRITE_COUNTDOWN };
         static const struct {
-                uint8_t action, instruction, reg;
+                uint8_t action, instruction;
+                uint16_t reg;
                 uint32_t value, mask;
         } entries[] = {
-                { 1, WRITE_VALUE, WDAT_RELOAD, 1, 1 },                     /* reset the countdown */
-                { 4, READ_COUNTDOWN, WDAT_COUNTDOWN, 0, UINT32_MAX },      /* query what is left */
-                { 6, WRITE_COUNTDOWN, WDAT_COUNTDOWN, 0, WDAT_TICKS_MAX }, /* set the countdown */
-                { 8, READ_VALUE, WDAT_CONTROL, 1, 1 },                     /* does it run? */
-                { 9, WRITE_VALUE, WDAT_CONTROL, 1, 1 },                    /* run */
-                { 10, READ_VALUE, WDAT_CONTROL, 0, 1 },                    /* does it stand still? */
-                { 11, WRITE_VALUE, WDAT_CONTROL, 0, 1 },                   /* stop */
+                { 1, WRITE_VALUE, WATCHDOG_REFRESH, 1, 1 },                 /* reset the countdown */
+                { 6, WRITE_COUNTDOWN, WATCHDOG_OFFSET, 0, WDAT_TICKS_MAX }, /* set the countdown */
+                { 8, READ_VALUE, WATCHDOG_STATUS, 1, 1 },                   /* does it run? */
+                { 9, WRITE_VALUE, WATCHDOG_STATUS, 1, 1 },                  /* run */
+                { 10, READ_VALUE, WATCHDOG_STATUS, 0, 1 },                  /* does it stand still? */
+                { 11, WRITE_VALUE, WATCHDOG_STATUS, 0, 1 },                 /* stop */
         };
         size_t start = begin(a, "WDAT", 1);
 
@@ -161,7 +161,7 @@ static size_t write_wdat(const struct acpi_machine *machine, struct aml *a)
         aml_put(a, 0, 3);
         aml_put(a, WDAT_TICK_MS, 4);
         aml_put(a, WDAT_TICKS_MAX, 4);
-        aml_put(a, WDAT_TICKS_MIN, 4);
+        aml_put(a, 1, 4); /* ticks at least */
         aml_put(a, 1, 1); /* enabled */
         aml_put(a, 0, 3);
         aml_put(a, ARRAY_SIZE(entries), 4);
@@ -169,7 +169,7 @@ static size_t write_wdat(const struct acpi_machine *machine, struct aml *a)
                 aml_put(a, entries[i].action, 1);
                 aml_put(a, entries[i].instruction, 1);
                 aml_put(a, 0, 2);
-                put_port(a, machine->layout->watchdog + entries[i].reg, 4);
+                put_register(a, false, machine->layout->watchdog + entries[i].reg);
                 aml_put(a, entries[i].value, 4);
                 aml_put(a, entries[i].mask, 4);
         }

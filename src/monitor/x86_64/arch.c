@@ -7,12 +7,11 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 
+#include "base/macros.h"
 #include "monitor/fail.h"
 #include "monitor/layout.h"
 #include "monitor/spec.h"
 #include "monitor/vm.h"
-#include "monitor/x86_64/cpuid.h"
-#include "monitor/x86_64/registers.h"
 #include "monitor/x86_64/x86.h"
 
 const struct sandbox_call arch_vcpu_calls[] = { { .name = NULL } };
@@ -63,18 +62,22 @@ int arch_init(struct monitor *m, char **ret_error)
         return r < 0 ? r : init_vm(m);
 }
 
+static uint64_t watchdog_count(void) { return clock_now_ns() / (NSEC_PER_SEC / WDAT_COUNT_HZ); }
+
 int arch_add_registers(struct monitor *m)
 {
         struct x86 *x = x86_of(m);
-        struct bus_range serial = serial_16550_range(&x->serial, layout.serial);
         int r;
 
-        serial_16550_init(&x->serial, m->vm, layout.serial_line, m->spec->serial_fd);
-        r = bus_add(&m->ports, &serial);
+        x->serial.wire = (struct wire){ .vm = m->vm, .line = layout.serial_line };
+        x->serial.fd = m->spec->serial_fd;
+        x->watchdog.count = watchdog_count;
+        x->watchdog.frequency_hz = WDAT_COUNT_HZ;
+        r = serial_16550_add(&x->serial, &m->ports, layout.serial);
         if (r == 0)
                 r = power_add(&x->power, m);
         if (r == 0)
-                r = wdat_add(&x->wdat, m);
+                r = watchdog_add(&x->watchdog, m, layout.watchdog);
         if (r == 0)
                 r = pvpanic_add(m, &m->ports, layout.panic);
         return r;
@@ -84,7 +87,7 @@ int arch_vcpus_ready(struct monitor *m) { return 0; }
 
 int arch_power_button(struct monitor *m) { return power_press_button(&x86_of(m)->power); }
 
-void arch_set_paused(struct monitor *m, bool paused) { wdat_set_paused(&x86_of(m)->wdat, paused); }
+void arch_set_paused(struct monitor *m, bool paused) { watchdog_set_paused(&x86_of(m)->watchdog, paused); }
 
 uint32_t arch_line_number(unsigned line) { return line; }
 
@@ -109,7 +112,7 @@ void arch_deinit(struct monitor *m)
 
         if (!x)
                 return;
-        wdat_deinit(&x->wdat);
+        watchdog_deinit(&x->watchdog);
         boot_file_close(&x->kernel_file);
         boot_file_close(&x->initrd_file);
         free(x->cpuid);

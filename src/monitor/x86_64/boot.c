@@ -14,7 +14,6 @@
 #include "monitor/memory.h"
 #include "monitor/spec.h"
 #include "monitor/x86_64/acpi.h"
-#include "monitor/x86_64/registers.h"
 #include "monitor/x86_64/x86.h"
 
 #define PAGE_BYTES 4096

@@ -3,7 +3,7 @@
  * Sources: Intel SDM volume 2A, CPUID; AMD64 Architecture Programmer's Manual volume 3, appendix E; Linux,
  * Documentation/virt/kvm/x86/cpuid.rst.
  */
-#include "monitor/x86_64/cpuid.h"
+#include "monitor/x86_64/x86.h"
 
 #include <errno.h>
 #include <linux/kvm.h>

@@ -6,10 +6,11 @@
  *   3 GiB       3.5 GiB     BARs of PCI devices
  *   3.5 GiB     + 1 MiB     configuration space of PCI bus 0 (ECAM)
  *   0xfea00000  + 72 KiB    virtio-mmio devices
+ *   0xfea20000  + 8 KiB     watchdog
  *   0xfec00000              IOAPIC of KVM; 0xfee00000 local APIC; 0xfeffc000 KVM's own pages (registers.h)
  *   4 GiB                   the rest of the RAM
  *
- * The registers of the monitor itself are I/O ports: an access to one needs no decoding of instructions. Lines are
+ * Most registers of the monitor itself are I/O ports: an access to one needs no decoding of instructions. Lines are
  * pins of the IOAPIC, of which KVM has 24. Pin 0 stays free, for some systems take it for the timer of a PC.
  */
 #include "monitor/layout.h"
@@ -30,7 +31,7 @@ const struct layout layout = {
         .n_mmio_slots = 18,
         .serial = 0x3f8, /* COM1, where every kernel looks for one */
         .serial_line = 4,
-        .watchdog = 0x610,
+        .watchdog = 0xfea20000,
         .power = 0x600,
         .power_line = 5,
         .panic = 0x505, /* where QEMU has it, too */

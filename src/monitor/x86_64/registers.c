@@ -6,7 +6,7 @@
  * Sources: Linux, Documentation/arch/x86/boot.rst ("64-bit boot protocol"); Xen, docs/misc/pvh.pandoc; Intel SDM
  * volume 3, 3.4 (segments), 11.11 (MTRRs).
  */
-#include "monitor/x86_64/registers.h"
+#include "monitor/x86_64/x86.h"
 
 #include <errno.h>
 #include <linux/kvm.h>
@@ -18,8 +18,6 @@
 #include "monitor/arch.h"
 #include "monitor/spec.h"
 #include "monitor/vcpu.h"
-#include "monitor/x86_64/cpuid.h"
-#include "monitor/x86_64/x86.h"
 
 #define CR0_PE 0x1
 #define CR0_ET 0x10

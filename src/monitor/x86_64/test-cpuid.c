@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "monitor/x86_64/cpuid.h"
+#include "monitor/x86_64/x86.h"
 
 #define TSC_KHZ 2599998
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* Ends of a machine that a guest can bring about: sleep, reset, watchdog. */
+/* Ends of a machine that a guest can bring about: sleep and reset. Its watchdog is in test-arm-registers.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,14 +10,11 @@
 
 #include "base/loop.h"
 #include "monitor/layout.h"
-#include "monitor/monitor.h"
 #include "monitor/test-vm.h"
-#include "monitor/x86_64/power.h"
-#include "monitor/x86_64/wdat.h"
+#include "monitor/x86_64/x86.h"
 
 static struct monitor m;
 static struct power power;
-static struct wdat wdat;
 
 static int setup(void **state)
 {
@@ -25,13 +22,11 @@ static int setup(void **state)
         assert_int_equal(loop_new(&m.loop), 0);
         assert_int_equal(vm_new(&m.vm), 0);
         assert_int_equal(power_add(&power, &m), 0);
-        assert_int_equal(wdat_add(&wdat, &m), 0);
         return 0;
 }
 
 static int teardown(void **state)
 {
-        wdat_deinit(&wdat);
         bus_deinit(&m.ports);
         m.vm = vm_free(m.vm);
         m.loop = loop_free(m.loop);
@@ -106,66 +101,6 @@ static void the_power_button_is_told_until_it_is_read(void **state)
         assert_int_equal(in(layout.power + POWER_EVENTS, 1), 0);
 }
 
-static void wait_ms(unsigned ms)
-{
-        uint64_t until = clock_now_ns() + ms * UINT64_C(1000000);
-
-        while (!monitor_is_over(&m) && clock_now_ns() < until)
-                assert_int_equal(loop_step(m.loop, 10), 0);
-}
-
-static void a_watchdog_that_is_not_fed_bites(void **state)
-{
-        out(layout.watchdog + WDAT_COUNTDOWN, 1, 4);
-        assert_int_equal(in(layout.watchdog + WDAT_CONTROL, 4), 0);
-        out(layout.watchdog + WDAT_CONTROL, 1, 4);
-        assert_int_equal(in(layout.watchdog + WDAT_CONTROL, 4), 1);
-        wait_ms(10000);
-        assert_true(monitor_is_over(&m));
-        assert_int_equal(m.end.how, MONITOR_WATCHDOG);
-}
-
-static void a_watchdog_counts_down_from_what_it_was_told(void **state)
-{
-        out(layout.watchdog + WDAT_COUNTDOWN, 500, 4);
-        out(layout.watchdog + WDAT_CONTROL, 1, 4);
-        assert_in_range(in(layout.watchdog + WDAT_COUNTDOWN, 4), 490, 500);
-        out(layout.watchdog + WDAT_COUNTDOWN, 1000, 4);
-        assert_in_range(in(layout.watchdog + WDAT_COUNTDOWN, 4), 990, 1000);
-        wdat.timer.deadline_ns -= UINT64_C(60000000000);
-        assert_in_range(in(layout.watchdog + WDAT_COUNTDOWN, 4), 390, 400);
-        out(layout.watchdog + WDAT_RELOAD, 1, 4);
-        assert_in_range(in(layout.watchdog + WDAT_COUNTDOWN, 4), 990, 1000);
-        out(layout.watchdog + WDAT_CONTROL, 0, 4);
-        assert_int_equal(in(layout.watchdog + WDAT_COUNTDOWN, 4), 0);
-        assert_int_equal(in(layout.watchdog + WDAT_CONTROL, 4), 0);
-}
-
-static void no_time_passes_while_the_machine_stands_still(void **state)
-{
-        out(layout.watchdog + WDAT_COUNTDOWN, 1, 4);
-        out(layout.watchdog + WDAT_CONTROL, 1, 4);
-        wdat_set_paused(&wdat, true);
-        wdat_set_paused(&wdat, true);
-        wait_ms(300);
-        assert_false(monitor_is_over(&m));
-        wdat_set_paused(&wdat, false);
-        wait_ms(10000);
-        assert_true(monitor_is_over(&m));
-}
-
-static void a_countdown_is_kept_within_its_limits(void **state)
-{
-        out(layout.watchdog + WDAT_COUNTDOWN, 0, 4);
-        assert_int_equal(wdat.ticks, WDAT_TICKS_MIN);
-        out(layout.watchdog + WDAT_COUNTDOWN, 0xffffffff, 4);
-        assert_int_equal(wdat.ticks, WDAT_TICKS_MAX);
-        out(layout.watchdog + WDAT_COUNTDOWN, 1, 2); /* of a wrong width */
-        out(layout.watchdog + WDAT_COUNTDOWN + 1, 1, 4);
-        assert_int_equal(wdat.ticks, WDAT_TICKS_MAX);
-        assert_int_equal(in(layout.watchdog + WDAT_CONTROL, 1), 0);
-}
-
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -176,10 +111,6 @@ int main(void)
                 CASE(the_keyboard_controller_resets_and_does_nothing_else),
                 CASE(the_chipset_resets_too),
                 CASE(the_power_button_is_told_until_it_is_read),
-                CASE(a_watchdog_that_is_not_fed_bites),
-                CASE(a_watchdog_counts_down_from_what_it_was_told),
-                CASE(no_time_passes_while_the_machine_stands_still),
-                CASE(a_countdown_is_kept_within_its_limits),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

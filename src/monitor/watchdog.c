@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-#include "monitor/aarch64/watchdog.h"
+#include "monitor/registers.h"
 
-#include "monitor/bus.h"
+#include "base/macros.h"
 
-#define STATUS 0x000
 #define STATUS_ENABLED 1
 #define STATUS_FIRST 2
 #define STATUS_SECOND 4
-#define OFFSET_LOW 0x008
-#define OFFSET_HIGH 0x00c
-#define COMPARE_LOW 0x010
-#define COMPARE_HIGH 0x014
-#define REFRESH 0x1000 /* the second page; reads as 0 */
+#define OFFSET_HIGH (WATCHDOG_OFFSET + 4)
+#define COMPARE_HIGH (WATCHDOG_COMPARE + 4)
 #define IDENTITY 0xfcc /* of either page */
 #define IDENTITY_VALUE (1 << 16) /* revision 1: an offset of 48 bits */
 
@@ -26,7 +22,7 @@ static void start_timer(struct watchdog *w)
                       ticks % w->frequency_hz * NSEC_PER_SEC / w->frequency_hz;
 
         if (w->enabled && !w->second && !w->paused)
-                timer_start(&w->timer, w->loop, clock_now_ns() + ns, time_over);
+                timer_start(&w->timer, w->m->loop, clock_now_ns() + ns, time_over);
         else
                 timer_stop(&w->timer);
 }
@@ -49,7 +45,7 @@ static void time_over(struct timer *t)
         }
         if (w->first) {
                 w->second = true;
-                w->bite(w->data);
+                monitor_end(w->m, MONITOR_WATCHDOG, NULL);
                 return;
         }
         w->first = true;
@@ -58,46 +54,43 @@ static void time_over(struct timer *t)
         wire_set(&w->wire, true);
 }
 
-static uint32_t value(const struct watchdog *w, uint64_t offset)
+static uint32_t watchdog_get(void *data, uint64_t offset)
 {
+        const struct watchdog *w = data;
+
         switch (offset) {
-        case STATUS:
+        case WATCHDOG_STATUS:
                 return (w->enabled ? STATUS_ENABLED : 0) | (w->first ? STATUS_FIRST : 0) |
                        (w->second ? STATUS_SECOND : 0);
-        case OFFSET_LOW:
+        case WATCHDOG_OFFSET:
                 return (uint32_t) w->offset;
         case OFFSET_HIGH:
                 return (uint32_t) (w->offset >> 32);
-        case COMPARE_LOW:
+        case WATCHDOG_COMPARE:
                 return (uint32_t) w->compare;
         case COMPARE_HIGH:
                 return (uint32_t) (w->compare >> 32);
         case IDENTITY:
-        case REFRESH + IDENTITY:
+        case WATCHDOG_REFRESH + IDENTITY:
                 return IDENTITY_VALUE;
         default:
                 return 0;
         }
 }
 
-static void watchdog_read(void *data, uint64_t offset, void *buf, unsigned n_bytes)
-{
-        register_answer(offset, buf, n_bytes, value(data, offset & ~UINT64_C(3)));
-        if (n_bytes == 8 && (offset & 3) == 0)
-                register_answer(offset + 4, (char *) buf + 4, 4, value(data, offset + 4));
-}
-
 static void set_low(uint64_t *number, uint32_t v) { *number = (*number & ~(uint64_t) UINT32_MAX) | v; }
 static void set_high(uint64_t *number, uint32_t v) { *number = (uint32_t) *number | ((uint64_t) v << 32); }
 
-static void write_word(struct watchdog *w, uint64_t offset, uint32_t v)
+static void watchdog_set(void *data, uint64_t offset, uint32_t v)
 {
+        struct watchdog *w = data;
+
         switch (offset) {
-        case STATUS:
+        case WATCHDOG_STATUS:
                 w->enabled = v & STATUS_ENABLED;
                 refresh(w);
                 break;
-        case OFFSET_LOW:
+        case WATCHDOG_OFFSET:
                 set_low(&w->offset, v);
                 refresh(w);
                 break;
@@ -105,7 +98,7 @@ static void write_word(struct watchdog *w, uint64_t offset, uint32_t v)
                 set_high(&w->offset, v & 0xffff);
                 refresh(w);
                 break;
-        case COMPARE_LOW:
+        case WATCHDOG_COMPARE:
                 set_low(&w->compare, v);
                 start_timer(w);
                 break;
@@ -113,7 +106,7 @@ static void write_word(struct watchdog *w, uint64_t offset, uint32_t v)
                 set_high(&w->compare, v);
                 start_timer(w);
                 break;
-        case REFRESH:
+        case WATCHDOG_REFRESH:
                 refresh(w);
                 break;
         default:
@@ -121,33 +114,25 @@ static void write_word(struct watchdog *w, uint64_t offset, uint32_t v)
         }
 }
 
-static void watchdog_write(void *data, uint64_t offset, const void *buf, unsigned n_bytes)
-{
-        uint32_t v;
-
-        if (!register_written(offset, buf, n_bytes, &v))
-                return;
-        write_word(data, offset, v);
-        if (n_bytes == 8 && register_written(offset + 4, (const char *) buf + 4, 4, &v))
-                write_word(data, offset + 4, v);
-}
-
 void watchdog_set_paused(struct watchdog *w, bool paused)
 {
+        if (paused == w->paused)
+                return;
+        if (paused)
+                w->paused_at = now(w);
+        else
+                w->behind = w->count() - w->paused_at;
         w->paused = paused;
         start_timer(w);
 }
 
-int watchdog_add(struct watchdog *w, struct bus *bus, gpa_t at, struct loop *loop)
+int watchdog_add(struct watchdog *w, struct monitor *m, gpa_t at)
 {
-        const struct bus_range range = { .start = at,
-                                         .size_bytes = 0x2000,
-                                         .read = watchdog_read,
-                                         .write = watchdog_write,
-                                         .data = w };
-
-        w->loop = loop;
-        return bus_add(bus, &range);
+        w->m = m;
+        w->frequency_hz = MAX(w->frequency_hz, UINT64_C(1)); /* firmware that set none: it counts as if it were slow */
+        return bus_add(&m->mmio, &(const struct bus_range){ .start = at, .size_bytes = WATCHDOG_BYTES,
+                                                            .register_bytes = 4, .get = watchdog_get,
+                                                            .set = watchdog_set, .data = w });
 }
 
 void watchdog_deinit(struct watchdog *w) { timer_stop(&w->timer); }
