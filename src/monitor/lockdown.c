@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #include "monitor/lockdown.h"
 
-#include <errno.h>
 #include <linux/kvm.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/macros.h"
 #include "monitor/arch.h"
-#include "monitor/fail.h"
 #include "monitor/monitor.h"
 #include "monitor/spec.h"
 
@@ -63,7 +61,7 @@ static const struct sandbox_call vcpu_calls[] = {
         { .name = NULL },
 };
 
-int lockdown_enter(struct lockdown *l, struct monitor *m, char **ret_error)
+int lockdown_enter(struct lockdown *l, struct monitor *m)
 {
         int r;
 
@@ -71,12 +69,10 @@ int lockdown_enter(struct lockdown *l, struct monitor *m, char **ret_error)
         l->sandbox.n_files_max = FILES_BASE + FILES_PER_DEVICE * m->spec->n_devices;
         l->sandbox.own_threads = true;
         r = sandbox_allow_calls(&l->sandbox, main_calls);
-        if (r == 0)
-                r = sandbox_enter(&l->sandbox);
-        return r < 0 ? fail(r, ret_error, "sandbox: %s", strerror(-r)) : 0;
+        return r < 0 ? r : sandbox_enter(&l->sandbox);
 }
 
-int lockdown_prepare_vcpus(struct lockdown *l, struct monitor *m, char **ret_error)
+int lockdown_prepare_vcpus(struct lockdown *l, struct monitor *m)
 {
         struct sandbox_call calls[ARRAY_SIZE(vcpu_calls) + ARCH_VCPU_CALLS_MAX];
         size_t n = ARRAY_SIZE(vcpu_calls) - 1;
@@ -87,18 +83,8 @@ int lockdown_prepare_vcpus(struct lockdown *l, struct monitor *m, char **ret_err
                 calls[n++] = *call;
         calls[n] = (struct sandbox_call){ .name = NULL };
         r = sandbox_thread_filter_new(m->spec->name, calls, &l->vcpu_filter);
-        if (r < 0)
-                return fail(r, ret_error, "sandbox: system calls of vCPUs: %s", strerror(-r));
         m->vcpu_filter = l->vcpu_filter;
-        return 0;
-}
-
-int lockdown_filter(struct lockdown *l, char **ret_error)
-{
-        int r;
-
-        r = sandbox_filter_calls(&l->sandbox);
-        return r < 0 ? fail(r, ret_error, "sandbox: system calls: %s", strerror(-r)) : 0;
+        return r;
 }
 
 void lockdown_deinit(struct lockdown *l)

@@ -36,165 +36,143 @@ struct life {
         struct signals signals;
         struct control *control; /* owned */
         struct lockdown lockdown;
-        struct {
-                pthread_t thread;
-                bool started;
-                int result;
-                char *error; /* owned */
-        } prefault;
 };
 
-/* Whatever has to be opened, while everything can be. */
-static int open_all(struct life *l, char **ret_error)
+static int open_loop(struct life *l, char **ret_error)
 {
         struct monitor *m = &l->monitor;
-        int r;
+        int r = loop_new(&m->loop);
 
-        r = loop_new(&m->loop);
-        if (r == 0) {
-                loop_set_mutex(m->loop, &m->lock);
-                r = signals_init(&l->signals, m);
-        }
-        if (r < 0)
-                return fail(r, ret_error, "loop: %s", strerror(-r));
-        if (m->spec->control_fd >= 0) {
-                r = control_new(m, m->spec->control_fd, &l->control);
-                if (r < 0)
-                        return fail(r, ret_error, "--control-fd=%d: %s", m->spec->control_fd, strerror(-r));
-        }
-        r = vm_new(&m->vm);
-        if (r < 0)
-                return fail(r, ret_error, "/dev/kvm: %s; 'busbar doctor' says what would help", strerror(-r));
-        r = arch_init(m, ret_error);
-        if (r < 0 && !*ret_error)
-                return fail(r, ret_error, "KVM: %s", strerror(-r));
-        return r;
-}
-
-static int make_memory(struct monitor *m, char **ret_error)
-{
-        int r;
-
-        r = memory_init(&m->memory, m->spec->memory_bytes, m->spec->huge_pages, ret_error);
         if (r < 0)
                 return r;
-        r = memory_show(&m->memory, m->vm);
-        return r < 0 ? fail(r, ret_error, "KVM does not take the memory: %s", strerror(-r)) : 0;
+        loop_set_mutex(m->loop, &m->lock);
+        return signals_init(&l->signals, m);
 }
 
-static void *prefault(void *data)
+static int open_control(struct life *l, char **ret_error)
 {
-        struct life *l = data;
+        int fd = l->monitor.spec->control_fd;
 
-        l->prefault.result = memory_prefault(&l->monitor.memory, &l->prefault.error);
-        return NULL;
+        return fd < 0 ? 0 : control_new(&l->monitor, fd, &l->control);
 }
+
+static int open_kvm(struct life *l, char **ret_error)
+{
+        int r = vm_new(&l->monitor.vm);
+
+        return r < 0 ? fail(r, ret_error, "/dev/kvm: %s; 'busbar doctor' says what would help", strerror(-r)) : 0;
+}
+
+static int open_arch(struct life *l, char **ret_error) { return arch_init(&l->monitor, ret_error); }
+
+static int enter_sandbox(struct life *l, char **ret_error) { return lockdown_enter(&l->lockdown, &l->monitor); }
+
+static int make_memory(struct life *l, char **ret_error)
+{
+        const struct monitor_spec *spec = l->monitor.spec;
+
+        return memory_init(&l->monitor.memory, spec->memory_bytes, spec->huge_pages, ret_error);
+}
+
+static int show_memory(struct life *l, char **ret_error) { return memory_show(&l->monitor.memory, l->monitor.vm); }
 
 static int begin_prefault(struct life *l, char **ret_error)
 {
-        int r;
-
-        if (!l->monitor.spec->prefault)
-                return 0;
-        r = pthread_create(&l->prefault.thread, NULL, prefault, l);
-        l->prefault.started = r == 0;
-        return r == 0 ? 0 : fail(-r, ret_error, "thread: %s", strerror(r));
+        return l->monitor.spec->prefault ? memory_begin_prefault(&l->monitor.memory) : 0;
 }
 
 static int finish_prefault(struct life *l, char **ret_error)
 {
-        if (!l->prefault.started)
-                return 0;
-        (void) pthread_join(l->prefault.thread, NULL);
-        l->prefault.started = false;
-        *ret_error = take_ptr(&l->prefault.error);
-        return l->prefault.result;
+        return memory_finish_prefault(&l->monitor.memory, ret_error);
 }
 
-static int begin_vcpus(struct monitor *m, char **ret_error)
+static int begin_devices(struct life *l, char **ret_error) { return devices_new(&l->monitor, &l->monitor.devices); }
+
+static int begin_vcpus(struct life *l, char **ret_error)
 {
+        struct monitor *m = &l->monitor;
         int r = 0;
 
         m->vcpus = calloc(m->spec->n_vcpus, sizeof(struct vcpu *));
         if (!m->vcpus)
-                r = -ENOMEM;
+                return -ENOMEM;
         while (r == 0 && m->n_vcpus < m->spec->n_vcpus) {
                 r = vcpu_new(m, m->n_vcpus, &m->vcpus[m->n_vcpus]);
                 m->n_vcpus += r == 0;
         }
-        return r < 0 ? fail(r, ret_error, "vCPU %u: %s", m->n_vcpus, strerror(-r)) : 0;
+        return r;
 }
 
-static int finish_vcpus(struct monitor *m, char **ret_error)
+static int prepare_filters(struct life *l, char **ret_error) { return lockdown_prepare_vcpus(&l->lockdown, &l->monitor); }
+
+static int finish_vcpus(struct life *l, char **ret_error)
 {
-        int r;
+        struct monitor *m = &l->monitor;
 
         for (unsigned i = 0; i < m->n_vcpus; i++) {
-                r = vcpu_wait_ready(m->vcpus[i]);
+                int r = vcpu_wait_ready(m->vcpus[i]);
+
                 if (r < 0)
                         return fail(r, ret_error, "vCPU %u: KVM: %s", i, strerror(-r));
         }
-        r = arch_vcpus_ready(m);
-        if (r < 0)
-                return fail(r, ret_error, "interrupt controller: KVM: %s", strerror(-r));
-        r = arch_add_registers(m);
-        return r < 0 ? fail(r, ret_error, "registers: %s", strerror(-r)) : 0;
+        return arch_vcpus_ready(m);
 }
 
-/* Starts every thread that there will be. */
-static int begin(struct life *l, char **ret_error)
-{
-        struct monitor *m = &l->monitor;
-        int r;
+static int add_registers(struct life *l, char **ret_error) { return arch_add_registers(&l->monitor); }
 
-        r = begin_prefault(l, ret_error);
-        if (r < 0)
-                return r;
-        r = devices_new(m, &m->devices);
-        if (r < 0)
-                return fail(r, ret_error, "devices: %s", strerror(-r));
-        return begin_vcpus(m, ret_error);
+static int filter_calls(struct life *l, char **ret_error) { return sandbox_filter_calls(&l->lockdown.sandbox); }
+
+static int load_files(struct life *l, char **ret_error) { return arch_load(&l->monitor, ret_error); }
+
+static int attach_devices(struct life *l, char **ret_error)
+{
+        return devices_attach(l->monitor.devices, ret_error);
 }
 
-/* Reads what others wrote: boot files, and what servers say of their devices. */
-static int load(struct life *l, char **ret_error)
+static int start_boot_cpu(struct life *l, char **ret_error) { return arch_start_boot_cpu(l->monitor.vcpus[0]); }
+
+/* In this order: what reads what others wrote (boot files, what servers say of their devices) comes last. A step that has
+   no sentence of its own for a failure is blamed by its name. */
+static const struct step {
+        int (*take)(struct life *l, char **ret_error);
+        const char *name;
+} steps[] = {
+        { open_loop, "loop" },
+        { open_control, "--control-fd" },
+        { open_kvm, "/dev/kvm" },
+        { open_arch, "KVM" },
+        { enter_sandbox, "sandbox" },
+        { make_memory, "memory" },
+        { show_memory, "KVM does not take the memory" },
+        { begin_prefault, "thread" },
+        { begin_devices, "devices" },
+        { begin_vcpus, "vCPUs" },
+        { prepare_filters, "sandbox: system calls of vCPUs" },
+        { finish_vcpus, "interrupt controller: KVM" },
+        { add_registers, "registers" },
+        { filter_calls, "sandbox: system calls" },
+        { load_files, "kernel" },
+        { attach_devices, "devices" },
+        { start_boot_cpu, "vCPU 0: KVM" },
+        { finish_prefault, "memory" },
+};
+
+/* Ends the machine where a step fails. */
+static bool bring_up(struct life *l)
 {
-        struct monitor *m = &l->monitor;
-        int r;
+        auto_cleanup(freep) char *sentence = NULL;
 
-        r = arch_load(m, ret_error);
-        if (r < 0)
-                return *ret_error ? r : fail(r, ret_error, "kernel: %s", strerror(-r));
-        r = devices_attach(m->devices, ret_error);
-        if (r < 0)
-                return *ret_error ? r : fail(r, ret_error, "devices: %s", strerror(-r));
-        r = arch_start_boot_cpu(m->vcpus[0]);
-        return r < 0 ? fail(r, ret_error, "vCPU 0: KVM: %s", strerror(-r)) : 0;
-}
+        for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+                int r = steps[i].take(l, &sentence);
 
-static int bring_up(struct life *l, char **ret_error)
-{
-        struct monitor *m = &l->monitor;
-        int r;
-
-        r = open_all(l, ret_error);
-        if (r == 0)
-                r = lockdown_enter(&l->lockdown, m, ret_error);
-        if (r == 0)
-                r = make_memory(m, ret_error);
-        if (r == 0)
-                r = begin(l, ret_error);
-        if (r == 0)
-                r = lockdown_prepare_vcpus(&l->lockdown, m, ret_error);
-        if (r == 0)
-                r = finish_vcpus(m, ret_error);
-        if (r == 0)
-                r = lockdown_filter(&l->lockdown, ret_error);
-        if (r == 0)
-                r = load(l, ret_error);
-        if (r == 0)
-                r = finish_prefault(l, ret_error);
-        return r;
+                if (r < 0) {
+                        if (!sentence)
+                                (void) fail(r, &sentence, "%s: %s", steps[i].name, strerror(-r));
+                        monitor_end(&l->monitor, MONITOR_FAILED, sentence ? sentence : steps[i].name);
+                        return false;
+                }
+        }
+        return true;
 }
 
 static void serve(struct life *l)
@@ -245,9 +223,6 @@ static void take_down(struct life *l)
         for (unsigned i = 0; i < m->n_vcpus; i++)
                 m->vcpus[i] = vcpu_free(m->vcpus[i]);
         free(m->vcpus);
-        if (l->prefault.started)
-                (void) pthread_join(l->prefault.thread, NULL);
-        free(l->prefault.error);
         m->devices = devices_free(m->devices);
         arch_deinit(m);
         bus_deinit(&m->mmio);
@@ -264,15 +239,10 @@ static void take_down(struct life *l)
 int monitor_run(const struct monitor_spec *spec)
 {
         struct life l = { .monitor = { .spec = spec, .memory = { .fd = -1 } }, .signals = { .fd = -1 } };
-        auto_cleanup(freep) char *error = NULL;
-        int r;
 
         (void) mallopt(M_ARENA_MAX, 1); /* threads here allocate little */
         pthread_mutex_init(&l.monitor.lock, NULL);
-        r = bring_up(&l, &error);
-        if (r < 0)
-                monitor_end(&l.monitor, MONITOR_FAILED, error ? error : strerror(-r));
-        else
+        if (bring_up(&l))
                 serve(&l);
         report(&l);
         take_down(&l);

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
@@ -170,6 +171,8 @@ struct prefault {
         const struct memory *memory;
         atomic_uint_fast64_t next; /* offset in the file of the first byte that nobody took on */
         atomic_int error;
+        pthread_t threads[PREFAULT_THREADS_MAX];
+        unsigned n_threads;
 };
 
 /* Linux before 5.14 has no MADV_POPULATE_WRITE. Reading a page and writing the same back would undo what another
@@ -207,34 +210,46 @@ static void *prefault_some(void *data)
         return NULL;
 }
 
-int memory_prefault(struct memory *m, char **ret_error)
+int memory_begin_prefault(struct memory *m)
 {
-        struct prefault p = { .memory = m };
-        uint64_t size_bytes = 0;
-        pthread_t threads[PREFAULT_THREADS_MAX];
-        unsigned n_threads = 0, n_max;
+        unsigned n_max = (unsigned) MIN(MAX(sysconf(_SC_NPROCESSORS_ONLN), 1), PREFAULT_THREADS_MAX);
+        struct prefault *p = calloc(1, sizeof(*p));
+        int r = 0;
+
+        if (!p)
+                return -ENOMEM;
+        p->memory = m;
+        m->prefault = p;
+        while (r == 0 && p->n_threads < n_max) {
+                r = pthread_create(&p->threads[p->n_threads], NULL, prefault_some, p);
+                p->n_threads += r == 0;
+        }
+        return p->n_threads > 0 ? 0 : -r;
+}
+
+int memory_finish_prefault(struct memory *m, char **ret_error)
+{
+        struct prefault *p = m->prefault;
         int error;
 
-        for (size_t i = 0; i < m->n_ranges; i++)
-                size_bytes += m->ranges[i].size_bytes;
-        /* The calling thread works, too. */
-        n_max = (unsigned) MIN((uint64_t) MAX(sysconf(_SC_NPROCESSORS_ONLN), 1) - 1, size_bytes / PREFAULT_CHUNK_BYTES);
-        n_max = MIN(n_max, (unsigned) PREFAULT_THREADS_MAX);
-        while (n_threads < n_max && pthread_create(&threads[n_threads], NULL, prefault_some, &p) == 0)
-                n_threads++;
-        (void) prefault_some(&p);
-        while (n_threads > 0)
-                (void) pthread_join(threads[--n_threads], NULL);
-
-        error = atomic_load(&p.error);
-        if (error != 0)
-                return fail(-error, ret_error, "allocating %llu MiB of memory: %s; free memory or a memory limit of its "
-                            "control group is too small for it", MIB(size_bytes), strerror(error));
-        return 0;
+        if (!p)
+                return 0;
+        while (p->n_threads > 0)
+                (void) pthread_join(p->threads[--p->n_threads], NULL);
+        error = atomic_load(&p->error);
+        free(p);
+        m->prefault = NULL;
+        if (error == 0)
+                return 0;
+        return fail(-error, ret_error, "allocating the memory: %s; free memory or a memory limit of its control group is "
+                    "too small for it", strerror(error));
 }
 
 void memory_deinit(struct memory *m)
 {
+        auto_cleanup(freep) char *error = NULL;
+
+        (void) memory_finish_prefault(m, &error);
         unmap(m);
         fd_close(&m->fd);
         m->n_ranges = 0;

@@ -28,6 +28,7 @@ struct memory_range {
 
 struct memory {
         int fd; /* owned */
+        struct prefault *prefault; /* owned; NULL: none is under way */
         char *map; /* owned, with its gaps */
         uint64_t map_bytes;
         uint64_t page_bytes; /* of the memfd */
@@ -41,15 +42,17 @@ struct memory {
  * @huge_pages:  hugetlb pages where the host has enough of them free, else transparent ones where it allows them
  * @ret_error:   says what would help; owned by the caller
  *
- * Nothing is allocated yet but hugetlb pages: see memory_prefault().
+ * Nothing is allocated yet but hugetlb pages: see memory_begin_prefault().
  *
  * Return: 0 or a negative errno.
  */
 int memory_init(struct memory *m, uint64_t size_bytes, bool huge_pages, char **ret_error);
 /* Makes the ranges memory of a virtual machine. */
 int memory_show(const struct memory *m, struct vm *vm);
-/* Allocates all pages now, on as many threads as help; others may use the memory meanwhile. */
-int memory_prefault(struct memory *m, char **ret_error);
+/* Allocates all pages, on as many threads as help; others may use the memory meanwhile. Return: 0 or a negative errno. */
+int memory_begin_prefault(struct memory *m);
+/* Waits until it is done, if it was begun. Return: 0 or a negative errno, with a sentence in *ret_error. */
+int memory_finish_prefault(struct memory *m, char **ret_error);
 void memory_deinit(struct memory *m);
 
 /* @size_bytes of RAM from @start on, in one range, or NULL. */

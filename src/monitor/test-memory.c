@@ -143,7 +143,8 @@ static void all_pages_are_there_after_prefault(void **state)
 
         assert_int_equal(memory_init(&m, 96 * MIB, false, &error), 0);
         m.ranges[1].host[5] = 42;
-        assert_int_equal(memory_prefault(&m, &error), 0);
+        assert_int_equal(memory_begin_prefault(&m), 0);
+        assert_int_equal(memory_finish_prefault(&m, &error), 0);
         assert_int_equal(m.ranges[1].host[5], 42);
         for (size_t i = 0; i < m.n_ranges; i++) {
                 assert_int_equal(mincore(m.ranges[i].host, m.ranges[i].size_bytes, resident), 0);
@@ -161,7 +162,8 @@ static void huge_pages_are_a_wish(void **state)
 
         assert_int_equal(memory_init(&m, 8 * MIB, true, &error), 0);
         memset(m.ranges[0].host, 1, 8 * MIB);
-        assert_int_equal(memory_prefault(&m, &error), 0);
+        assert_int_equal(memory_begin_prefault(&m), 0);
+        assert_int_equal(memory_finish_prefault(&m, &error), 0);
         memory_deinit(&m);
 }
 

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/macros.h"
-#include "monitor/aarch64/unpack.h"
 #include "monitor/boot-file.h"
 #include "monitor/fail.h"
 #include "monitor/memory.h"

@@ -1,70 +1,43 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-#include "monitor/aarch64/unpack.h"
-
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
 #include <zstd_errors.h>
 
 #include "base/cleanup.h"
 #include "base/macros.h"
+#include "monitor/aarch64/image.h"
 #include "monitor/boot-file.h"
 #include "monitor/fail.h"
 
 #define PIECE_BYTES (256 << 10)
-#define GZIP_ONLY (16 + MAX_WBITS) /* of inflateInit2() */
 
 static int fail_unpack(int error, const struct boot_file *f, char **ret_error)
 {
-        switch (error) {
-        case -ENOSPC:
-                return fail(error, ret_error, "%s: unpacked it needs more memory than the machine has", f->what);
-        case -ENOMEM:
-                return fail(error, ret_error, "%s: no memory to unpack it", f->what);
-        default:
-                return fail(error, ret_error, "%s: cut off or damaged", f->what);
-        }
+        return fail(error, ret_error, "%s: %s", f->what,
+                    error == -ENOSPC   ? "unpacked it needs more memory than the machine has"
+                    : error == -ENOMEM ? "no memory to unpack it"
+                                       : "cut off or damaged");
 }
 
-/* Everything that is there. Return: 0; -EBADMSG; -ENOSPC; -ENOMEM; another one if *ret_error is set already. */
-static int inflate_all(z_stream *z, const struct boot_file *f, uint64_t offset_bytes, char *buf, size_t n_max,
-                       size_t *ret_n, char **ret_error)
+/* Return: 0; -EBADMSG; -ENOSPC. */
+static int read_all(gzFile gz, char *buf, size_t n_max, size_t *ret_n)
 {
-        auto_cleanup(freep) unsigned char *piece = malloc(PIECE_BYTES);
+        int n_read = 0, error = Z_OK;
         size_t n = 0;
-        int r = Z_OK;
+        char more;
 
-        if (!piece)
-                return -ENOMEM;
-        while (r != Z_STREAM_END) {
-                size_t room = MIN(n_max - n, (size_t) UINT_MAX);
-
-                if (z->avail_in == 0) {
-                        size_t n_read = MIN(f->size_bytes - offset_bytes, (uint64_t) PIECE_BYTES);
-
-                        if (n_read == 0)
-                                return -EBADMSG;
-                        r = boot_file_read(f, offset_bytes, piece, n_read, ret_error);
-                        if (r < 0)
-                                return r;
-                        offset_bytes += n_read;
-                        z->next_in = piece;
-                        z->avail_in = (unsigned) n_read;
-                }
-                z->next_out = (unsigned char *) buf + n;
-                z->avail_out = (unsigned) room;
-                r = inflate(z, Z_NO_FLUSH);
-                n += room - z->avail_out;
-                /* No room, and it asks for some: the end of the stream alone would not have needed any. */
-                if (r == Z_BUF_ERROR && n == n_max)
-                        return -ENOSPC;
-                if (r == Z_MEM_ERROR)
-                        return -ENOMEM;
-                if (r != Z_OK && r != Z_STREAM_END && r != Z_BUF_ERROR)
-                        return -EBADMSG;
-        }
+        while (n < n_max && (n_read = gzread(gz, buf + n, (unsigned) MIN(n_max - n, (size_t) INT_MAX))) > 0)
+                n += (size_t) n_read;
+        if (n == n_max && gzread(gz, &more, 1) > 0)
+                return -ENOSPC;
+        (void) gzerror(gz, &error);
+        if (error != Z_OK || gzdirect(gz)) /* what is not packed would be copied */
+                return error == Z_MEM_ERROR ? -ENOMEM : -EBADMSG;
         *ret_n = n;
         return 0;
 }
@@ -72,17 +45,22 @@ static int inflate_all(z_stream *z, const struct boot_file *f, uint64_t offset_b
 int unpack_gzip(const struct boot_file *f, uint64_t offset_bytes, void *buf, size_t n_max, size_t *ret_n,
                 char **ret_error)
 {
-        z_stream z = { 0 };
+        auto_cleanup(closep) int fd = -1;
+        gzFile gz = NULL;
         int r;
 
-        if (offset_bytes > f->size_bytes)
+        if (offset_bytes >= f->size_bytes)
                 return fail_unpack(-EBADMSG, f, ret_error);
-        *ret_error = NULL;
-        if (inflateInit2(&z, GZIP_ONLY) != Z_OK)
+        fd = fcntl(f->fd, F_DUPFD_CLOEXEC, 0);
+        if (fd >= 0 && lseek(fd, (off_t) offset_bytes, SEEK_SET) >= 0)
+                gz = gzdopen(fd, "rb");
+        if (!gz)
                 return fail_unpack(-ENOMEM, f, ret_error);
-        r = inflate_all(&z, f, offset_bytes, buf, n_max, ret_n, ret_error);
-        (void) inflateEnd(&z);
-        return r < 0 && !*ret_error ? fail_unpack(r, f, ret_error) : r;
+        (void) take_fd(&fd);
+        (void) gzbuffer(gz, PIECE_BYTES);
+        r = read_all(gz, buf, n_max, ret_n);
+        (void) gzclose(gz);
+        return r < 0 ? fail_unpack(r, f, ret_error) : 0;
 }
 
 /* In one step: then what is unpacked already serves as the window, and no second one is allocated. */
@@ -90,7 +68,7 @@ int unpack_zstd(const struct boot_file *f, uint64_t offset_bytes, size_t n_packe
                 size_t *ret_n, char **ret_error)
 {
         auto_cleanup(freep) char *packed = NULL;
-        size_t n, frame;
+        size_t n;
         int r;
 
         if (!range_fits(offset_bytes, n_packed, f->size_bytes))
@@ -101,10 +79,9 @@ int unpack_zstd(const struct boot_file *f, uint64_t offset_bytes, size_t n_packe
         r = boot_file_read(f, offset_bytes, packed, n_packed, ret_error);
         if (r < 0)
                 return r;
-        frame = ZSTD_findFrameCompressedSize(packed, n_packed);
-        if (ZSTD_isError(frame))
-                return fail_unpack(-EBADMSG, f, ret_error);
-        n = ZSTD_decompress(buf, n_max, packed, frame);
+        n = ZSTD_findFrameCompressedSize(packed, n_packed);
+        if (!ZSTD_isError(n))
+                n = ZSTD_decompress(buf, n_max, packed, n);
         if (ZSTD_isError(n))
                 return fail_unpack(ZSTD_getErrorCode(n) == ZSTD_error_dstSize_tooSmall ? -ENOSPC : -EBADMSG, f,
                                    ret_error);
