@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-#include "monitor/control.h"
+#include "monitor/life.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,9 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
-#include "base/loop.h"
 #include "base/macros.h"
-#include "monitor/life.h"
 
 struct control {
         struct monitor *monitor; /* borrowed */

@@ -13,8 +13,7 @@
 #include "monitor/monitor.h"
 #include "monitor/pci.h"
 #include "monitor/remote.h"
-#include "monitor/virtio-mmio.h"
-#include "monitor/virtio-pci.h"
+#include "monitor/virtio-registers.h"
 
 /* Devices have the PCI addresses that they have under QEMU, whose boards keep the first slots: a guest that names
    its network after the slot names it alike. */

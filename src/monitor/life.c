@@ -13,7 +13,6 @@
 #include "base/macros.h"
 #include "monitor/arch.h"
 #include "monitor/devices.h"
-#include "monitor/monitor.h"
 #include "monitor/spec.h"
 #include "monitor/vcpu.h"
 

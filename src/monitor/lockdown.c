@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-#include "monitor/lockdown.h"
+#include "monitor/life.h"
 
 #include <linux/kvm.h>
 #include <string.h>
@@ -7,7 +7,6 @@
 
 #include "base/macros.h"
 #include "monitor/arch.h"
-#include "monitor/monitor.h"
 #include "monitor/spec.h"
 
 /* Eventfds: three for each of a device's queues. */

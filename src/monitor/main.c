@@ -9,7 +9,7 @@
  *
  * Boot files are opened before the sandbox closes, and read after it has.
  */
-#include "monitor/monitor.h"
+#include "monitor/life.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -19,14 +19,10 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "base/loop.h"
 #include "base/macros.h"
 #include "monitor/arch.h"
-#include "monitor/control.h"
 #include "monitor/devices.h"
 #include "monitor/fail.h"
-#include "monitor/life.h"
-#include "monitor/lockdown.h"
 #include "monitor/spec.h"
 #include "monitor/vcpu.h"
 #include "monitor/vm.h"

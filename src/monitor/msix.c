@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-#include "monitor/msix.h"
+#include "monitor/pci.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -73,20 +73,6 @@ uint8_t pci_add_capability(struct pci_function *f, const void *capability, uint8
         return at;
 }
 
-static void bar_read(void *data, uint64_t offset, void *buf, unsigned n_bytes)
-{
-        struct pci_function *f = data;
-
-        f->ops->bar_read(f, offset, buf, n_bytes);
-}
-
-static void bar_write(void *data, uint64_t offset, const void *buf, unsigned n_bytes)
-{
-        struct pci_function *f = data;
-
-        f->ops->bar_write(f, offset, buf, n_bytes);
-}
-
 static void unmap(struct pci_function *f)
 {
         if (!f->mapped)
@@ -99,8 +85,8 @@ static void unmap(struct pci_function *f)
 /* A BAR that lies over other registers answers nowhere. So does one at 0, or at the end while its size is asked for. */
 static void map(struct pci_function *f, uint32_t at)
 {
-        struct bus_range range = { .start = at, .size_bytes = f->bar_bytes, .read = bar_read,
-                                   .write = bar_write, .data = f };
+        struct bus_range range = { .start = at, .size_bytes = f->bar_bytes, .read = f->ops->bar_read,
+                                   .write = f->ops->bar_write, .data = f };
 
         if (at == 0 || at == ~(f->bar_bytes - 1) || bus_add(&f->pci->monitor->mmio, &range) < 0)
                 return;

@@ -13,7 +13,6 @@
 #include "base/cleanup.h"
 #include "base/loop.h"
 #include "base/macros.h"
-#include "monitor/control.h"
 #include "monitor/life.h"
 
 struct rig {

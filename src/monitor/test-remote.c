@@ -24,7 +24,7 @@
 #include "base/macros.h"
 #include "monitor/remote-internal.h"
 #include "monitor/test-machine.h"
-#include "monitor/virtio-mmio.h"
+#include "monitor/virtio-registers.h"
 #include "vhost/message.h"
 
 #define TIMEOUT_SHORT_MS 100

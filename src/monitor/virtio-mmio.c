@@ -9,7 +9,7 @@
  *
  * Spec: VIRTIO 1.4, 4.2.2.
  */
-#include "monitor/virtio-mmio.h"
+#include "monitor/virtio-registers.h"
 
 #include <errno.h>
 #include <linux/virtio_mmio.h>
@@ -17,13 +17,11 @@
 #include <string.h>
 
 #include "base/fd.h"
-#include "base/log.h"
 #include "base/macros.h"
 #include "monitor/layout.h"
 #include "monitor/monitor.h"
 #include "monitor/remote.h"
 #include "monitor/spec.h"
-#include "monitor/virtio-registers.h"
 #include "monitor/vm.h"
 #include "virtio/features.h"
 
@@ -49,16 +47,9 @@ static void ring_runs(struct virtio_registers *v, uint16_t queue, bool runs)
 {
         struct virtio_mmio *d = of_registers(v);
         struct vm_kick kick = { .address = d->start + VIRTIO_MMIO_QUEUE_NOTIFY, .n_bytes = 4, .match = true,
-                                .value = queue, .fd = remote_kick_fd(v->remote, queue) };
-        int r = 0;
+                                .value = queue };
 
-        if (runs)
-                r = vm_add_kick(d->monitor->vm, &kick);
-        else
-                vm_remove_kick(d->monitor->vm, &kick);
-        /* Kicks then come to the register, which is slower. */
-        if (r < 0)
-                log_debug(remote_device(v->remote)->id, "no ioeventfd: %s", strerror(-r));
+        virtio_route_kick(v, d->monitor, queue, &kick, runs);
 }
 
 static void config_interrupt(struct virtio_registers *v)

@@ -11,7 +11,7 @@
  *
  * Spec: VIRTIO 1.4, 4.1.
  */
-#include "monitor/virtio-pci.h"
+#include "monitor/virtio-registers.h"
 
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -21,14 +21,11 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
-#include "base/log.h"
 #include "base/macros.h"
 #include "monitor/monitor.h"
-#include "monitor/msix.h"
 #include "monitor/pci.h"
 #include "monitor/remote.h"
 #include "monitor/spec.h"
-#include "monitor/virtio-registers.h"
 #include "monitor/vm.h"
 #include "virtio/features.h"
 
@@ -77,17 +74,9 @@ static void route_kick(struct virtio_pci *d, uint16_t queue, bool on)
 {
         struct vm_kick kick = {
                 .address = d->function.mapped_at + PAGE_NOTIFY * PAGE_BYTES + queue * (uint64_t) NOTIFY_STEP,
-                .fd = remote_kick_fd(d->registers.remote, queue),
         };
-        int r = 0;
 
-        if (on)
-                r = vm_add_kick(d->monitor->vm, &kick);
-        else
-                vm_remove_kick(d->monitor->vm, &kick);
-        /* Kicks then come to bar_write(), which is slower. */
-        if (r < 0)
-                log_debug(remote_device(d->registers.remote)->id, "no ioeventfd: %s", strerror(-r));
+        virtio_route_kick(&d->registers, d->monitor, queue, &kick, on);
 }
 
 static void ring_runs(struct virtio_registers *v, uint16_t queue, bool runs)
@@ -225,9 +214,9 @@ static void common_write(struct virtio_pci *d, uint64_t offset, unsigned n_bytes
 
 /* The BAR. */
 
-static void bar_read(struct pci_function *f, uint64_t offset, void *buf, unsigned n_bytes)
+static void bar_read(void *data, uint64_t offset, void *buf, unsigned n_bytes)
 {
-        struct virtio_pci *d = of_function(f);
+        struct virtio_pci *d = of_function(data);
         uint64_t at = offset % PAGE_BYTES;
 
         memset(buf, 0, n_bytes);
@@ -252,9 +241,9 @@ static void bar_read(struct pci_function *f, uint64_t offset, void *buf, unsigne
         }
 }
 
-static void bar_write(struct pci_function *f, uint64_t offset, const void *buf, unsigned n_bytes)
+static void bar_write(void *data, uint64_t offset, const void *buf, unsigned n_bytes)
 {
-        struct virtio_pci *d = of_function(f);
+        struct virtio_pci *d = of_function(data);
         uint64_t at = offset % PAGE_BYTES, value = 0;
 
         memcpy(&value, buf, MIN(n_bytes, (unsigned) sizeof(value)));

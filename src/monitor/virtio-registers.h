@@ -16,10 +16,43 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "monitor/queue-config.h"
-
+struct monitor;
+struct pci;
 struct remote;
+struct virtio_mmio;
+struct virtio_pci;
 struct virtio_registers;
+struct vm_kick;
+
+enum queue_part { QUEUE_DESCRIPTORS, QUEUE_DRIVER, QUEUE_DEVICE, QUEUE_PARTS };
+
+/*
+ * What a driver writes to the registers of one queue, before there is a ring: size and addresses. An enabled queue is
+ * closed: every setter refuses until the queue, or the device, is reset. The ring that runs is another object
+ * (remote.h), made from a copy of this one.
+ *
+ *      open ── enable ──► enabled ── reset of the queue ──► open
+ *        └── DRIVER_OK ─► sealed     (it was not enabled in time)
+ *
+ * Spec: VIRTIO 1.4, 2.6, 4.1.4.3, 4.2.2.
+ */
+struct queue_config {
+        uint16_t size_max, size;
+        uint64_t address[QUEUE_PARTS];
+        bool enabled, sealed;
+};
+
+/* As after a reset of the device, or of the queue. */
+void queue_config_init(struct queue_config *q, uint16_t size_max);
+/* Return: false if the queue is closed, or the value cannot be; nothing is changed then. */
+bool queue_config_set_size(struct queue_config *q, uint64_t size);
+/* @offset: 0 or 4 within the 64-bit address; @n_bytes 4, or 8 at 0. */
+bool queue_config_set_address(struct queue_config *q, enum queue_part part, unsigned offset, unsigned n_bytes,
+                              uint64_t value);
+/* Also false if size or alignment is not one of the format. Where the ring lies is not checked here. */
+bool queue_config_enable(struct queue_config *q, bool packed);
+/* The device runs: a queue that is not enabled stays so. */
+void queue_config_seal(struct queue_config *q);
 
 struct virtio_registers_ops {
         /* From now on the ring runs, or runs no more: its kicks go to its eventfd (remote_kick_fd()). */
@@ -67,3 +100,12 @@ void virtio_stop_queue(struct virtio_registers *v);
 void virtio_reset_queue(struct virtio_registers *v);
 /* A kick that reached a register and not the eventfd. */
 void virtio_notify(struct virtio_registers *v, uint32_t queue);
+/* Whether kicks of a ring go to its eventfd, as @kick says but for the fd; else they come to virtio_notify(). */
+void virtio_route_kick(struct virtio_registers *v, struct monitor *m, uint16_t queue, struct vm_kick *kick, bool on);
+
+/* The two transports: put a connected device on the PCI bus, or into a slot of layout.mmio_slots, with a page of
+   registers and a wired interrupt. @remote is borrowed. Return: 0; -EBUSY if the slot is taken; another negative errno. */
+int virtio_pci_new(struct monitor *m, struct pci *pci, uint8_t slot, struct remote *remote, struct virtio_pci **ret);
+struct virtio_pci *virtio_pci_free(struct virtio_pci *d);
+int virtio_mmio_new(struct monitor *m, unsigned slot, struct remote *remote, struct virtio_mmio **ret);
+struct virtio_mmio *virtio_mmio_free(struct virtio_mmio *d);

@@ -6,7 +6,6 @@
 #include "base/macros.h"
 #include "monitor/layout.h"
 #include "monitor/x86_64/acpi.h"
-#include "monitor/x86_64/aml.h"
 #include "monitor/x86_64/x86.h"
 
 /* The bytes of a string, without its end. */

@@ -6,7 +6,6 @@
 
 #include "base/macros.h"
 #include "monitor/layout.h"
-#include "monitor/x86_64/aml.h"
 #include "monitor/x86_64/x86.h"
 
 #define LOCAL_APIC 0xfee00000

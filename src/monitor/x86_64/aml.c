@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-#include "monitor/x86_64/aml.h"
+#include "monitor/x86_64/acpi.h"
 
 #include <string.h>
 

@@ -16,7 +16,6 @@
 #include "base/fd.h"
 #include "monitor/layout.h"
 #include "monitor/x86_64/acpi.h"
-#include "monitor/x86_64/aml.h"
 
 #define AT 0xe0000
 #define BYTES 0x20000
