@@ -119,16 +119,18 @@ int fd_write_file_atomic(const char *path, const void *buf, size_t n, mode_t mod
         return r;
 }
 
-int fd_memfd_sealed(const char *name, uint64_t size_bytes)
+int fd_memfd_sealed(const char *name, uint64_t size_bytes) { return fd_memfd_sealed_of(name, size_bytes, 0); }
+
+int fd_memfd_sealed_of(const char *name, uint64_t size_bytes, unsigned flags)
 {
         auto_cleanup(closep) int fd = -1;
 
-        fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | flags);
         if (fd < 0)
                 return -errno;
         if (ftruncate(fd, (off_t) size_bytes) < 0)
                 return -errno;
-        if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0)
+        if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
                 return -errno;
         return take_fd(&fd);
 }

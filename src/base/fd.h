@@ -42,6 +42,8 @@ int fd_write_file_atomic(const char *path, const void *buf, size_t n, mode_t mod
 
 /* Shared memory of size_bytes that can neither shrink nor grow. Return: an fd or a negative errno. */
 int fd_memfd_sealed(const char *name, uint64_t size_bytes);
+/* The same with more flags of memfd_create(2): of which pages. */
+int fd_memfd_sealed_of(const char *name, uint64_t size_bytes, unsigned flags);
 
 /* Non-blocking eventfd with the counter at 0. Return: an fd or a negative errno. */
 int fd_event(void);

@@ -14,11 +14,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
-#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fd.h"
 #include "base/macros.h"
 #include "monitor/fail.h"
 #include "monitor/layout.h"
@@ -29,21 +29,6 @@
 #define PREFAULT_CHUNK_BYTES (UINT64_C(32) << 20)
 #define PREFAULT_THREADS_MAX 16
 #define MIB(bytes) ((unsigned long long) (bytes) >> 20)
-
-/* A file of @size_bytes that can neither shrink nor grow. Return: an fd or a negative errno. */
-static int make_file(uint64_t size_bytes, unsigned flags)
-{
-        auto_cleanup(closep) int fd = -1;
-
-        fd = memfd_create("busbar-guest", MFD_CLOEXEC | MFD_ALLOW_SEALING | flags);
-        if (fd < 0)
-                return -errno;
-        if (ftruncate(fd, (off_t) size_bytes) < 0)
-                return -errno;
-        if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
-                return -errno;
-        return take_fd(&fd);
-}
 
 static int lay_out(struct memory *m, uint64_t size_bytes, char **ret_error)
 {
@@ -112,49 +97,35 @@ static void unmap(struct memory *m)
         m->map = NULL;
 }
 
-/* From the pool of the host; mapping reserves them, so that a touch cannot fail later. */
-static int init_hugetlb(struct memory *m, uint64_t size_bytes)
+static int make(struct memory *m, uint64_t size_bytes, unsigned flags)
 {
-        auto_cleanup(closep) int fd = -1;
+        auto_cleanup(closep) int fd = fd_memfd_sealed_of("busbar-guest", size_bytes, flags);
         int r;
 
-        fd = make_file(size_bytes, MFD_HUGETLB);
-        if (fd < 0)
-                return fd;
-        r = map_file(m, fd);
-        if (r < 0) {
+        r = fd < 0 ? fd : map_file(m, fd);
+        if (r < 0)
                 unmap(m);
-                return r;
-        }
-        m->fd = take_fd(&fd);
-        return 0;
+        else
+                m->fd = take_fd(&fd);
+        return r;
 }
 
 int memory_init(struct memory *m, uint64_t size_bytes, bool huge_pages, char **ret_error)
 {
-        auto_cleanup(closep) int fd = -1;
         int r;
 
         *m = (struct memory){ .fd = -1 };
         r = lay_out(m, size_bytes, ret_error);
-        if (r < 0)
+        /* Those from the pool of the host are reserved when they are mapped, so that a touch cannot fail later. */
+        if (r < 0 || (huge_pages && make(m, size_bytes, MFD_HUGETLB) == 0))
                 return r;
-        if (huge_pages && init_hugetlb(m, size_bytes) == 0)
-                return 0;
-
-        fd = make_file(size_bytes, 0);
-        if (fd < 0)
-                return fail(fd, ret_error, "%llu MiB of memory: %s", MIB(size_bytes), strerror(-fd));
-        r = map_file(m, fd);
-        if (r < 0) {
-                unmap(m);
+        r = make(m, size_bytes, 0);
+        if (r < 0)
                 return fail(r, ret_error, "mapping %llu MiB of memory: %s; a limit of the address space (ulimit -v) "
                             "or vm.overcommit_memory=2 may be in the way", MIB(size_bytes), strerror(-r));
-        }
         /* Refused where the host's /sys/kernel/mm/transparent_hugepage/shmem_enabled says never: small pages then. */
         for (size_t i = 0; i < m->n_ranges && huge_pages; i++)
                 (void) madvise(m->ranges[i].host, m->ranges[i].size_bytes, MADV_HUGEPAGE);
-        m->fd = take_fd(&fd);
         return 0;
 }
 

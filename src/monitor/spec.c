@@ -88,60 +88,52 @@ static int parse_mac(const char *text, uint8_t ret[6])
         return (ret[0] & 1) ? -EINVAL : 0; /* a group's address is nobody's own */
 }
 
-/* One NAME=VALUE; both are within the device's text. Return: 0; -ENOENT: no such name; -EINVAL: not such a value. */
-static int set(struct monitor_device *d, const char *name, const char *value)
+static bool parse_word(const char *text, const char *yes, const char *no, bool *ret)
+{
+        *ret = strcmp(text, yes) == 0;
+        return *ret || strcmp(text, no) == 0;
+}
+
+/* One NAME=VALUE; both are within the device's text. Return: NULL; what was expected as the value; "" if there is no
+   such name. */
+static const char *set(struct monitor_device *d, const char *name, const char *value)
 {
         uint64_t number = 0;
-        int r = 0;
+        bool mmio = false;
+        int r;
 
         if (strcmp(name, "id") == 0) {
                 d->id = value;
-                r = *value ? 0 : -EINVAL;
-        } else if (strcmp(name, "type") == 0) {
-                r = parse_type(value, &d->virtio_id);
-        } else if (strcmp(name, "socket") == 0) {
+                return *value ? NULL : "a value";
+        }
+        if (strcmp(name, "type") == 0)
+                return parse_type(value, &d->virtio_id) < 0 ? "the name or number of a VIRTIO device type" : NULL;
+        if (strcmp(name, "socket") == 0) {
                 d->socket_path = value;
-                r = *value ? 0 : -EINVAL;
-        } else if (strcmp(name, "transport") == 0) {
-                d->transport = strcmp(value, "mmio") == 0 ? MONITOR_MMIO : MONITOR_PCI;
-                r = d->transport == MONITOR_MMIO || strcmp(value, "pci") == 0 ? 0 : -EINVAL;
-        } else if (strcmp(name, "queues") == 0) {
+                return *value ? NULL : "a value";
+        }
+        if (strcmp(name, "transport") == 0) {
+                r = parse_word(value, "mmio", "pci", &mmio);
+                d->transport = mmio ? MONITOR_MMIO : MONITOR_PCI;
+                return r ? NULL : "pci or mmio";
+        }
+        if (strcmp(name, "queues") == 0) {
                 r = monitor_parse_number(value, 1, QUEUES_MAX, &number);
                 d->n_queues = (uint16_t) number;
-        } else if (strcmp(name, "queue-size") == 0) {
-                r = monitor_parse_number(value, 1, QUEUE_SIZE_MAX, &number);
-                if (number & (number - 1))
-                        r = -EINVAL;
-                d->queue_size_max = (uint16_t) number;
-        } else if (strcmp(name, "packed") == 0) {
-                d->packed = strcmp(value, "on") == 0;
-                r = d->packed || strcmp(value, "off") == 0 ? 0 : -EINVAL;
-        } else if (strcmp(name, "mac") == 0) {
-                d->has_mac = true;
-                r = parse_mac(value, d->mac);
-        } else {
-                r = -ENOENT;
+                return r < 0 ? "1 to 256" : NULL;
         }
-        return r;
-}
-
-static const char *expected(const char *name)
-{
-        static const struct {
-                const char *name, *text;
-        } texts[] = {
-                { "type", "the name or number of a VIRTIO device type" },
-                { "transport", "pci or mmio" },
-                { "queues", "1 to 256" },
-                { "queue-size", "a power of two up to 32768" },
-                { "packed", "on or off" },
-                { "mac", "the address of one card, 02:00:00:00:00:01 say" },
-        };
-
-        for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
-                if (strcmp(texts[i].name, name) == 0)
-                        return texts[i].text;
-        return "a value";
+        if (strcmp(name, "queue-size") == 0) {
+                r = monitor_parse_number(value, 1, QUEUE_SIZE_MAX, &number);
+                d->queue_size_max = (uint16_t) number;
+                return r < 0 || (number & (number - 1)) ? "a power of two up to 32768" : NULL;
+        }
+        if (strcmp(name, "packed") == 0)
+                return parse_word(value, "on", "off", &d->packed) ? NULL : "on or off";
+        if (strcmp(name, "mac") == 0) {
+                d->has_mac = true;
+                return parse_mac(value, d->mac) < 0 ? "the address of one card, 02:00:00:00:00:01 say" : NULL;
+        }
+        return "";
 }
 
 /* Ends the word that begins at @at, makes ",," in it one comma. Return: what follows it; NULL: nothing does. */
@@ -164,21 +156,21 @@ static char *cut(char *at)
 static int parse(struct monitor_device *d, const char *option, char **ret_error)
 {
         for (char *word = d->text, *next; word; word = next) {
+                const char *expected;
                 char *value;
-                int r;
 
                 next = cut(word);
                 value = strchr(word, '=');
                 if (!value)
                         return fail(-EINVAL, ret_error, "--device %s: '%s' is not NAME=VALUE", option, word);
                 *value++ = '\0';
-                r = set(d, word, value);
-                if (r == -ENOENT)
+                expected = set(d, word, value);
+                if (expected && !*expected)
                         return fail(-EINVAL, ret_error, "--device %s: there is no '%s'; known are id, type, socket, "
                                     "transport, queues, queue-size, packed, mac", option, word);
-                if (r < 0)
+                if (expected)
                         return fail(-EINVAL, ret_error, "--device %s: %s='%s': expected %s", option, word, value,
-                                    expected(word));
+                                    expected);
         }
         if (!d->id || d->virtio_id == 0 || !d->socket_path)
                 return fail(-EINVAL, ret_error, "--device %s: %s= is missing", option,

@@ -15,7 +15,7 @@
 #include "base/cleanup.h"
 #include "base/macros.h"
 
-#define ENTRIES_MAX 1024 /* more than KVM ever had; it says when they do not suffice */
+#define ENTRIES_MAX 256 /* KVM_MAX_CPUID_ENTRIES: KVM takes no more itself */
 #define ENTRIES_ADDED 4
 
 #define HYPERVISOR_LEAVES 0x40000000 /* and the next: KVM's own */
@@ -44,19 +44,14 @@ static struct kvm_cpuid2 *allocate(uint32_t n_entries)
 
 int cpuid_of_kvm(int kvm_fd, struct kvm_cpuid2 **ret)
 {
-        for (uint32_t n = 128; n <= ENTRIES_MAX; n *= 2) {
-                auto_cleanup(freep) struct kvm_cpuid2 *c = allocate(n);
+        auto_cleanup(freep) struct kvm_cpuid2 *c = allocate(ENTRIES_MAX);
 
-                if (!c)
-                        return -ENOMEM;
-                if (ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, c) == 0) {
-                        *ret = take_ptr(&c);
-                        return 0;
-                }
-                if (errno != E2BIG)
-                        return -errno;
-        }
-        return -E2BIG;
+        if (!c)
+                return -ENOMEM;
+        if (ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, c) < 0)
+                return -errno;
+        *ret = take_ptr(&c);
+        return 0;
 }
 
 /* Bits of an APIC id that tell the CPUs of the package apart. */
@@ -154,22 +149,25 @@ static bool is_dropped(uint32_t leaf)
 
 static void add(struct kvm_cpuid2 *c, struct kvm_cpuid_entry2 entry) { c->entries[c->nent++] = entry; }
 
+/* Threads of a core, cores of the package, and the end. */
 static void add_topology(struct kvm_cpuid2 *c, const struct place *p)
 {
-        struct kvm_cpuid_entry2 e = { .function = 0xb, .flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX, .edx = p->index };
+        const struct kvm_cpuid_entry2 levels[] = {
+                { .ebx = 1, .ecx = LEVEL_THREAD << 8 },
+                { .eax = id_bits(p->n_vcpus), .ebx = p->n_vcpus, .ecx = LEVEL_CORE << 8 },
+                { .ecx = 0 },
+        };
 
-        e.ebx = 1;
-        e.ecx = LEVEL_THREAD << 8;
-        add(c, e);
-        e.index = 1;
-        e.eax = id_bits(p->n_vcpus);
-        e.ebx = p->n_vcpus;
-        e.ecx = LEVEL_CORE << 8 | e.index;
-        add(c, e);
-        e.index = 2;
-        e.eax = e.ebx = 0;
-        e.ecx = e.index;
-        add(c, e);
+        for (uint32_t i = 0; i < ARRAY_SIZE(levels); i++) {
+                struct kvm_cpuid_entry2 e = levels[i];
+
+                e.function = 0xb;
+                e.flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
+                e.index = i;
+                e.ecx |= i;
+                e.edx = p->index;
+                add(c, e);
+        }
 }
 
 static bool is_amd(const struct kvm_cpuid_entry2 *leaf0)
