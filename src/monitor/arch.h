@@ -37,10 +37,11 @@ int arch_power_button(struct monitor *m);
 /* All vCPUs stand still from now on, or are about to go on: no time of watchdogs passes in between. Lock held.
    Idempotent. */
 void arch_set_paused(struct monitor *m, bool paused);
-/* For vm.c: what KVM_IRQ_LINE calls a wired line; the route of a line, of a message (the gsi is set already). */
+/* For vm.c: the controller in which wired lines end; what KVM_IRQ_LINE calls one; what is peculiar in the route of a
+   message. */
+extern const uint32_t arch_irqchip;
 uint32_t arch_line_number(unsigned line);
-void arch_route_line(unsigned line, struct kvm_irq_routing_entry *ret);
-void arch_route_msi(const struct vm_msi *msi, struct kvm_irq_routing_entry *ret);
+void arch_route_msi(const struct vm_msi *msi, struct kvm_irq_routing_entry *route);
 void arch_deinit(struct monitor *m);
 
 /* What arch_exit() may need that accesses to registers do not; the last one's name is NULL. */

@@ -13,6 +13,7 @@
 #include "base/macros.h"
 #include "monitor/fail.h"
 #include "monitor/memory.h"
+#include "monitor/spec.h"
 
 int boot_file_open(struct boot_file *ret, const char *what, const char *path, bool no_symlinks, char **ret_error)
 {
@@ -41,6 +42,26 @@ int boot_file_open(struct boot_file *ret, const char *what, const char *path, bo
 }
 
 void boot_file_close(struct boot_file *f) { fd_close(&f->fd); }
+
+int boot_files_open(struct boot_files *ret, const struct monitor_spec *spec, char **ret_error)
+{
+        int r;
+
+        ret->kernel.fd = ret->initrd.fd = ret->device_tree.fd = -1;
+        r = boot_file_open(&ret->kernel, "kernel", spec->kernel, spec->no_symlinks, ret_error);
+        if (r == 0)
+                r = boot_file_open(&ret->initrd, "initrd", spec->initrd, spec->no_symlinks, ret_error);
+        if (r == 0)
+                r = boot_file_open(&ret->device_tree, "device tree overlay", spec->device_tree, spec->no_symlinks, ret_error);
+        return r;
+}
+
+void boot_files_close(struct boot_files *files)
+{
+        boot_file_close(&files->kernel);
+        boot_file_close(&files->initrd);
+        boot_file_close(&files->device_tree);
+}
 
 static int read_at(const struct boot_file *f, uint64_t offset, char *buf, uint64_t n_bytes, char **ret_error)
 {

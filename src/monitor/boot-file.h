@@ -12,6 +12,7 @@
 #include "mem/space.h"
 
 struct memory;
+struct monitor_spec;
 
 struct boot_file {
         int fd; /* owned; -1: there is none */
@@ -29,6 +30,15 @@ struct boot_file {
 int boot_file_open(struct boot_file *ret, const char *what, const char *path, bool no_symlinks, char **ret_error);
 /* Idempotent; fine for a zeroed structure whose fd is -1. */
 void boot_file_close(struct boot_file *f);
+
+/* All that a machine's specification names. */
+struct boot_files {
+        struct boot_file kernel, initrd, device_tree;
+};
+
+/* Return: as boot_file_open(); boot_files_close() works in either case. */
+int boot_files_open(struct boot_files *ret, const struct monitor_spec *spec, char **ret_error);
+void boot_files_close(struct boot_files *files);
 
 /* Return: 0; -EBADMSG with a sentence in *ret_error if the file ends before. */
 int boot_file_read(const struct boot_file *f, uint64_t offset, void *buf, size_t n_bytes, char **ret_error);

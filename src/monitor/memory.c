@@ -146,14 +146,6 @@ struct prefault {
         unsigned n_threads;
 };
 
-/* Linux before 5.14 has no MADV_POPULATE_WRITE. Reading a page and writing the same back would undo what another
-   thread writes meanwhile; adding zero does not. */
-static void touch(char *start, uint64_t n_bytes, uint64_t step_bytes)
-{
-        for (uint64_t i = 0; i < n_bytes; i += step_bytes)
-                (void) __atomic_fetch_add(start + i, 0, __ATOMIC_RELAXED);
-}
-
 static void *prefault_some(void *data)
 {
         struct prefault *p = data;
@@ -168,11 +160,7 @@ static void *prefault_some(void *data)
                         uint64_t to = MIN(at + chunk, range->offset_bytes + range->size_bytes);
                         char *start = range->host + (from - range->offset_bytes);
 
-                        if (from >= to || madvise(start, to - from, MADV_POPULATE_WRITE) == 0)
-                                continue;
-                        if (errno == EINVAL)
-                                touch(start, to - from, (uint64_t) sysconf(_SC_PAGESIZE));
-                        else
+                        if (from < to && madvise(start, to - from, MADV_POPULATE_WRITE) < 0)
                                 atomic_store(&p->error, errno);
                 }
                 if (atomic_load(&p->error) != 0)

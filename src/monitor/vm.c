@@ -142,12 +142,18 @@ static int route(struct vm *vm)
         for (unsigned line = 0; line < VM_LINES_MAX; line++) {
                 if (!vm->lines[line])
                         continue;
-                *entry = (struct kvm_irq_routing_entry){ .gsi = line };
-                arch_route_line(line, entry++);
+                *entry++ = (struct kvm_irq_routing_entry){ .gsi = line, .type = KVM_IRQ_ROUTING_IRQCHIP,
+                                                           .u.irqchip = { arch_irqchip, line } };
         }
         for (unsigned i = 0; i < vm->n_messages; i++) {
-                *entry = (struct kvm_irq_routing_entry){ .gsi = VM_LINES_MAX + i };
-                arch_route_msi(&vm->messages[i].msi, entry++);
+                const struct vm_msi *msi = &vm->messages[i].msi;
+
+                *entry = (struct kvm_irq_routing_entry){
+                        .gsi = VM_LINES_MAX + i, .type = KVM_IRQ_ROUTING_MSI,
+                        .u.msi = { .address_lo = (uint32_t) msi->address, .address_hi = (uint32_t) (msi->address >> 32),
+                                   .data = msi->data }
+                };
+                arch_route_msi(msi, entry++);
         }
         table->nr = (uint32_t) (entry - table->entries);
         table->flags = 0;

@@ -85,8 +85,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         spec.n_vcpus = 1 + in.n_vcpus % MONITOR_VCPUS_MAX;
         memset(parameters, 'a', in.n_parameters);
         parameters[in.n_parameters] = '\0';
-        x.kernel_file = make_file("kernel", data + sizeof(in), size - sizeof(in), size - sizeof(in));
-        x.initrd_file = make_file("initrd", "", 0, in.n_initrd);
+        x.files.kernel = make_file("kernel", data + sizeof(in), size - sizeof(in), size - sizeof(in));
+        x.files.device_tree.fd = -1;
+        x.files.initrd = make_file("initrd", "", 0, in.n_initrd);
         if (devices_new(&m, &m.devices) < 0)
                 abort();
 
@@ -96,8 +97,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (r == 0)
                 check_places(&x, &m.memory, in.n_initrd);
         free(error);
-        boot_file_close(&x.kernel_file);
-        boot_file_close(&x.initrd_file);
+        boot_files_close(&x.files);
         devices_free(m.devices);
         return 0;
 }

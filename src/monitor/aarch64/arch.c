@@ -27,19 +27,6 @@ const struct sandbox_call arch_vcpu_calls[] = {
         { .name = NULL },
 };
 
-static int open_files(const struct monitor_spec *spec, struct arm *a, char **ret_error)
-{
-        int r;
-
-        r = boot_file_open(&a->kernel, "kernel", spec->kernel, spec->no_symlinks, ret_error);
-        if (r < 0)
-                return r;
-        r = boot_file_open(&a->initrd, "initrd", spec->initrd, spec->no_symlinks, ret_error);
-        if (r < 0)
-                return r;
-        return boot_file_open(&a->overlay, "device tree overlay", spec->device_tree, spec->no_symlinks, ret_error);
-}
-
 int arch_init(struct monitor *m, char **ret_error)
 {
         const struct kvm_enable_cap suspend = { .cap = KVM_CAP_ARM_SYSTEM_SUSPEND };
@@ -50,9 +37,8 @@ int arch_init(struct monitor *m, char **ret_error)
         a = calloc(1, sizeof(*a));
         if (!a)
                 return -ENOMEM;
-        a->kernel.fd = a->initrd.fd = a->overlay.fd = -1;
         m->arch = a;
-        r = open_files(m->spec, a, ret_error);
+        r = boot_files_open(&a->files, m->spec, ret_error);
         if (r < 0)
                 return r;
         r = cpu_choose(m);
@@ -115,6 +101,7 @@ static int load_tree(struct monitor *m, gpa_t initrd, uint64_t initrd_bytes, cha
                 .initrd = initrd,
                 .initrd_bytes = initrd_bytes,
         };
+        const struct boot_file *overlay_file = &a->files.device_tree;
         auto_cleanup(freep) char *overlay = NULL;
         void *tree = memory_at(&m->memory, a->tree, FDT_BYTES_MAX);
         int r;
@@ -127,16 +114,16 @@ static int load_tree(struct monitor *m, gpa_t initrd, uint64_t initrd_bytes, cha
         r = devicetree_build(&facts, tree, FDT_BYTES_MAX);
         if (r < 0)
                 return fail(r, ret_error, "device tree: the kernel parameters are too long");
-        if (a->overlay.fd < 0)
+        if (overlay_file->fd < 0)
                 return 0;
 
-        if (a->overlay.size_bytes > FDT_OVERLAY_BYTES_MAX)
+        if (overlay_file->size_bytes > FDT_OVERLAY_BYTES_MAX)
                 return fail(-EFBIG, ret_error, "device tree overlay: larger than %d KiB", FDT_OVERLAY_BYTES_MAX >> 10);
-        overlay = malloc(MAX(a->overlay.size_bytes, UINT64_C(1)));
+        overlay = malloc(MAX(overlay_file->size_bytes, UINT64_C(1)));
         if (!overlay)
                 return -ENOMEM;
-        r = boot_file_read(&a->overlay, 0, overlay, a->overlay.size_bytes, ret_error);
-        return r < 0 ? r : devicetree_overlay(tree, FDT_BYTES_MAX, overlay, a->overlay.size_bytes, ret_error);
+        r = boot_file_read(overlay_file, 0, overlay, overlay_file->size_bytes, ret_error);
+        return r < 0 ? r : devicetree_overlay(tree, FDT_BYTES_MAX, overlay, overlay_file->size_bytes, ret_error);
 }
 
 int arch_load(struct monitor *m, char **ret_error)
@@ -147,19 +134,17 @@ int arch_load(struct monitor *m, char **ret_error)
         int r;
 
         *ret_error = NULL;
-        r = image_load(&a->kernel, &m->memory, &image, ret_error);
+        r = image_load(&a->files.kernel, &m->memory, &image, ret_error);
         if (r < 0)
                 return r;
         a->entry = image.entry;
         a->tree = (image.end + IMAGE_ALIGNMENT - 1) & ~(gpa_t) (IMAGE_ALIGNMENT - 1);
         initrd = a->tree + FDT_BYTES_MAX;
-        r = boot_file_load(&a->initrd, 0, a->initrd.size_bytes, &m->memory, initrd, ret_error);
+        r = boot_file_load(&a->files.initrd, 0, a->files.initrd.size_bytes, &m->memory, initrd, ret_error);
         if (r < 0)
                 return r;
-        r = load_tree(m, initrd, a->initrd.size_bytes, ret_error);
-        boot_file_close(&a->kernel);
-        boot_file_close(&a->initrd);
-        boot_file_close(&a->overlay);
+        r = load_tree(m, initrd, a->files.initrd.size_bytes, ret_error);
+        boot_files_close(&a->files);
         return r;
 }
 
@@ -212,9 +197,7 @@ void arch_deinit(struct monitor *m)
 
         if (!a)
                 return;
-        boot_file_close(&a->kernel);
-        boot_file_close(&a->initrd);
-        boot_file_close(&a->overlay);
+        boot_files_close(&a->files);
         pl061_deinit(&a->power);
         watchdog_deinit(&a->watchdog);
         free(a);

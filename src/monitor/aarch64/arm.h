@@ -11,7 +11,7 @@
 #include "monitor/spec.h"
 
 struct arm {
-        struct boot_file kernel, initrd, overlay;
+        struct boot_files files;
         unsigned gic_version;
         struct kvm_vcpu_init vcpu_init; /* of all vCPUs */
         uint64_t mpidr[MONITOR_VCPUS_MAX]; /* affinity fields; each set by its vCPU's thread */

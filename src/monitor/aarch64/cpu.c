@@ -158,18 +158,14 @@ int cpu_suspend(struct vcpu *v)
         int r;
 
         r = get(v, CORE_REGISTER(regs.regs[1]), &entry);
-        if (r < 0)
-                return r;
-        r = get(v, CORE_REGISTER(regs.regs[2]), &context);
-        if (r < 0)
-                return r;
-        r = init_vcpu(v, false);
-        if (r < 0)
-                return r;
-        r = set(v, CORE_REGISTER(regs.pc), entry);
-        if (r < 0)
-                return r;
-        r = set(v, CORE_REGISTER(regs.regs[0]), context);
+        if (r == 0)
+                r = get(v, CORE_REGISTER(regs.regs[2]), &context);
+        if (r == 0)
+                r = init_vcpu(v, false);
+        if (r == 0)
+                r = set(v, CORE_REGISTER(regs.pc), entry);
+        if (r == 0)
+                r = set(v, CORE_REGISTER(regs.regs[0]), context);
         return r < 0 ? r : set_state(v, KVM_MP_STATE_SUSPENDED);
 }
 

@@ -200,7 +200,9 @@ static void begin_primecell(struct tree *t, const char *name, gpa_t at, const ch
 {
         begin(t, "%s@%" PRIx64, name, at);
         step(t, fdt_property(t->fdt, "compatible", compatible, n_compatible));
-        cells(t, "reg", WIDE(at), WIDE(0x1000));
+        cells(t, "reg", WIDE(at), WIDE(PRIMECELL_BYTES));
+        cells(t, "clocks", PHANDLE_CLOCK, PHANDLE_CLOCK);
+        texts(t, "clock-names", "uartclk\0apb_pclk"); /* the first is the serial port's */
 }
 
 static void add_registers(struct tree *t)
@@ -218,19 +220,13 @@ static void add_registers(struct tree *t)
 
         begin_primecell(t, "serial", l->serial, serial, sizeof(serial));
         interrupt(t, l->serial_line, LEVEL_HIGH);
-        cells(t, "clocks", PHANDLE_CLOCK, PHANDLE_CLOCK);
-        texts(t, "clock-names", "uartclk\0apb_pclk");
         end(t);
 
         begin_primecell(t, "rtc", l->clock, clock, sizeof(clock));
-        cell(t, "clocks", PHANDLE_CLOCK);
-        text(t, "clock-names", "apb_pclk");
         end(t);
 
         begin_primecell(t, "gpio", l->power, power, sizeof(power));
         interrupt(t, l->power_line, LEVEL_HIGH);
-        cell(t, "clocks", PHANDLE_CLOCK);
-        text(t, "clock-names", "apb_pclk");
         flag(t, "gpio-controller");
         cell(t, "#gpio-cells", 2);
         flag(t, "interrupt-controller");

@@ -108,25 +108,18 @@ uint32_t arch_line_number(unsigned line)
         return KVM_ARM_IRQ_TYPE_SPI << KVM_ARM_IRQ_TYPE_SHIFT | (GIC_FIRST_LINE + line);
 }
 
-void arch_route_line(unsigned line, struct kvm_irq_routing_entry *ret)
-{
-        ret->type = KVM_IRQ_ROUTING_IRQCHIP;
-        ret->u.irqchip.irqchip = 0;
-        ret->u.irqchip.pin = line;
-}
+const uint32_t arch_irqchip = 0;
 
-void arch_route_msi(const struct vm_msi *msi, struct kvm_irq_routing_entry *ret)
+void arch_route_msi(const struct vm_msi *msi, struct kvm_irq_routing_entry *route)
 {
         unsigned line;
 
         if (v2m_line(msi->address, msi->data, &line)) {
-                arch_route_line(line, ret);
-                return;
+                route->type = KVM_IRQ_ROUTING_IRQCHIP;
+                route->u.irqchip.irqchip = arch_irqchip;
+                route->u.irqchip.pin = line;
+        } else {
+                route->flags = KVM_MSI_VALID_DEVID;
+                route->u.msi.devid = msi->device;
         }
-        ret->type = KVM_IRQ_ROUTING_MSI;
-        ret->flags = KVM_MSI_VALID_DEVID;
-        ret->u.msi.address_lo = (uint32_t) msi->address;
-        ret->u.msi.address_hi = (uint32_t) (msi->address >> 32);
-        ret->u.msi.data = msi->data;
-        ret->u.msi.devid = msi->device;
 }

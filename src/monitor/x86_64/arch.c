@@ -52,11 +52,8 @@ int arch_init(struct monitor *m, char **ret_error)
 
         if (!x)
                 return -ENOMEM;
-        x->kernel_file.fd = x->initrd_file.fd = -1;
         m->arch = x;
-        r = boot_file_open(&x->kernel_file, "kernel", m->spec->kernel, m->spec->no_symlinks, ret_error);
-        if (r == 0)
-                r = boot_file_open(&x->initrd_file, "initrd", m->spec->initrd, m->spec->no_symlinks, ret_error);
+        r = boot_files_open(&x->files, m->spec, ret_error);
         if (r == 0 && m->spec->device_tree)
                 r = fail(-EINVAL, ret_error, "device tree: x86-64 describes its hardware by ACPI");
         return r < 0 ? r : init_vm(m);
@@ -91,20 +88,9 @@ void arch_set_paused(struct monitor *m, bool paused) { watchdog_set_paused(&x86_
 
 uint32_t arch_line_number(unsigned line) { return line; }
 
-void arch_route_line(unsigned line, struct kvm_irq_routing_entry *ret)
-{
-        ret->type = KVM_IRQ_ROUTING_IRQCHIP;
-        ret->u.irqchip.irqchip = KVM_IRQCHIP_IOAPIC;
-        ret->u.irqchip.pin = line;
-}
+const uint32_t arch_irqchip = KVM_IRQCHIP_IOAPIC;
 
-void arch_route_msi(const struct vm_msi *msi, struct kvm_irq_routing_entry *ret)
-{
-        ret->type = KVM_IRQ_ROUTING_MSI;
-        ret->u.msi.address_lo = (uint32_t) msi->address;
-        ret->u.msi.address_hi = (uint32_t) (msi->address >> 32);
-        ret->u.msi.data = msi->data;
-}
+void arch_route_msi(const struct vm_msi *msi, struct kvm_irq_routing_entry *route) {}
 
 void arch_deinit(struct monitor *m)
 {
@@ -113,8 +99,7 @@ void arch_deinit(struct monitor *m)
         if (!x)
                 return;
         watchdog_deinit(&x->watchdog);
-        boot_file_close(&x->kernel_file);
-        boot_file_close(&x->initrd_file);
+        boot_files_close(&x->files);
         free(x->cpuid);
         free(x);
         m->arch = NULL;

@@ -38,7 +38,7 @@ static void add_ranges(struct boot_info *info, const struct memory *memory)
 
 static int load_kernel(struct x86 *x, const struct memory *memory, char **ret_error)
 {
-        const struct boot_file *f = &x->kernel_file;
+        const struct boot_file *f = &x->files.kernel;
 
         if (f->fd < 0)
                 return fail(-EINVAL, ret_error, "kernel: none given, and there is no firmware");
@@ -49,7 +49,7 @@ static int load_kernel(struct x86 *x, const struct memory *memory, char **ret_er
 /* As high as it may be; below the kernel if that is in the way. */
 static int load_initrd(const struct x86 *x, const struct memory *memory, struct boot_info *info, char **ret_error)
 {
-        const struct boot_file *f = &x->initrd_file;
+        const struct boot_file *f = &x->files.initrd;
         gpa_t end = MIN(memory->ranges[0].size_bytes, x->kernel.initrd_end_max) & ~(gpa_t) (PAGE_BYTES - 1);
         gpa_t start;
 
@@ -132,7 +132,6 @@ int arch_load(struct monitor *m, char **ret_error)
                 registers_write_gdt(memory_at(memory, BOOT_GDT, 32));
                 registers_write_page_tables(memory_at(memory, BOOT_PAGE_TABLES, (uint64_t) 6 * PAGE_BYTES));
         }
-        boot_file_close(&x->kernel_file);
-        boot_file_close(&x->initrd_file);
+        boot_files_close(&x->files);
         return 0;
 }

@@ -63,7 +63,7 @@ int arch_exit(struct vcpu *v)
 }
 
 uint32_t arch_line_number(unsigned line) { return line; }
-void arch_route_line(unsigned line, struct kvm_irq_routing_entry *ret) {}
+const uint32_t arch_irqchip = 0;
 void arch_route_msi(const struct vm_msi *msi, struct kvm_irq_routing_entry *ret) {}
 
 static void note(char what, uint64_t offset, unsigned n_bytes, unsigned value)

@@ -42,7 +42,7 @@ int power_press_button(struct power *p);
 #define WDAT_COUNT_HZ (2 * 1000 / WDAT_TICK_MS)
 
 struct x86 {
-        struct boot_file kernel_file, initrd_file;
+        struct boot_files files;
         struct boot_kernel kernel; /* after arch_load() */
         struct kvm_cpuid2 *cpuid;  /* owned; what KVM can do: the base of each vCPU's own */
         struct serial_16550 serial;
