@@ -7,8 +7,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "sandbox/sandbox.h"
-
 struct kvm_irq_routing_entry;
 struct monitor;
 struct vcpu;
@@ -43,7 +41,3 @@ extern const uint32_t arch_irqchip;
 uint32_t arch_line_number(unsigned line);
 void arch_route_msi(const struct vm_msi *msi, struct kvm_irq_routing_entry *route);
 void arch_deinit(struct monitor *m);
-
-/* What arch_exit() may need that accesses to registers do not; the last one's name is NULL. */
-#define ARCH_VCPU_CALLS_MAX 8
-extern const struct sandbox_call arch_vcpu_calls[];

@@ -20,12 +20,6 @@ struct control {
         struct watch watch;
 };
 
-static const char *const end_names[] = {
-        [MONITOR_POWERED_OFF] = "powered-off", [MONITOR_FAILED] = "failed",     [MONITOR_RESET] = "reset",
-        [MONITOR_PANICKED] = "panicked",       [MONITOR_CRASHED] = "crashed",   [MONITOR_WATCHDOG] = "watchdog",
-        [MONITOR_STOPPED] = "stopped",
-};
-
 /* Takes @packet. What does not fit the socket is lost: a peer that never reads holds up nobody. */
 static void send_packet(struct control *c, json_t *packet)
 {
@@ -148,7 +142,7 @@ void control_send_ended(struct control *c, enum monitor_end how, const char *tex
 
         if (!c)
                 return;
-        packet = json_pack("{ss, ss}", "event", "ended", "how", end_names[how]);
+        packet = json_pack("{ss, ss}", "event", "ended", "how", monitor_end_name(how));
         /* A text that is no UTF-8 is left out. */
         if (packet && text && text[0])
                 (void) json_object_set_new(packet, "text", json_string(text));

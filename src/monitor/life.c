@@ -70,34 +70,20 @@ static void on_signal(struct watch *w, uint32_t events)
         monitor_end(m, MONITOR_STOPPED, text);
 }
 
-static sigset_t watched_signals(void)
-{
-        sigset_t set;
-
-        sigemptyset(&set);
-        sigaddset(&set, SIGTERM);
-        sigaddset(&set, SIGINT);
-        return set;
-}
-
 int signals_init(struct signals *s, struct monitor *m)
 {
-        sigset_t set = watched_signals();
-
         *s = (struct signals){ .monitor = m, .fd = -1 };
+        sigemptyset(&s->set);
+        sigaddset(&s->set, SIGTERM);
+        sigaddset(&s->set, SIGINT);
         (void) signal(SIGPIPE, SIG_IGN);
-        s->fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+        s->fd = signalfd(-1, &s->set, SFD_CLOEXEC | SFD_NONBLOCK);
         if (s->fd < 0)
                 return -errno;
         return watch_start(&s->watch, m->loop, s->fd, EPOLLIN, on_signal);
 }
 
-void signals_take_over(void)
-{
-        sigset_t set = watched_signals();
-
-        (void) pthread_sigmask(SIG_BLOCK, &set, NULL);
-}
+void signals_take_over(const struct signals *s) { (void) pthread_sigmask(SIG_BLOCK, &s->set, NULL); }
 
 void signals_deinit(struct signals *s)
 {

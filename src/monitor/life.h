@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <signal.h>
+
 #include "base/loop.h"
 #include "monitor/monitor.h"
 #include "sandbox/sandbox.h"
@@ -20,7 +22,8 @@ int life_power_down(struct monitor *m);
 /* SIGTERM presses the power button, a second one or SIGINT stops the machine. */
 struct signals {
         struct monitor *monitor; /* borrowed */
-        int fd;                  /* owned */
+        sigset_t set;
+        int fd; /* owned */
         struct watch watch;
         bool asked;
 };
@@ -28,7 +31,7 @@ struct signals {
 int signals_init(struct signals *s, struct monitor *m);
 /* Until then they end the process, as they do others: while it waits for a server, say. vCPU threads never get them, and
    there are no other threads any more. */
-void signals_take_over(void);
+void signals_take_over(const struct signals *s);
 void signals_deinit(struct signals *s);
 
 /*

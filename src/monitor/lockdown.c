@@ -2,11 +2,8 @@
 #include "monitor/life.h"
 
 #include <linux/kvm.h>
-#include <string.h>
 #include <sys/socket.h>
 
-#include "base/macros.h"
-#include "monitor/arch.h"
 #include "monitor/spec.h"
 
 /* Eventfds: three for each of a device's queues. */
@@ -73,15 +70,8 @@ int lockdown_enter(struct lockdown *l, struct monitor *m)
 
 int lockdown_prepare_vcpus(struct lockdown *l, struct monitor *m)
 {
-        struct sandbox_call calls[ARRAY_SIZE(vcpu_calls) + ARCH_VCPU_CALLS_MAX];
-        size_t n = ARRAY_SIZE(vcpu_calls) - 1;
-        int r;
+        int r = sandbox_thread_filter_new(m->spec->name, vcpu_calls, &l->vcpu_filter);
 
-        memcpy(calls, vcpu_calls, sizeof(vcpu_calls));
-        for (const struct sandbox_call *call = arch_vcpu_calls; call->name; call++)
-                calls[n++] = *call;
-        calls[n] = (struct sandbox_call){ .name = NULL };
-        r = sandbox_thread_filter_new(m->spec->name, calls, &l->vcpu_filter);
         m->vcpu_filter = l->vcpu_filter;
         return r;
 }

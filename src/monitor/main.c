@@ -176,7 +176,7 @@ static void serve(struct life *l)
         struct monitor *m = &l->monitor;
         int r;
 
-        signals_take_over();
+        signals_take_over(&l->signals);
         control_send_event(l->control, "ready");
         if (!l->control) {
                 pthread_mutex_lock(&m->lock);
@@ -192,21 +192,11 @@ static void serve(struct life *l)
 
 static void report(struct life *l)
 {
-        static const char *const sentences[] = {
-                [MONITOR_POWERED_OFF] = "powered off",   [MONITOR_FAILED] = "failed",
-                [MONITOR_RESET] = "resets",             [MONITOR_PANICKED] = "panicked",
-                [MONITOR_CRASHED] = "crashed",           [MONITOR_WATCHDOG] = "did not feed its watchdog",
-                [MONITOR_STOPPED] = "was stopped",
-        };
         const struct monitor *m = &l->monitor;
-        const char *colon = m->end.text[0] ? ": " : "";
+        bool bad = m->end.how == MONITOR_FAILED || m->end.how == MONITOR_CRASHED;
 
-        if (m->end.how == MONITOR_FAILED)
-                log_error(m->spec->name, "%s", m->end.text);
-        else if (m->end.how == MONITOR_CRASHED)
-                log_error(m->spec->name, "crashed%s%s", colon, m->end.text);
-        else
-                log_info(m->spec->name, "%s%s%s", sentences[m->end.how], colon, m->end.text);
+        log_line(bad ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, m->spec->name, "%s%s%s", monitor_end_name(m->end.how),
+                  m->end.text[0] ? ": " : "", m->end.text);
         log_debug(m->spec->name, "%llu exits", (unsigned long long) m->n_exits);
         control_send_ended(l->control, m->end.how, m->end.text);
 }

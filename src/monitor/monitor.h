@@ -73,6 +73,9 @@ int monitor_run(const struct monitor_spec *spec);
    or not. @text: for the log and the supervisor; copied; NULL: none. */
 void monitor_end(struct monitor *m, enum monitor_end how, const char *text);
 
+/* As the supervisor is told it (life.h), and the log. */
+const char *monitor_end_name(enum monitor_end how);
+
 /* Once it is over; vCPUs look after each exit. */
 static inline bool monitor_is_over(const struct monitor *m)
 {

@@ -147,25 +147,22 @@ static int negotiate(struct remote *r, const char **ret_text)
         return *ret_text ? -ENOTSUP : 0;
 }
 
+/* What cannot be had is a negative errno in the place of its fd. */
 static int make_rings(struct remote *r)
 {
+        int worst = r->err_fd = fd_event();
+
         r->rings = calloc(r->n_rings, sizeof(*r->rings));
         if (!r->rings)
                 return -ENOMEM;
-        for (uint16_t i = 0; i < r->n_rings; i++)
-                r->rings[i].kick_fd = r->rings[i].call_fd = -1;
         for (uint16_t i = 0; i < r->n_rings; i++) {
                 struct ring *ring = &r->rings[i];
 
                 ring->kick_fd = fd_event();
-                if (ring->kick_fd < 0)
-                        return ring->kick_fd;
                 ring->call_fd = fd_event();
-                if (ring->call_fd < 0)
-                        return ring->call_fd;
+                worst = MIN(worst, MIN(ring->kick_fd, ring->call_fd));
         }
-        r->err_fd = fd_event();
-        return r->err_fd < 0 ? r->err_fd : 0;
+        return MIN(worst, 0);
 }
 
 int remote_new(struct monitor *m, const struct monitor_device *d, struct remote **ret)

@@ -105,10 +105,7 @@ static uint32_t register_read(const struct virtio_mmio *d, uint64_t offset)
                 return v->status;
         case VIRTIO_MMIO_CONFIG_GENERATION:
                 return v->generation;
-        case VIRTIO_MMIO_SHM_LEN_LOW: /* no shared memory: a length of all ones */
-        case VIRTIO_MMIO_SHM_LEN_HIGH:
-        case VIRTIO_MMIO_SHM_BASE_LOW:
-        case VIRTIO_MMIO_SHM_BASE_HIGH:
+        case VIRTIO_MMIO_SHM_LEN_LOW ... VIRTIO_MMIO_SHM_BASE_HIGH: /* no shared memory: a length of all ones */
                 return UINT32_MAX;
         default:
                 return 0;

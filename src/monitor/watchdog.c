@@ -45,7 +45,7 @@ static void time_over(struct timer *t)
         }
         if (w->first) {
                 w->second = true;
-                monitor_end(w->m, MONITOR_WATCHDOG, NULL);
+                monitor_end(w->m, MONITOR_WATCHDOG, "the guest did not feed it");
                 return;
         }
         w->first = true;

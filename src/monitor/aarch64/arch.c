@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <linux/kvm.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/random.h>
 
 #include "base/cleanup.h"
@@ -19,17 +18,8 @@
 #include "monitor/vcpu.h"
 #include "monitor/vm.h"
 
-#define IOCTL(command) SANDBOX_CALL_IF("ioctl", 1, UINT32_MAX, (command))
-
-/* Of cpu_suspend() and cpu_wake(). */
-const struct sandbox_call arch_vcpu_calls[] = {
-        IOCTL(KVM_ARM_VCPU_INIT), IOCTL(KVM_GET_ONE_REG), IOCTL(KVM_SET_MP_STATE), IOCTL(KVM_SET_ONE_REG),
-        { .name = NULL },
-};
-
 int arch_init(struct monitor *m, char **ret_error)
 {
-        const struct kvm_enable_cap suspend = { .cap = KVM_CAP_ARM_SYSTEM_SUSPEND };
         struct arm *a;
         int r;
 
@@ -42,11 +32,7 @@ int arch_init(struct monitor *m, char **ret_error)
         if (r < 0)
                 return r;
         r = cpu_choose(m);
-        if (r < 0)
-                return r;
-        /* Older kernels do not have it: then the guest is not told of it. */
-        (void) ioctl(vm_fd(m->vm), KVM_ENABLE_CAP, &suspend);
-        return gic_choose(m, ret_error);
+        return r < 0 ? r : gic_choose(m, ret_error);
 }
 
 int arch_add_registers(struct monitor *m)
@@ -162,10 +148,6 @@ static int system_event(struct vcpu *v)
         case KVM_SYSTEM_EVENT_CRASH:
                 monitor_end(m, MONITOR_PANICKED, NULL);
                 return 0;
-        case KVM_SYSTEM_EVENT_SUSPEND:
-                return cpu_suspend(v);
-        case KVM_SYSTEM_EVENT_WAKEUP:
-                return cpu_wake(v);
         default:
                 return -ENOTSUP;
         }

@@ -40,6 +40,3 @@ int cpu_set_count(struct vcpu *v, uint64_t count);
 /* The host's. */
 uint64_t cpu_counter(void);
 uint64_t cpu_counter_hz(void);
-/* PSCI's SYSTEM_SUSPEND: the vCPU waits for an interrupt; wakes where the guest said. On the vCPU's own thread. */
-int cpu_suspend(struct vcpu *v);
-int cpu_wake(struct vcpu *v);

@@ -68,25 +68,17 @@ int cpu_choose(struct monitor *m)
         return 0;
 }
 
-/* @off: waits for PSCI's CPU_ON. Also what brings a vCPU back to where it begins. */
-static int init_vcpu(struct vcpu *v, bool off)
-{
-        struct kvm_vcpu_init init = arm_of(vcpu_monitor(v))->vcpu_init;
-
-        if (off)
-                init.features[0] |= 1U << KVM_ARM_VCPU_POWER_OFF;
-        return ioctl(vcpu_fd(v), KVM_ARM_VCPU_INIT, &init) < 0 ? -errno : 0;
-}
-
 int arch_init_vcpu(struct vcpu *v)
 {
         struct arm *a = arm_of(vcpu_monitor(v));
+        struct kvm_vcpu_init init = a->vcpu_init;
         int feature = KVM_ARM_VCPU_SVE, r;
         uint64_t mpidr = 0;
 
-        r = init_vcpu(v, vcpu_index(v) != 0);
-        if (r < 0)
-                return r;
+        if (vcpu_index(v) != 0)
+                init.features[0] |= 1U << KVM_ARM_VCPU_POWER_OFF; /* until PSCI's CPU_ON */
+        if (ioctl(vcpu_fd(v), KVM_ARM_VCPU_INIT, &init) < 0)
+                return -errno;
         if (cpu_has(a, KVM_ARM_VCPU_SVE) && ioctl(vcpu_fd(v), KVM_ARM_VCPU_FINALIZE, &feature) < 0)
                 return -errno;
         r = get(v, MPIDR, &mpidr);
@@ -142,34 +134,4 @@ int cpu_get_count(struct vcpu *v, uint64_t *ret)
 int cpu_set_count(struct vcpu *v, uint64_t count)
 {
         return set(v, KVM_REG_ARM_TIMER_CNT, count);
-}
-
-static int set_state(struct vcpu *v, uint32_t state)
-{
-        struct kvm_mp_state mp = { .mp_state = state };
-
-        return ioctl(vcpu_fd(v), KVM_SET_MP_STATE, &mp) < 0 ? -errno : 0;
-}
-
-/* x1: where to wake, x2: what will be in x0 then. It is as after a reset: init_vcpu() resets a vCPU that ran. */
-int cpu_suspend(struct vcpu *v)
-{
-        uint64_t entry = 0, context = 0;
-        int r;
-
-        r = get(v, CORE_REGISTER(regs.regs[1]), &entry);
-        if (r == 0)
-                r = get(v, CORE_REGISTER(regs.regs[2]), &context);
-        if (r == 0)
-                r = init_vcpu(v, false);
-        if (r == 0)
-                r = set(v, CORE_REGISTER(regs.pc), entry);
-        if (r == 0)
-                r = set(v, CORE_REGISTER(regs.regs[0]), context);
-        return r < 0 ? r : set_state(v, KVM_MP_STATE_SUSPENDED);
-}
-
-int cpu_wake(struct vcpu *v)
-{
-        return set_state(v, KVM_MP_STATE_RUNNABLE);
 }

@@ -27,22 +27,16 @@ static uint8_t checksum(const uint8_t *bytes, size_t n_bytes)
         return (uint8_t) -sum;
 }
 
-static void align(struct aml *a) { a->n = (a->n + 15) & ~(size_t) 15; }
-
 static size_t begin(struct aml *a, const char *signature, uint8_t revision)
 {
         size_t start;
 
-        align(a);
+        a->n = (a->n + 15) & ~(size_t) 15;
         start = a->n;
         aml_put_bytes(a, signature, 4);
         aml_put(a, 0, 4); /* length */
-        aml_put(a, revision, 1);
-        aml_put(a, 0, 1); /* checksum */
-        aml_put_bytes(a, "BUSBARMONITOR ", 6 + 8);
-        aml_put(a, 1, 4);
-        aml_put_bytes(a, "BUSB", 4);
-        aml_put(a, 1, 4);
+        aml_put(a, revision, 2); /* and the checksum */
+        aml_put_bytes(a, "BUSBARMONITOR \1\0\0\0BUSB\1\0\0", HEADER_BYTES - 10);
         return start;
 }
 
@@ -109,15 +103,12 @@ static size_t write_madt(const struct acpi_machine *machine, struct aml *a)
         aml_put(a, LOCAL_APIC, 4);
         aml_put(a, 0, 4); /* no 8259 */
         for (unsigned i = 0; i < machine->n_cpus; i++) {
-                aml_put(a, 0, 1); /* local APIC */
-                aml_put(a, 8, 1);
+                aml_put(a, 0 | 8 << 8, 2); /* local APIC, of 8 bytes */
                 aml_put(a, i, 1);
                 aml_put(a, i, 1); /* its id: as in cpuid.c */
                 aml_put(a, 1, 4); /* enabled */
         }
-        aml_put(a, 1, 1); /* IOAPIC */
-        aml_put(a, 12, 1);
-        aml_put(a, 0, 2); /* its id */
+        aml_put(a, 1 | 12 << 8, 4); /* IOAPIC, of 12 bytes; its id is 0 */
         aml_put(a, IOAPIC, 4);
         aml_put(a, 0, 4); /* number of its first pin */
         return end(a, start);
@@ -129,8 +120,7 @@ static size_t write_mcfg(const struct acpi_machine *machine, struct aml *a)
 
         aml_put(a, 0, 8);
         aml_put(a, machine->layout->ecam, 8);
-        aml_put(a, 0, 2); /* segment */
-        aml_put(a, 0, 1); /* first bus */
+        aml_put(a, 0, 3); /* segment, first bus */
         aml_put(a, (machine->layout->ecam_bytes >> 20) - 1, 1);
         aml_put(a, 0, 4);
         return end(a, start);
@@ -186,11 +176,8 @@ static size_t write_xsdt(struct aml *a, gpa_t at, const size_t *tables, size_t n
 
 static void write_rsdp(struct aml *a, gpa_t xsdt)
 {
-        aml_put_bytes(a, "RSD PTR ", 8);
-        aml_put(a, 0, 1);
-        aml_put_bytes(a, "BUSBAR", 6);
-        aml_put(a, 2, 1); /* revision */
-        aml_put(a, 0, 4); /* no 32-bit table of tables */
+        aml_put_bytes(a, "RSD PTR \0BUSBAR\2", 16); /* revision 2 */
+        aml_put(a, 0, 4);                             /* no 32-bit table of tables */
         aml_set(a, 8, checksum(a->buf, 20), 1);
         aml_put(a, RSDP_BYTES, 4);
         aml_put(a, xsdt, 8);

@@ -14,8 +14,6 @@
 #include "monitor/vm.h"
 #include "monitor/x86_64/x86.h"
 
-const struct sandbox_call arch_vcpu_calls[] = { { .name = NULL } };
-
 /* The 8259 that comes with KVM's IOAPIC raises what the IOAPIC does, and would have it delivered as an exception to a
    guest that has not switched its local APIC over yet. Nobody drives it, so it is masked as firmware leaves it. */
 static int mask_8259(int vm)

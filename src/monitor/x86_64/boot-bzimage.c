@@ -4,7 +4,7 @@
  * is there for its header at 0x1f1, which says how to load the second. The kernel's 64-bit entry is 0x200 bytes
  * into it.
  */
-#include "monitor/x86_64/boot-kernel.h"
+#include "monitor/x86_64/x86.h"
 
 #include <asm/bootparam.h>
 #include <assert.h>
@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "base/macros.h"
-#include "monitor/boot-file.h"
 #include "monitor/fail.h"
 #include "monitor/memory.h"
 

@@ -3,7 +3,7 @@
  * An ELF kernel: its PT_LOAD segments go to the physical addresses that they name, and a note of its PT_NOTE segments
  * holds the address of the 32-bit entry. What a segment takes beyond the file's bytes is zero already: memory is new.
  */
-#include "monitor/x86_64/boot-kernel.h"
+#include "monitor/x86_64/x86.h"
 
 #include <assert.h>
 #include <elf.h>
@@ -11,10 +11,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/macros.h"
-#include "monitor/boot-file.h"
 #include "monitor/fail.h"
 #include "monitor/memory.h"
 
@@ -24,13 +24,9 @@
 
 bool boot_pvh_is(const struct boot_file *f)
 {
-        char *error = NULL;
         char magic[SELFMAG];
-        int r;
 
-        r = boot_file_read(f, 0, magic, sizeof(magic), &error);
-        free(error);
-        return r == 0 && memcmp(magic, ELFMAG, SELFMAG) == 0;
+        return pread(f->fd, magic, SELFMAG, 0) == SELFMAG && memcmp(magic, ELFMAG, SELFMAG) == 0;
 }
 
 static int check_header(const Elf64_Ehdr *h, char **ret_error)

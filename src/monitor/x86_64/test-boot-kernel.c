@@ -16,7 +16,7 @@
 #include "base/fd.h"
 #include "monitor/boot-file.h"
 #include "monitor/memory.h"
-#include "monitor/x86_64/boot-kernel.h"
+#include "monitor/x86_64/x86.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define MEMORY_BYTES (4 * MIB)
