@@ -14,7 +14,7 @@ SCENARIOS ?=
 
 export DESTDIR
 
-.PHONY: all setup demo test check test-board bench fuzz install clean help
+.PHONY: all setup demo test check test-board test-board-sanitized bench fuzz install clean help
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -41,12 +41,17 @@ test check: all
 	@tools/get-qemu-7.2 >/dev/null || echo "make: no QEMU 7.2, its test will be skipped"
 	@tools/run-tests $(BUILD) $(TESTARGS)
 
-# Programs for the own architecture come from $(BUILD), for the other one from a cross build.
+# Programs for the own architecture come from $(BUILD), for the other one from a cross build beside it.
 test-board: all
 	@tools/setup --check --group build --group guest --group board || { echo "make: tools/setup installs what is missing"; exit 1; }
 	@for arch in $(ARCH); do guests/build base pair test board --arch $$arch --out $(BUILD)/guests || exit; done
-	@case " $(ARCH) " in *" arm64 "*) [ "$$(uname -m)" = aarch64 ] || tests/board/cross ;; esac
+	@case " $(ARCH) " in *" arm64 "*) [ "$$(uname -m)" = aarch64 ] || tests/board/cross $(BUILD)-arm64 $(MESON_SETUP) ;; esac
 	@BOARD_SCENARIOS="$(SCENARIOS)" tools/run-tests $(BUILD) --suite board $(foreach arch,$(ARCH),board-$(arch))
+
+# With AddressSanitizer and UndefinedBehaviorSanitizer in all that runs on the boards.
+test-board-sanitized:
+	@$(MAKE) --no-print-directory test-board BUILD=build-sanitize MESON_SETUP=-Db_sanitize=address,undefined \
+		SCENARIOS="$(or $(SCENARIOS),up guest-machine pair monitor-bad-guest)"
 
 bench:
 	@tools/setup --check || { echo "make: tools/setup installs what is missing"; exit 1; }
@@ -75,6 +80,7 @@ help:
 	@echo "make test       unit, fuzz corpora, driver and guest rungs; TESTARGS='--suite unit' for a part"
 	@echo "                PLATFORM=kvm: the guest rung under our own monitor, on a host with KVM"
 	@echo "make test-board the same guests on emulated boards with KVM; ARCH=arm64 for one, SCENARIOS=... for some"
+	@echo "make test-board-sanitized  the same with sanitizers in Busbar, a part of the scenarios"
 	@echo "make bench      ratios against peers; JSON=FILE writes them to a file as well"
 	@echo "make fuzz       every fuzzer for SECONDS=$(SECONDS) seconds"
 	@echo "make install    to PREFIX=$(PREFIX) below DESTDIR=$(DESTDIR)"

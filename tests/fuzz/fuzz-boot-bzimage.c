@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* Border: kernel file, a bzImage (boot.h says how the input is read). Corpus: boot-seeds.py. */
 #include "boot.h"
-#include "monitor/x86_64/boot-kernel.h"
+#include "monitor/x86_64/x86.h"
 
 #define MEMORY_BYTES (8 << 20)
 
