@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * What one guest of a screen notices of another that misbehaves: frames a second that reach the outputs, and the time from its
+ * flush to the output, beside a neighbour that draws sixty full frames a second and beside ones that do worse.
+ *
+ *      isolation [SECONDS [ROUNDS]]     of each case a round; cases take turns
+ *
+ * The neighbour's thread does what a guest's commands make the server do: copies under the picture's lock, flushes, cursors. The last line
+ * says what composition costs: CPU time of the screen's thread a frame of 1920x720 that is all new, beside that of one memcpy().
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/loop.h"
+#include "base/macros.h"
+#include "display/output.h"
+#include "display/picture.h"
+#include "display/screen.h"
+#include "display/view.h"
+#include "scene/scene.h"
+
+#define WIDTH 1920u
+#define HEIGHT 720u
+#define SPLIT 960u
+#define TICK_NS (NSEC_PER_SEC / 60)
+#define STAMPS 4096u /* a power of two */
+#define SAMPLES_MAX 100000u
+
+struct bench {
+        struct loop *loop;
+        struct screen *screen;
+        struct view *victim, *neighbour;
+        struct picture *picture, *other, *large;
+        atomic_bool ends;
+        const struct neighbour *kind;
+
+        _Atomic uint64_t flushed_ns[STAMPS];
+        uint32_t last; /* that was seen */
+        double *delays_ms;
+        size_t n_delays;
+};
+
+struct eye {
+        struct output output;
+        struct bench *bench; /* borrowed */
+};
+
+struct neighbour {
+        const char *name;
+        void (*fn)(struct bench *b); /* until b->ends */
+};
+
+static void sleep_until(uint64_t ns)
+{
+        struct timespec ts = { (time_t) (ns / NSEC_PER_SEC), (long) (ns % NSEC_PER_SEC) };
+
+        while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == EINTR)
+                ;
+}
+
+static void show(struct view *v, struct picture *p)
+{
+        (void) view_show(v, p, p ? &(struct rectangle) { 0, 0, p->width, p->height } : NULL);
+}
+
+static void fill(struct picture *p, unsigned value)
+{
+        picture_lock(p);
+        memset(p->pixels, (int) (value & 0xff), p->size_bytes);
+        picture_unlock(p);
+}
+
+static void flush_all(struct view *v) { view_flush(v, &(struct rectangle) { 0, 0, SCENE_PIXELS_MAX, SCENE_PIXELS_MAX }); }
+
+static void be_normal(struct bench *b)
+{
+        uint64_t next_ns = clock_now_ns();
+
+        show(b->neighbour, b->other);
+        for (unsigned i = 0; !atomic_load(&b->ends); i++) {
+                fill(b->other, i);
+                flush_all(b->neighbour);
+                sleep_until(next_ns = MAX(next_ns + TICK_NS, clock_now_ns()));
+        }
+}
+
+static void flood_frames(struct bench *b)
+{
+        show(b->neighbour, b->other);
+        for (unsigned i = 0; !atomic_load(&b->ends); i++) {
+                fill(b->other, i);
+                flush_all(b->neighbour);
+        }
+}
+
+static void flood_small_flushes(struct bench *b)
+{
+        show(b->neighbour, b->other);
+        for (unsigned i = 0; !atomic_load(&b->ends); i++)
+                view_flush(b->neighbour, &(struct rectangle) { i * 37 % SPLIT, i * 101 % HEIGHT, 1, 1 });
+}
+
+static void flood_cursor_moves(struct bench *b)
+{
+        show(b->neighbour, b->other);
+        (void) view_set_cursor(b->neighbour, b->large, 0, 0);
+        for (unsigned i = 0; !atomic_load(&b->ends); i++)
+                view_move_cursor(b->neighbour, i % SPLIT, i % HEIGHT);
+        (void) view_set_cursor(b->neighbour, NULL, 0, 0);
+}
+
+static void flood_shows(struct bench *b)
+{
+        for (unsigned i = 0; !atomic_load(&b->ends); i++)
+                show(b->neighbour, i % 3 == 0 ? NULL : i % 3 == 1 ? b->other : b->large);
+}
+
+static void never_unlock(struct bench *b)
+{
+        show(b->neighbour, b->other);
+        picture_lock(b->other);
+        while (!atomic_load(&b->ends)) {
+                flush_all(b->neighbour);
+                sleep_until(clock_now_ns() + NSEC_PER_MSEC);
+        }
+        picture_unlock(b->other);
+}
+
+static void show_nothing(struct bench *b)
+{
+        show(b->neighbour, NULL);
+        while (!atomic_load(&b->ends))
+                sleep_until(clock_now_ns() + TICK_NS);
+}
+
+static const struct neighbour neighbours[] = {
+        { "sixty full frames a second", be_normal },   { "full frames without end", flood_frames },
+        { "small flushes without end", flood_small_flushes }, { "cursor moves without end", flood_cursor_moves },
+        { "shows other pictures without end", flood_shows },  { "holds its picture's lock", never_unlock },
+        { "crashed", show_nothing },
+};
+
+static void *neighbour_main(void *data)
+{
+        struct bench *b = data;
+
+        b->kind->fn(b);
+        return NULL;
+}
+
+/* Each frame has its number in its first pixel. */
+static void *victim_main(void *data)
+{
+        struct bench *b = data;
+        uint64_t next_ns = clock_now_ns();
+
+        show(b->victim, b->picture);
+        for (uint32_t i = b->last + 1; !atomic_load(&b->ends); i++) {
+                picture_lock(b->picture);
+                *(uint32_t *) (void *) b->picture->pixels = i;
+                picture_unlock(b->picture);
+                atomic_store(&b->flushed_ns[i % STAMPS], clock_now_ns());
+                flush_all(b->victim);
+                sleep_until(next_ns = MAX(next_ns + TICK_NS, clock_now_ns()));
+        }
+        return NULL;
+}
+
+static void present(struct output *o, const struct picture *frame, const pixman_region32_t *damage)
+{
+        struct bench *b = container_of(o, struct eye, output)->bench;
+        uint32_t stamp = *(const uint32_t *) (const void *) frame->pixels & 0xffffff;
+
+        if (stamp == b->last || stamp == 0 || b->n_delays == SAMPLES_MAX)
+                return;
+        b->last = stamp;
+        b->delays_ms[b->n_delays++] = (double) (clock_now_ns() - atomic_load(&b->flushed_ns[stamp % STAMPS])) / 1e6;
+}
+
+static struct output *free_eye(struct output *o)
+{
+        free(o ? container_of(o, struct eye, output) : NULL);
+        return NULL;
+}
+
+struct ending {
+        struct timer timer;
+        struct bench *bench;
+};
+
+static void on_round_over(struct timer *t)
+{
+        struct bench *b = container_of(t, struct ending, timer)->bench;
+
+        atomic_store(&b->ends, true);
+        loop_quit(b->loop, 0);
+}
+
+static int compare(const void *a, const void *b)
+{
+        const double *x = a, *y = b;
+
+        return *x < *y ? -1 : *x > *y;
+}
+
+static int run_round(struct bench *b, const struct neighbour *kind, unsigned seconds)
+{
+        struct ending ending = { .bench = b };
+        pthread_t threads[2];
+
+        b->kind = kind;
+        atomic_store(&b->ends, false);
+        timer_start(&ending.timer, b->loop, clock_now_ns() + seconds * NSEC_PER_SEC, on_round_over);
+        if (pthread_create(&threads[0], NULL, victim_main, b) != 0 || pthread_create(&threads[1], NULL, neighbour_main, b) != 0)
+                return -EAGAIN;
+        (void) loop_run(b->loop);
+        (void) pthread_join(threads[0], NULL);
+        (void) pthread_join(threads[1], NULL);
+        return 0;
+}
+
+static double cpu_ms(void)
+{
+        struct timespec ts;
+
+        (void) clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+        return (double) ts.tv_sec * 1e3 + (double) ts.tv_nsec / 1e6;
+}
+
+/* Both views all new, a frame at a time; and as many bytes by memcpy(). */
+static void measure_cost(struct bench *b)
+{
+        const unsigned n = 300;
+        struct picture *copy;
+        double begin, composed, copied;
+
+        if (picture_new(PIXMAN_x8r8g8b8, WIDTH, HEIGHT, &copy) < 0)
+                return;
+        show(b->victim, b->picture);
+        show(b->neighbour, b->other);
+        (void) screen_compose_now(b->screen);
+        begin = cpu_ms();
+        for (unsigned i = 0; i < n; i++) {
+                flush_all(b->victim);
+                flush_all(b->neighbour);
+                (void) screen_compose_now(b->screen);
+        }
+        composed = (cpu_ms() - begin) / n;
+        memcpy(copy->pixels, screen_compose_now(b->screen)->pixels, copy->size_bytes);
+        begin = cpu_ms();
+        for (unsigned i = 0; i < n; i++) {
+                memcpy(copy->pixels, screen_compose_now(b->screen)->pixels, copy->size_bytes);
+                __asm__ volatile("" ::: "memory");
+        }
+        copied = (cpu_ms() - begin) / n;
+        printf("composition of %ux%u from two guests: %.3f ms of CPU a frame; memcpy() of it: %.3f ms\n", WIDTH, HEIGHT, composed,
+               copied);
+        picture_unref(copy);
+}
+
+struct figures {
+        double rate_hz, median_ms, late_ms; /* medians of the rounds */
+};
+
+static double median_of(double *values, size_t n)
+{
+        qsort(values, n, sizeof(*values), compare);
+        return n == 0 ? 0 : values[n / 2];
+}
+
+static int run_cases(struct bench *b, unsigned seconds, unsigned n_rounds)
+{
+        double (*values)[3][64] = calloc(ARRAY_SIZE(neighbours), sizeof(*values));
+        struct figures base = { 0 };
+        int r = values ? 0 : -ENOMEM;
+
+        for (unsigned round = 0; round < n_rounds && r == 0; round++) {
+                for (size_t i = 0; i < ARRAY_SIZE(neighbours) && r == 0; i++) {
+                        b->n_delays = 0;
+                        r = run_round(b, &neighbours[i], seconds);
+                        qsort(b->delays_ms, b->n_delays, sizeof(*b->delays_ms), compare);
+                        values[i][0][round] = (double) b->n_delays / seconds;
+                        values[i][1][round] = b->n_delays ? b->delays_ms[b->n_delays / 2] : 0;
+                        values[i][2][round] = b->n_delays ? b->delays_ms[b->n_delays * 99 / 100] : 0;
+                }
+        }
+        printf("%-36s %9s %6s   %14s %6s   %12s %6s\n", "beside a neighbour that", "frames/s", "ratio", "flush to output", "ratio",
+               "99 %", "ratio");
+        for (size_t i = 0; i < ARRAY_SIZE(neighbours) && r == 0; i++) {
+                struct figures f = { median_of(values[i][0], n_rounds), median_of(values[i][1], n_rounds),
+                                     median_of(values[i][2], n_rounds) };
+
+                if (i == 0)
+                        base = f;
+                printf("%-36s %9.1f %6.2f   %12.2f ms %6.2f   %9.2f ms %6.2f\n", neighbours[i].name, f.rate_hz,
+                       f.rate_hz / base.rate_hz, f.median_ms, f.median_ms / base.median_ms, f.late_ms, f.late_ms / base.late_ms);
+        }
+        free(values);
+        return r;
+}
+
+static int open_bench(struct bench *b, struct scene *scene)
+{
+        static const struct output_ops ops = { .name = "eye", .present = present, .free = free_eye };
+        struct eye *eye = calloc(1, sizeof(*eye));
+        char *error = NULL;
+        int r;
+
+        b->delays_ms = calloc(SAMPLES_MAX, sizeof(*b->delays_ms));
+        if (!eye || !b->delays_ms)
+                return -ENOMEM;
+        *eye = (struct eye) { .output.ops = &ops, .bench = b };
+        r = loop_new(&b->loop);
+        if (r == 0)
+                r = screen_new(b->loop, scene, 0, &b->screen, &error);
+        free(error);
+        if (r < 0) {
+                free(eye);
+                return r;
+        }
+        r = screen_add_output(b->screen, &eye->output);
+        if (r == 0)
+                r = picture_new(PIXMAN_x8r8g8b8, SPLIT, HEIGHT, &b->picture);
+        if (r == 0)
+                r = picture_new(PIXMAN_x8r8g8b8, WIDTH - SPLIT, HEIGHT, &b->other);
+        if (r == 0)
+                r = picture_new(PIXMAN_a8r8g8b8, 2048, 2048, &b->large);
+        if (r == 0) {
+                b->victim = screen_find_view(b->screen, "victim");
+                b->neighbour = screen_find_view(b->screen, "neighbour");
+        }
+        return r;
+}
+
+int main(int argc, char **argv)
+{
+        static struct bench b;
+        struct scene_screen screen = { .name = (char *) "main", .width = WIDTH, .height = HEIGHT, .rate_hz = 60 };
+        struct scene_display displays[] = {
+                { .name = (char *) "victim", .region = { 0, 0, SPLIT, HEIGHT } },
+                { .name = (char *) "neighbour", .region = { SPLIT, 0, WIDTH - SPLIT, HEIGHT } },
+        };
+        struct scene scene = { .screens = &screen, .n_screens = 1, .displays = displays, .n_displays = 2 };
+        unsigned seconds = argc > 1 ? (unsigned) atoi(argv[1]) : 3, n_rounds = argc > 2 ? (unsigned) atoi(argv[2]) : 5;
+        int r;
+
+        if (seconds == 0 || n_rounds == 0 || n_rounds > 64) {
+                fprintf(stderr, "usage: isolation [SECONDS [ROUNDS]]\n");
+                return 2;
+        }
+        r = open_bench(&b, &scene);
+        if (r == 0)
+                r = run_cases(&b, seconds, n_rounds);
+        if (r == 0)
+                measure_cost(&b);
+        screen_free(b.screen);
+        picture_unref(b.picture);
+        picture_unref(b.other);
+        picture_unref(b.large);
+        loop_free(b.loop);
+        free(b.delays_ms);
+        return r < 0;
+}
