@@ -477,6 +477,7 @@ int main(int argc, char **argv)
                                                    .limit_ms = (uint32_t) (run.limit_ns / NSEC_PER_MSEC),
                                                    .allowed = run.allowed, .n_allowed = ARRAY_SIZE(run.allowed),
                                                    .cover_colour = COVER };
+        screen_prefer_thread();
         if (open_screen(&run, &scene) < 0)
                 return 1;
         for (unsigned i = 0; i < 2; i++) {

@@ -161,8 +161,13 @@ static void on_mode(struct display_client *c, const json_t *value)
 
 static void add_guard(const struct screen_guard_event *e, void *data)
 {
-        (void) json_array_append_new(data, json_pack("{ss, ss, sb}", "display", e->display, "guard", e->guard, "violated",
-                                                     e->violated));
+        json_t *guard = json_pack("{ss, ss, sb}", "display", e->display, "guard", e->guard, "violated", e->violated);
+        char crc[9];
+
+        (void) snprintf(crc, sizeof(crc), "%08x", e->crc);
+        if (guard && e->has_crc)
+                (void) json_object_set_new(guard, "crc", json_string(crc));
+        (void) json_array_append_new(data, guard);
 }
 
 static json_t *screen_stats_to_json(struct screen *screen)

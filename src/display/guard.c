@@ -33,6 +33,7 @@ struct guard {
         bool is_changed;     /* contents: since the last look */
         bool is_violated;
         bool is_unreported;
+        uint32_t crc;        /* one of: of the last look */
 };
 
 struct guard_set {
@@ -168,8 +169,12 @@ static void look(struct guard_set *set, struct guard *g, const struct picture *c
 {
         bool was_right = g->is_right;
 
-        g->is_right = g->config->rule == RULE_LIT ? guard_is_lit(canvas, &g->box)
-                                                  : is_allowed(g->config, guard_crc(canvas, &g->box));
+        if (g->config->rule == RULE_LIT) {
+                g->is_right = guard_is_lit(canvas, &g->box);
+        } else {
+                g->crc = guard_crc(canvas, &g->box);
+                g->is_right = is_allowed(g->config, g->crc);
+        }
         g->is_changed = false;
         g->looked_ns = now_ns;
         if (g->is_right)
@@ -268,7 +273,8 @@ void guard_set_report(struct guard_set *set, bool changes, uint64_t now_ns,
         for (size_t i = 0; i < set->n_guards; i++) {
                 struct guard *g = &set->guards[i];
                 const struct screen_guard_event e = { .display = g->display->name, .guard = g->config->name,
-                                                      .violated = g->is_violated, .time_ns = now_ns };
+                                                      .violated = g->is_violated, .time_ns = now_ns,
+                                                      .has_crc = g->config->rule == RULE_ONE_OF, .crc = g->crc };
 
                 if (changes && !g->is_unreported)
                         continue;

@@ -2,6 +2,7 @@
 #include "display/screen.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,6 +195,14 @@ int screen_new(struct loop *loop, const struct scene *scene, size_t index, struc
                 return r;
         *ret = take_ptr(&s);
         return 0;
+}
+
+void screen_prefer_thread(void)
+{
+        const struct sched_param param = { .sched_priority = sched_get_priority_min(SCHED_RR) };
+
+        /* Otherwise the threads of guests would inherit it. A refusal leaves all as it is. */
+        (void) sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &param);
 }
 
 int screen_add_output(struct screen *s, struct output *o)

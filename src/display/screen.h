@@ -24,6 +24,8 @@ struct view;
 struct screen_guard_event {
         const char *display, *guard; /* borrowed during the call */
         bool violated;               /* false: the rule holds again */
+        bool has_crc;                /* its rule is "one of" */
+        uint32_t crc;                /* of the content at the last look */
         uint64_t time_ns;            /* CLOCK_MONOTONIC, of the frame */
 };
 
@@ -36,6 +38,13 @@ struct screen_guard_event {
  */
 int screen_new(struct loop *loop, const struct scene *scene, size_t index, struct screen **ret, char **ret_error);
 struct screen *screen_free(struct screen *s);
+
+/*
+ * Gives the calling thread, which is to run screens' loop, the lowest real-time priority, if the process may (CAP_SYS_NICE or
+ * RLIMIT_RTPRIO): a busy host delays neither frames nor covers then. What it does is bounded by the screens' sizes and rates, whatever
+ * guests do. Threads that it starts afterwards do not inherit it.
+ */
+void screen_prefer_thread(void);
 
 /* Takes @o in any case. Where the scene leaves the screen's size open, no display is placed before. The first one's size and rate decide where the scene leaves them open. Return: 0 or a negative errno. */
 int screen_add_output(struct screen *s, struct output *o);

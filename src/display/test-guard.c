@@ -349,6 +349,28 @@ static void a_guest_that_floods_cannot_make_looks_more_frequent(void **state)
         assert_int_equal(stats.n_look_pixels, stats.n_looks * 100);
 }
 
+/* So that people can find out what to allow. */
+static void keep_crc(const struct screen_guard_event *e, void *data)
+{
+        assert_true(e->has_crc);
+        *(uint32_t *) data = e->crc;
+}
+
+static void the_crc_of_what_is_shown_can_be_asked_for(void **state)
+{
+        struct rig *rig = *state;
+        struct told told;
+        struct picture *p = pattern_new(60, 40, 1);
+        struct view *v = open_guarded(rig, RULE_ONE_OF, NULL, 0, &told);
+        uint32_t crc = 0;
+
+        rig_show(rig, v, picture_ref(p));
+        pass(rig, 100);
+        screen_for_each_guard(rig->screen, keep_crc, &crc);
+        assert_int_equal(crc, guard_crc(p, &(struct pixman_box32) { 5, 5, 15, 15 }));
+        picture_unref(p);
+}
+
 static void nothing_is_looked_at_while_nothing_changes(void **state)
 {
         struct rig *rig = *state;
@@ -443,6 +465,7 @@ int main(void)
                 CASE(lit_wants_more_than_one_colour),
                 CASE(what_hides_the_region_is_what_is_seen),
                 CASE(a_guest_that_floods_cannot_make_looks_more_frequent),
+                CASE(the_crc_of_what_is_shown_can_be_asked_for),
                 CASE(nothing_is_looked_at_while_nothing_changes),
                 CASE(the_covered_picture_follows_the_rest),
                 CASE(the_crc_is_that_of_zlib),

@@ -133,6 +133,7 @@ static int gpu_open(struct server *server, const struct settings *settings)
         if (!gs)
                 return -ENOMEM;
         server_set_data(server, gs);
+        screen_prefer_thread(); /* this one; those of guests are started later */
         ratelimit_init(&gs->guard_lines, 1, 10);
         if (settings_given(settings, "control"))
                 r = display_control_open(server_loop(server), settings_string(settings, "control"), &gs->control);

@@ -188,7 +188,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (size_t i = 0; i < N_CALLERS; i++)
                 fd_close(&fds[i]);
         settle();
-        expect_answer("{\"watch\":true}\n", 0);
+        expect_answer("{\"mode\":{\"display\":\"a\",\"size\":[16,16]}}\n", 0);
         expect_answer("{\"screenshot\":\"main\"}\n", 1);
         display_control_free(control);
         return 0;
