@@ -282,6 +282,7 @@ static int slot_init(struct vnc_slot *slot, struct vnc_screen *screen, const cha
 static int read_password(const char *path, char *ret, char **ret_error)
 {
         auto_cleanup(freep) char *text = NULL;
+        uint8_t scratch[16] = { 0 };
         struct stat st;
         size_t n;
         int r;
@@ -298,6 +299,7 @@ static int read_password(const char *path, char *ret, char **ret_error)
         memcpy(ret, text, n);
         ret[n] = 0;
         explicit_bzero(text, strlen(text));
+        rfbEncryptBytes(scratch, ret); /* the library's cipher opens files when it is first used */
         return 0;
 }
 

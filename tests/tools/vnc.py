@@ -20,10 +20,14 @@ class Viewer:
         unix = isinstance(where, str)
         self.socket = socket.socket(socket.AF_UNIX if unix else socket.AF_INET, socket.SOCK_STREAM)
         self.socket.settimeout(timeout_s)
-        self.socket.connect(where)
-        assert self.take(12) == b'RFB 003.008\n'
-        self.socket.sendall(b'RFB 003.008\n')
-        self.choose_security(password, tls)
+        try:
+            self.socket.connect(where)
+            assert self.take(12) == b'RFB 003.008\n'
+            self.socket.sendall(b'RFB 003.008\n')
+            self.choose_security(password, tls)
+        except BaseException:
+            self.socket.close()
+            raise
         self.socket.sendall(b'\1')
         self.width, self.height = struct.unpack('>HH', self.take(4))
         self.format = self.take(16)
