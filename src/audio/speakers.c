@@ -20,6 +20,7 @@
 #include "audio/voice-private.h"
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/loop.h"
 #include "base/macros.h"
 #include "scene/scene.h"
@@ -27,7 +28,6 @@
 #define RAMP_DOWN_US 2000
 #define RAMP_UP_US 50000
 #define HOLD_MS 100
-#define REALTIME_PRIORITY 10
 
 struct speakers {
         char *name;                    /* owned */
@@ -368,28 +368,38 @@ static void *speakers_main(void *data)
         (void) pthread_setname_np(pthread_self(), name);
         (void) prctl(PR_SET_TIMERSLACK, 1UL);
         (void) sem_post(&s->up);
-        if (s->backend->ops->run)
+        if (s->backend->ops->run) {
                 s->backend->ops->run(s->backend, s);
-        else
-                run_clock(s);
+                if (!speakers_stopping(s))
+                        log_error("sound", "speakers %s: %s ended (%s): sound goes nowhere from here on", s->name,
+                                  s->backend->ops->name, strerror(-s->backend->error));
+        }
+        /* Guests' streams go on by our own clock also when nobody can hear them any more. */
+        run_clock(s);
         return NULL;
 }
 
 int speakers_start(struct speakers *s)
 {
-        struct sched_param priority = { .sched_priority = REALTIME_PRIORITY };
+        struct sched_param priority = { .sched_priority = SPEAKERS_PRIORITY };
+        static const int faults[] = { SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP };
         sigset_t all, saved;
-        int r;
+        int r, policy;
 
         atomic_store(&s->stopping, false);
         sigfillset(&all);
+        /* Faults of the thread's own are reported by their handlers. */
+        for (size_t i = 0; i < ARRAY_SIZE(faults); i++)
+                sigdelset(&all, faults[i]);
         (void) pthread_sigmask(SIG_SETMASK, &all, &saved);
         r = -pthread_create(&s->thread, NULL, speakers_main, s);
         (void) pthread_sigmask(SIG_SETMASK, &saved, NULL);
         if (r < 0)
                 return r;
         s->started = true;
-        s->realtime = pthread_setschedparam(s->thread, SCHED_FIFO, &priority) == 0;
+        /* Without the right to this it keeps what it has from who started it. */
+        (void) pthread_setschedparam(s->thread, SCHED_FIFO, &priority);
+        s->realtime = pthread_getschedparam(s->thread, &policy, &priority) == 0 && policy != SCHED_OTHER;
         while (sem_wait(&s->up) < 0)
                 assert(errno == EINTR);
         return 0;

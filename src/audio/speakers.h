@@ -26,6 +26,7 @@ struct scene_speakers;
 struct speakers;
 
 #define SPEAKERS_VOICES_MAX 128
+#define SPEAKERS_PRIORITY 10 /* of the mixing thread, SCHED_FIFO, where that is allowed */
 
 struct speakers_stats {
         uint64_t n_periods; /* mixed */

@@ -235,9 +235,9 @@ static int lock_down(struct server *server)
         if (r == 0 && !locked)
                 log_warning(server->type->name, "runs without a sandbox");
         if (r == 0)
+                r = server->type->start_threads ? server->type->start_threads(server) : 0;
+        if (r == 0)
                 r = start_workers(server);
-        if (r == 0 && server->type->start_threads)
-                r = server->type->start_threads(server);
         if (r == 0 && locked)
                 r = sandbox_filter_calls(&sandbox);
         sandbox_deinit(&sandbox);

@@ -2,6 +2,7 @@
 /* busbar device sound: sound cards of several guests on loudspeakers that they share. See docs/devices/sound.md. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -22,7 +23,6 @@
 
 #define GUESTS_MAX 64
 #define ID_BYTES 64
-#define REALTIME_PRIORITY_MAX 20
 
 /* The file of --state: what a guest's driver told, found again by the guest's name. */
 struct state_entry {
@@ -35,6 +35,8 @@ struct sound_server {
         struct speakers *speakers[SCENE_SPEAKERS_MAX]; /* owned; NULL: nobody uses them */
         struct state_entry *state; /* mapped; NULL: none */
         struct sound_control *control; /* owned; NULL: none */
+        int policy; /* of the main thread, when mixing has begun */
+        struct sched_param priority;
 };
 
 static const char *const backends[] = { "null", "wav", "alsa", "pipewire", "loopback", NULL };
@@ -69,16 +71,33 @@ static const struct feature_name sound_feature_names[] = {
         { .name = NULL },
 };
 
-/* So that the mixing threads may have real-time priority after the capabilities are gone. */
-static void allow_realtime(void)
+/* What the host's sound systems need once they are open: ioctls of ALSA's devices, timers and buffers of
+   PipeWire's loop. */
+static const struct sandbox_call sound_calls[] = {
+        SANDBOX_CALL_IF("ioctl", 1, 0xff00, 'A' << 8),
+        SANDBOX_CALL("mlock"),
+        SANDBOX_CALL("timerfd_settime"),
+        { .name = NULL },
+};
+
+/* So that the mixing threads may have real-time priority after the capabilities are gone: by a limit, or by inheritance from this
+   thread, which has it until they are started. */
+static void allow_realtime(struct sound_server *ss)
 {
+        struct sched_param priority = { .sched_priority = SPEAKERS_PRIORITY };
         struct rlimit limit;
 
-        if (getrlimit(RLIMIT_RTPRIO, &limit) < 0 || limit.rlim_cur >= REALTIME_PRIORITY_MAX)
-                return;
-        limit.rlim_cur = REALTIME_PRIORITY_MAX;
-        limit.rlim_max = MAX(limit.rlim_max, (rlim_t) REALTIME_PRIORITY_MAX);
-        (void) setrlimit(RLIMIT_RTPRIO, &limit);
+        ss->policy = sched_getscheduler(0);
+        (void) sched_getparam(0, &ss->priority);
+
+        if (getrlimit(RLIMIT_RTPRIO, &limit) == 0) {
+                limit.rlim_cur = MAX(limit.rlim_cur, (rlim_t) SPEAKERS_PRIORITY);
+                limit.rlim_max = MAX(limit.rlim_max, limit.rlim_cur);
+                if (setrlimit(RLIMIT_RTPRIO, &limit) == 0)
+                        return;
+        }
+        if (ss->policy == SCHED_OTHER)
+                (void) sched_setscheduler(0, SCHED_FIFO, &priority);
 }
 
 /* One pair of speakers, and one audio on them, called "". */
@@ -137,7 +156,7 @@ static int sound_open(struct server *server, const struct settings *settings)
         if (!ss)
                 return -ENOMEM;
         server_set_data(server, ss);
-        allow_realtime();
+        allow_realtime(ss);
         if (!scene && settings_choice(settings, "backend") == SOUND_WAV && !settings_given(settings, "file"))
                 return server_error(server, -EINVAL, "backend=wav needs file");
         r = scene ? scene_load(scene, &ss->scene, &error) : scene_from_settings(settings, &ss->scene);
@@ -230,19 +249,20 @@ static int sound_sandbox(struct server *server, struct sandbox *sandbox)
 static int sound_start_threads(struct server *server)
 {
         struct sound_server *ss = server_data(server);
+        int r = 0;
 
-        for (size_t i = 0; i < ARRAY_SIZE(ss->speakers); i++) {
-                int r = ss->speakers[i] ? speakers_start(ss->speakers[i]) : 0;
-
+        for (size_t i = 0; i < ARRAY_SIZE(ss->speakers) && r == 0; i++) {
+                r = ss->speakers[i] ? speakers_start(ss->speakers[i]) : 0;
                 if (r < 0)
-                        return r;
+                        break;
                 if (ss->speakers[i])
                         log_debug("sound", "speakers %s: %u Hz, %u channels, period %zu frames, %s priority",
                                   speakers_name(ss->speakers[i]), speakers_rate(ss->speakers[i]),
                                   speakers_channels(ss->speakers[i]), speakers_period(ss->speakers[i]),
                                   speakers_realtime(ss->speakers[i]) ? "real-time" : "ordinary");
         }
-        return 0;
+        (void) sched_setscheduler(0, ss->policy, &ss->priority);
+        return r;
 }
 
 static void sound_close(struct server *server)
@@ -266,6 +286,7 @@ const struct server_type server_type_sound = {
         .summary = "Sound of several guests mixed by priority",
         .vhost_type = "sound",
         .settings = sound_settings,
+        .system_calls = sound_calls,
         .guest_new = sound_guest_new,
         .features = sound_feature_names,
         .guest_threads = true,
