@@ -105,6 +105,7 @@ extern const struct command command_list;
 extern const struct command command_logs;
 extern const struct command command_monitor;
 extern const struct command command_pause;
+extern const struct command command_relay;
 extern const struct command command_resume;
 extern const struct command command_run;
 extern const struct command command_screenshot;

@@ -23,6 +23,7 @@ const struct command *const commands[] = {
         &command_spec,
         &command_device,
         &command_monitor,
+        &command_relay,
         &command_help,
         &command_complete,
         NULL,

@@ -190,6 +190,8 @@ static bool is_cockpit(const struct machine_device *d)
         return d->type == DEVICE_GPU || d->type == DEVICE_INPUT || d->type == DEVICE_SOUND;
 }
 
+bool qemu_needs_relay(const struct machine_device *d) { return is_cockpit(d); }
+
 /* The number of scanouts is QEMU's to say; what is on them is the server's, EDID included. */
 static void add_gpu(struct argv *a, const struct machine_device *d, size_t index)
 {
@@ -220,18 +222,24 @@ static void add_sound(struct argv *a, const struct machine_device *d, size_t ind
 /*
  * In 7.2 the shortest time that can be said is a second.
  *
- * QEMU 10.0's vhost-user-rng, -input and -snd fail an assertion when they are connected again, and its vhost-user-gpu
- * does not tell a new server what the old one knew. So these get no reconnect time: when their server dies, the guest
- * goes on without it until the machine is started again.
+ * QEMU 10.0's vhost-user-rng fails an assertion when it is connected again. So it gets no reconnect time: when its
+ * server dies, the guest goes on without entropy from it until the machine is started again.
+ *
+ * Its vhost-user-input and -snd fail the same one, and another when their server dies before the guest's driver has
+ * started them; its vhost-user-gpu does not tell a new server what the old one knew. They get a connection that never
+ * ends: a relay's.
  */
-static void add_channel(struct argv *a, const struct machine_device *d, size_t index, const struct qemu_build *build)
+static void add_channel(struct argv *a, const struct machine_device *d, size_t index, const struct qemu_build *build,
+                        int relay_fd)
 {
         auto_cleanup(freep) char *path = escape_commas(d->socket_path);
 
         argv_add(a, "-chardev");
-        if (d->stream)
+        if (relay_fd > 0)
+                argv_addf(a, "socket,id=c%zu,fd=%d", index, relay_fd);
+        else if (d->stream)
                 argv_addf(a, "pipe,id=c%zu,path=%s", index, path ? path : "");
-        else if (d->type == DEVICE_RNG || is_cockpit(d))
+        else if (d->type == DEVICE_RNG || qemu_needs_relay(d))
                 argv_addf(a, "socket,id=c%zu,path=%s", index, path ? path : "");
         else if (build->version >= 902)
                 argv_addf(a, "socket,id=c%zu,path=%s,reconnect-ms=%u", index, path ? path : "", RECONNECT_MS);
@@ -239,9 +247,10 @@ static void add_channel(struct argv *a, const struct machine_device *d, size_t i
                 argv_addf(a, "socket,id=c%zu,path=%s,reconnect=1", index, path ? path : "");
 }
 
-static void add_device(struct argv *a, const struct machine_device *d, size_t index, const struct qemu_build *build)
+static void add_device(struct argv *a, const struct machine_device *d, size_t index, const struct qemu_build *build,
+                       int relay_fd)
 {
-        add_channel(a, d, index, build);
+        add_channel(a, d, index, build, relay_fd);
         switch (d->type) {
         case DEVICE_BLK:
                 add_blk(a, d, index);
@@ -270,6 +279,7 @@ static void add_device(struct argv *a, const struct machine_device *d, size_t in
 int qemu_args(const struct machine *m, const struct qemu_build *build, struct argv *ret)
 {
         auto_cleanup(freep) char *name = escape_commas(m->id);
+        int relay_fd = build->relay_fd;
         struct argv a = { 0 };
         int r;
 
@@ -286,8 +296,11 @@ int qemu_args(const struct machine *m, const struct qemu_build *build, struct ar
         add2(&a, "-mon", "chardev=qmp,mode=control");
         add_board(&a, m, build);
         add_boot(&a, m, build);
-        for (size_t i = 0; i < m->n_devices; i++)
-                add_device(&a, &m->devices[i], i, build);
+        for (size_t i = 0; i < m->n_devices; i++) {
+                bool relayed = relay_fd > 0 && qemu_needs_relay(&m->devices[i]);
+
+                add_device(&a, &m->devices[i], i, build, relayed ? relay_fd++ : 0);
+        }
 
         r = argv_error(&a);
         if (r < 0) {

@@ -22,6 +22,7 @@ struct qemu_build {
         unsigned version; /* major * 100 + minor */
         bool kvm;
         int qmp_fd; /* number of the control socket in QEMU's process */
+        int relay_fd; /* number of the first connection of devices that need a relay, in their order; 0: none is used */
         int boot_fd; /* number of the first of its boot files there, in the order of qemu_boot_files(); 0: by their paths */
 };
 
@@ -35,6 +36,9 @@ const char *qemu_binary(enum machine_arch arch);
 
 /* Return: 0 with *ret filled (argv_deinit() by the caller), or -ENOMEM. */
 int qemu_args(const struct machine *m, const struct qemu_build *build, struct argv *ret);
+
+/* Can QEMU not bear that the device's server is started again? Then it is connected to a relay (`busbar relay`). */
+bool qemu_needs_relay(const struct machine_device *d);
 
 /* A line for each thing of the machine that QEMU of that version cannot do; NULL if there is none. Owned by the caller. */
 char *qemu_args_check(const struct machine *m, unsigned version);

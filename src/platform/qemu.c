@@ -29,10 +29,12 @@
 #include "platform/kvm-probe.h"
 #include "platform/output.h"
 #include "platform/qemu-args.h"
+#include "platform/qemu-relay.h"
 #include "platform/qmp.h"
 
 #define QMP_FD_IN_CHILD 3
 #define BOOT_FD_IN_CHILD 4
+#define RELAY_FD_IN_CHILD (BOOT_FD_IN_CHILD + QEMU_BOOT_FILES_MAX)
 /* The sockets are listened on before QEMU starts, so a round or two are enough. */
 #define CONNECT_WAIT_NS (2 * NSEC_PER_MSEC)
 #define CONNECT_TRIES_MAX 5000
@@ -47,6 +49,7 @@ struct qemu {
         void *data;
 
         struct process process;
+        struct qemu_relay relay;
         struct qmp *qmp; /* owned */
         struct timer connect_timer;
         unsigned n_connect_tries;
@@ -155,6 +158,18 @@ static void give_up(struct qemu *q, const char *why)
 {
         (void) snprintf(q->last_line, sizeof(q->last_line), "%s", why);
         (void) process_signal(&q->process, SIGKILL);
+}
+
+/* It ends well with QEMU's connections. Without it, QEMU would take each device's server for gone, and not bear that. */
+static void on_relay_end(struct process *p, int status)
+{
+        struct qemu *q = container_of(container_of(p, struct qemu_relay, process), struct qemu, relay);
+        char text[128], how[64];
+
+        (void) snprintf(text, sizeof(text), "the relay to its device servers %s",
+                        process_status_text(status, how, sizeof(how)));
+        if (status != 0 && q->end == END_FAILED && !q->killed)
+                give_up(q, text);
 }
 
 static void on_ready_limit(struct timer *t)
@@ -267,17 +282,21 @@ static int open_boot_files(struct qemu *q, struct boot_fds *ret, char **ret_erro
         return 0;
 }
 
+/* QEMU, and before it the relay that it needs. */
 static int start_process(struct qemu *q, char *const *argv, int qmp_peer, const struct boot_fds *boot)
 {
         auto_cleanup(closep) int write_end = -1;
         auto_cleanup(closep) int null_fd = -1;
-        struct process_fd fds[4 + QEMU_BOOT_FILES_MAX];
+        struct process_fd fds[4 + QEMU_BOOT_FILES_MAX + QEMU_RELAYED_MAX];
+        size_t n = 4;
         int r;
 
         null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
         if (null_fd < 0)
                 return -errno;
         r = output_open(&q->messages, q->loop, on_message, q, &write_end);
+        if (r == 0)
+                r = qemu_relay_start(&q->relay, q->loop, q->machine, write_end, on_relay_end);
         if (r < 0)
                 return r;
 
@@ -286,11 +305,14 @@ static int start_process(struct qemu *q, char *const *argv, int qmp_peer, const 
         fds[2] = (struct process_fd){ write_end, 2 };
         fds[3] = (struct process_fd){ qmp_peer, QMP_FD_IN_CHILD };
         for (size_t i = 0; i < boot->n; i++)
-                fds[4 + i] = (struct process_fd){ boot->fds[i], BOOT_FD_IN_CHILD + (int) i };
+                fds[n++] = (struct process_fd){ boot->fds[i], BOOT_FD_IN_CHILD + (int) i };
+        for (size_t i = 0; i < q->relay.n; i++)
+                fds[n++] = (struct process_fd){ q->relay.fds[i], RELAY_FD_IN_CHILD + (int) i };
         r = process_start(
                 &q->process, q->loop,
-                &(struct process_spec){ .argv = (const char *const *) argv, .fds = fds, .n_fds = 4 + boot->n },
+                &(struct process_spec){ .argv = (const char *const *) argv, .fds = fds, .n_fds = n },
                 on_process_end);
+        qemu_relay_close_fds(&q->relay);
         if (r == 0)
                 timer_start(&q->ready_limit, q->loop, clock_now_ns() + READY_LIMIT_S * NSEC_PER_SEC, on_ready_limit);
         return r;
@@ -304,6 +326,7 @@ static struct platform_instance *qemu_free(struct platform_instance *instance)
                 return NULL;
         q = container_of(instance, struct qemu, instance);
         process_deinit(&q->process);
+        qemu_relay_deinit(&q->relay);
         timer_stop(&q->connect_timer);
         timer_stop(&q->ready_limit);
         output_close(&q->messages);
@@ -323,6 +346,7 @@ static int start(struct qemu *q, const struct platform_probe *probe, char **ret_
                 .version = version_number(probe->version),
                 .kvm = probe->accelerated,
                 .qmp_fd = QMP_FD_IN_CHILD,
+                .relay_fd = RELAY_FD_IN_CHILD,
                 .boot_fd = BOOT_FD_IN_CHILD,
         };
         struct argv argv = { 0 };

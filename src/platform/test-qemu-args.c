@@ -104,6 +104,13 @@ static void displays_input_and_sound_are_front_ends_that_connect_once(void **sta
         assert_true(has(&a, "-display", "none"));
         argv_deinit(&a);
 
+        build.relay_fd = 9;
+        assert_int_equal(qemu_args(&m, &build, &a), 0);
+        assert_true(has(&a, "-chardev", "socket,id=c0,fd=9"));
+        assert_true(has(&a, "-chardev", "socket,id=c2,fd=11"));
+        argv_deinit(&a);
+        build.relay_fd = 0;
+
         m.arch = ARCH_AARCH64;
         for (size_t i = 0; i < m.n_devices; i++)
                 cockpit[i].transport = TRANSPORT_MMIO;

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * A relay between a front end that knows no other server than its first and device servers that may be killed and
+ * started again: the front end's connection never ends, and each new server is told what the last one knew.
+ *
+ *      QEMU ══ front: a connected socket ══► relay ══► server's listening socket
+ *                                              │ remembers the last message of each kind, with its descriptors
+ *
+ * Requests are passed on one at a time, in order, and so are replies. When the server is gone, the relay connects again,
+ * says all that is remembered, signals every ring that runs, and then says the request that was under way again. Where
+ * rings stood is in the in-flight region (VHOST_PROTOCOL_INFLIGHT_SHMFD), which the relay asks the first server for: the
+ * front ends that need a relay do not know of it. Guest memory and rings are between front end and server, as always.
+ *
+ * What a relay does not do: migration (no log), memory slots (a table has 8 regions).
+ *
+ * Threads: relay_run() is one; several relays of one process have nothing in common.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "vhost/message.h"
+
+#define RELAY_RINGS_MAX 16
+
+struct relay_options {
+        const char *name; /* of log lines; borrowed, as all is, while it runs */
+        const char *path; /* the server's socket */
+        int front_fd;     /* connected; stays the caller's */
+        uint16_t n_rings; /* of the device */
+};
+
+/**
+ * relay_run() - until the front end closes its connection
+ *
+ * Return: 0; -EBADMSG: the front end does not speak vhost-user; -ENOMEM.
+ */
+int relay_run(const struct relay_options *options);

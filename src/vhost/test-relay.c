@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* A driver behind a relay: its server is killed and started again, and it does not notice. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "vhost/relay.h"
+#include "vhost/test-fds.h"
+#include "vhost/test-guest.h"
+#include "vhost/test-server.h"
+
+struct scene {
+        int n_fds;
+        struct test_server server;
+        pid_t pid; /* of the server */
+        char server_path[128];
+        char path[136]; /* where the relay takes its front end */
+        int listen_fd, result;
+        pthread_t thread;
+        struct vhost_driver d;
+};
+
+static void *run(void *data)
+{
+        struct scene *s = data;
+        struct relay_options options = { .name = "relay", .path = s->server_path, .n_rings = 1 };
+
+        options.front_fd = accept(s->listen_fd, NULL, NULL);
+        s->result = relay_run(&options);
+        (void) close(options.front_fd);
+        return NULL;
+}
+
+static void start(struct scene *s, uint64_t features)
+{
+        struct vhost_driver_options o = guest_options(features);
+
+        assert_int_equal(vhost_driver_start(&s->d, s->path, &o), 0);
+}
+
+static int set_up(void **state)
+{
+        static struct scene s;
+
+        s = (struct scene) { .n_fds = count_fds(), .result = 1 };
+        s.pid = test_server_fork(&s.server, "relay", 1);
+        strcpy(s.server_path, s.server.path);
+        (void) snprintf(s.path, sizeof(s.path), "%s.relay", s.server_path);
+        s.listen_fd = fd_unix_listen(s.path, 1);
+        assert_true(s.listen_fd >= 0);
+        assert_int_equal(fd_set_nonblock(s.listen_fd, 0), 0);
+        assert_int_equal(pthread_create(&s.thread, NULL, run, &s), 0);
+        *state = &s;
+        return 0;
+}
+
+static int tear_down(void **state)
+{
+        struct scene *s = *state;
+
+        vhost_driver_stop(&s->d);
+        test_server_kill(s->pid); /* a later server has inherited the driver's end of the connection */
+        assert_int_equal(pthread_join(s->thread, NULL), 0);
+        fd_close(&s->listen_fd);
+        (void) unlink(s->server_path);
+        (void) unlink(s->path);
+        assert_int_equal(count_fds(), s->n_fds);
+        return 0;
+}
+
+static void replace_server(struct scene *s)
+{
+        test_server_kill(s->pid);
+        s->pid = test_server_fork(&s->server, "relay", 1);
+}
+
+static void requests_pass(void **state)
+{
+        struct scene *s = *state;
+
+        start(s, PACKED_FEATURES);
+        for (int i = 0; i < 10; i++)
+                guest_echo(&s->d, 0, "through the relay");
+}
+
+static void goes_on_with_the_next_server(struct scene *s, uint64_t features)
+{
+        gpa_t held;
+
+        start(s, features);
+        for (int i = 0; i < 10; i++)
+                guest_echo(&s->d, 0, "first");
+        held = vhost_driver_alloc(&s->d, 4096, 4096);
+        guest_ask(&s->d, 0, held, "Hold");
+        guest_echo(&s->d, 0, "after it");
+        test_server_kill(s->pid);
+        strcpy(vhost_driver_pointer(&s->d, held), "late");
+        s->pid = test_server_fork(&s->server, "relay", 1);
+        guest_expect(&s->d, 0, "late");
+        for (int i = 0; i < 100; i++) {
+                s->d.next_free = 1 << 20;
+                guest_echo(&s->d, 0, "second");
+        }
+        replace_server(s);
+        guest_echo(&s->d, 0, "third");
+}
+
+static void a_split_ring_goes_on(void **state) { goes_on_with_the_next_server(*state, SPLIT_FEATURES); }
+
+static void a_packed_ring_goes_on(void **state) { goes_on_with_the_next_server(*state, PACKED_FEATURES); }
+
+static void requests_to_a_dead_server_wait_for_the_next(void **state)
+{
+        struct scene *s = *state;
+        char config[4];
+        uint32_t base;
+
+        start(s, SPLIT_FEATURES);
+        guest_echo(&s->d, 0, "first");
+        replace_server(s);
+        assert_int_equal(frontend_get_config(s->d.frontend, 8, config, 4), 0);
+        assert_memory_equal(config, "ECHO", 4);
+        guest_echo(&s->d, 0, "second");
+        replace_server(s);
+        assert_int_equal(frontend_set_features(s->d.frontend, s->d.features), 0);
+        replace_server(s);
+        assert_int_equal(frontend_stop_ring(s->d.frontend, 0, &base), 0);
+        assert_int_equal(base, 2);
+}
+
+static void a_device_that_is_reset_begins_anew(void **state)
+{
+        struct scene *s = *state;
+
+        start(s, SPLIT_FEATURES);
+        for (int i = 0; i < 5; i++)
+                guest_echo(&s->d, 0, "first");
+        assert_int_equal(vhost_driver_reset(&s->d), 0);
+        guest_echo(&s->d, 0, "anew");
+        replace_server(s);
+        guest_echo(&s->d, 0, "anew again");
+}
+
+static void what_needs_more_than_a_relay_is_not_offered(void **state)
+{
+        struct scene *s = *state;
+        struct vhost_driver_options o = guest_options(SPLIT_FEATURES);
+
+        o.inflight = true;
+        assert_int_equal(vhost_driver_start(&s->d, s->path, &o), 0);
+        assert_int_equal(s->d.inflight.fd, -1);
+        guest_echo(&s->d, 0, "all the same");
+}
+
+static void the_end_of_the_front_end_ends_it(void **state)
+{
+        struct scene *s = *state;
+
+        start(s, SPLIT_FEATURES);
+        test_server_kill(s->pid);
+        vhost_driver_stop(&s->d);
+        assert_int_equal(pthread_join(s->thread, NULL), 0);
+        assert_int_equal(s->result, 0);
+        s->pid = test_server_fork(&s->server, "relay", 1);
+        assert_int_equal(pthread_create(&s->thread, NULL, run, s), 0);
+        start(s, SPLIT_FEATURES);
+}
+
+static void a_front_end_that_speaks_otherwise_is_given_up(void **state)
+{
+        struct scene *s = *state;
+        int fd = fd_unix_connect(s->path);
+
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, "GET / HTTP/1.1\r\n\r\n", 18), 18);
+        assert_int_equal(pthread_join(s->thread, NULL), 0);
+        assert_int_equal(s->result, -EBADMSG);
+        assert_int_equal(close(fd), 0);
+        assert_int_equal(pthread_create(&s->thread, NULL, run, s), 0);
+        start(s, SPLIT_FEATURES);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                CASE(requests_pass),
+                CASE(a_split_ring_goes_on),
+                CASE(a_packed_ring_goes_on),
+                CASE(requests_to_a_dead_server_wait_for_the_next),
+                CASE(a_device_that_is_reset_begins_anew),
+                CASE(what_needs_more_than_a_relay_is_not_offered),
+                CASE(the_end_of_the_front_end_ends_it),
+                CASE(a_front_end_that_speaks_otherwise_is_given_up),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
