@@ -355,7 +355,8 @@ static void add_msix(struct virtio_pci *d)
 static uint32_t class_of(uint32_t virtio_id)
 {
         static const uint32_t classes[] = { [VIRTIO_ID_NET_DEVICE] = 0x020000, [VIRTIO_ID_BLK_DEVICE] = 0x010000,
-                                            [VIRTIO_ID_CONSOLE_DEVICE] = 0x078000 };
+                                            [VIRTIO_ID_CONSOLE_DEVICE] = 0x078000, [VIRTIO_ID_GPU_DEVICE] = 0x038000,
+                                            [VIRTIO_ID_INPUT_DEVICE] = 0x098000, [VIRTIO_ID_SOUND_DEVICE] = 0x040100 };
 
         return virtio_id < ARRAY_SIZE(classes) && classes[virtio_id] ? classes[virtio_id] : 0x00ff00;
 }
