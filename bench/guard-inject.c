@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -183,11 +184,20 @@ static void draw_cluster(struct run *run, unsigned frame, enum fault fault)
         note(run, fault, before_ns);
 }
 
+/* A busy host does not falsify the injector's clock: it runs when it wants to, except while it floods. */
+static void set_realtime(bool on)
+{
+        const struct sched_param param = { .sched_priority = on ? sched_get_priority_min(SCHED_RR) : 0 };
+
+        (void) sched_setscheduler(0, (on ? SCHED_RR : SCHED_OTHER), &param);
+}
+
 /* The guest's thread in a command that never comes back, or with nothing but useless commands, until the fault is over. */
 static void be_faulty(struct run *run, enum fault fault)
 {
         struct rectangle beside = { 0, 0, 90, 90 };
 
+        set_realtime(fault != FAULT_FLOOD);
         note(run, fault, clock_now_ns());
         if (fault == FAULT_GONE)
                 show(run->cluster, NULL);
@@ -212,6 +222,7 @@ static void be_faulty(struct run *run, enum fault fault)
                 show(run->cluster, run->cluster_picture);
         if (fault == FAULT_STUCK_LOCK)
                 picture_unlock(run->cluster_picture);
+        set_realtime(true);
 }
 
 static void *cluster_main(void *data)
@@ -219,6 +230,7 @@ static void *cluster_main(void *data)
         struct run *run = data;
         uint64_t next_ns = clock_now_ns(), last_ns = 0;
 
+        set_realtime(true);
         show(run->cluster, run->cluster_picture);
         for (unsigned frame = 0; !atomic_load(&run->ends); frame++) {
                 uint64_t now_ns = clock_now_ns();

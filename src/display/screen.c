@@ -73,7 +73,10 @@ int screen_new_front(uint32_t width, uint32_t height, struct picture **ret, pixm
         if (r < 0)
                 return r;
         *ret_image = picture_image(*ret, &all);
-        return *ret_image ? 0 : -ENOMEM;
+        if (*ret_image)
+                return 0;
+        *ret = picture_unref(*ret);
+        return -ENOMEM;
 }
 
 /* Display @k is in front of display @i. */

@@ -40,7 +40,7 @@ void view_move_cursor(struct view *v, uint32_t x, uint32_t y);
 
 struct view_mode view_get_mode(struct view *v);
 
-/* Be told, on the screen's loop, that view_get_mode() changed. NULL ends it. */
+/* Be told, on the screen's loop, that view_get_mode() changed. NULL ends it: a call that runs is waited for, so not from within it. */
 void view_on_mode(struct view *v, void (*changed)(void *data), void *data);
 
 /* Name of the display, for logs. Borrowed from the scene. */
