@@ -97,8 +97,7 @@ static int init_guard(struct guard *g, uint32_t width, uint32_t height, uint64_t
         g->limit_ns = g->config->limit_ms * NSEC_PER_MSEC;
         g->look_period_ns = MIN(g->limit_ns / 4, LOOK_PERIOD_MAX_NS);
         g->right_ns = g->changed_ns = g->looked_ns = now_ns;
-        g->is_right = true;
-        g->is_changed = g->config->rule != RULE_FRESH;
+        g->is_right = true; /* until the first frame, which draws all */
         return init_cover(g, ret_error);
 }
 

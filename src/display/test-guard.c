@@ -104,6 +104,7 @@ static void fresh_is_violated_right_after_the_limit(void **state)
         rig_show(rig, v, pattern_new(60, 40, 1));
         last_ns = rig->now_ns;
         pass(rig, LIMIT_MS);
+        screen_check(rig->screen, rig->now_ns);
         assert_int_equal(told.n_violated, 0);
         pass(rig, 1);
         assert_int_equal(told.n_violated, 1);
@@ -270,6 +271,63 @@ static void one_of_accepts_what_is_allowed(void **state)
         pass(rig, 25);
         assert_int_equal(told.n_ended, 1);
         assert_plain(rig, 15, 15, 10, 10, 0x00ff00);
+        picture_unref(p);
+}
+
+/* Looks are rare; the limit counts from the frame all the same. */
+static void the_limit_counts_from_the_first_wrong_frame(void **state)
+{
+        struct rig *rig = *state;
+        struct told told;
+        struct view *v = open_guarded(rig, RULE_LIT, NULL, 0, &told);
+        struct picture *p = pattern_new(60, 40, 1);
+
+        rig_show(rig, v, picture_ref(p));
+        pass(rig, 100);
+        flush(v, 5, 5, 10, 10);
+        rig_frame(rig, 1); /* looked at now, and not again for 25 ms */
+        picture_paint(p, 5, 5, 10, 10, 0);
+        flush(v, 5, 5, 10, 10);
+        rig_frame(rig, 1);
+        pass(rig, LIMIT_MS - 1);
+        assert_int_equal(told.n_violated, 0);
+        pass(rig, 2);
+        assert_int_equal(told.n_violated, 1);
+        picture_unref(p);
+}
+
+static void a_flush_right_before_the_end_does_not_count(void **state)
+{
+        struct rig *rig = *state;
+        struct told told;
+        struct view *v = open_guarded(rig, RULE_FRESH, NULL, 0, &told);
+
+        rig_show(rig, v, pattern_new(60, 40, 1));
+        pass(rig, 150);
+        flush(v, 0, 0, 60, 40);
+        assert_int_equal(view_show(v, NULL, NULL), 0);
+        rig_frame(rig, 1);
+        pass(rig, 50);
+        assert_int_equal(told.n_violated, 1);
+}
+
+static void a_flush_that_was_never_composed_does_not_count(void **state)
+{
+        struct rig *rig = *state;
+        struct told told;
+        struct view *v = open_guarded(rig, RULE_FRESH, NULL, 0, &told);
+        struct picture *p = pattern_new(60, 40, 1);
+
+        rig_show(rig, v, picture_ref(p));
+        pass(rig, 150);
+        picture_lock(p);
+        flush(v, 0, 0, 60, 40);
+        rig_frame(rig, 1);
+        assert_int_equal(view_show(v, NULL, NULL), 0);
+        rig_frame(rig, 1);
+        pass(rig, 50);
+        assert_int_equal(told.n_violated, 1);
+        picture_unlock(p);
         picture_unref(p);
 }
 
@@ -461,6 +519,9 @@ int main(void)
                 CASE(a_guest_that_goes_is_found_by_all_rules),
                 CASE(a_lock_that_is_never_released_is_found),
                 CASE(one_of_accepts_what_is_allowed),
+                CASE(the_limit_counts_from_the_first_wrong_frame),
+                CASE(a_flush_right_before_the_end_does_not_count),
+                CASE(a_flush_that_was_never_composed_does_not_count),
                 CASE(blinking_is_right_if_it_is_right_in_time),
                 CASE(lit_wants_more_than_one_colour),
                 CASE(what_hides_the_region_is_what_is_seen),
