@@ -256,6 +256,44 @@ static void recording_returns_what_was_played(void **state)
         assert_int_equal(harness_stop(&harness), 0);
 }
 
+/* ALSA's own PCM that writes what it is given into a file. */
+static void alsa_gets_every_bit(void **state)
+{
+        static int16_t frames[LONG_FRAMES * 2];
+        const char *words[] = { "sound", "--socket-path", harness_path(&harness, "a"), "--backend=alsa", NULL, NULL };
+        auto_cleanup(freep) char *device = NULL, *text = NULL;
+        size_t n_text, at = 0;
+        struct sound_pcm p;
+        int32_t sample;
+
+        assert_true(asprintf(&device, "--device=file:FILE=%s,FORMAT=raw", harness_path(&harness, "out.raw")) > 0);
+        words[4] = device;
+        if (harness_start(&harness, words) < 0) {
+                fprintf(stderr, "# without ALSA: %s", harness_log(&harness));
+                skip();
+        }
+        sound_driver_start(&alpha, harness_path(&harness, "a"), false);
+        noise(frames, ARRAY_SIZE(frames));
+        queue_long(&p, &alpha, frames);
+        assert_int_equal(sound_ask_stream(&alpha, 0, VIRTIO_SND_R_PCM_START), OK);
+        wait_for_all(&p, LONG_PERIODS);
+        sound_pcm_close(&p);
+        assert_int_equal(harness_stop(&harness), 0);
+        assert_int_equal(fd_read_file(harness_path(&harness, "out.raw"), 1 << 24, &text, &n_text), 0);
+        do {
+                memcpy(&sample, text + at, sizeof(sample));
+                at += sizeof(sample);
+        } while (sample == 0 && at < n_text);
+        at -= sizeof(sample);
+        /* What was mixed last may not have been written when the server ended. */
+        for (size_t i = 0; i < (LONG_FRAMES - 8 * PERIOD) * 2; i++) {
+                assert_true(at + sizeof(sample) <= n_text);
+                memcpy(&sample, text + at, sizeof(sample));
+                assert_int_equal(sample, (int32_t) ((uint32_t) (uint16_t) frames[i] << 16));
+                at += sizeof(sample);
+        }
+}
+
 /* Asks for everything, and for nothing that is, without end. */
 static void misbehave(struct sound_driver *g, unsigned n)
 {
@@ -405,6 +443,7 @@ int main(void)
                 CASE(a_tone_alone_arrives_bit_for_bit),
                 CASE(two_guests_are_mixed_within_rounding),
                 CASE(recording_returns_what_was_played),
+                CASE(alsa_gets_every_bit),
                 CASE(stalls_floods_and_deaths_are_their_guests_own),
                 CASE(sound_goes_on_after_a_killed_server),
                 CASE(sound_goes_on_after_a_killed_server_on_packed_rings),
