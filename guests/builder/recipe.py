@@ -17,7 +17,7 @@ COMPRESSION = {"initramfs": ("none", "gzip", "lz4", "zstd", "xz"), "squashfs": (
 MEMBERS = {
     "description": str,   # one line
     "image": dict,        # {"kind": initramfs|squashfs|ext4|folder, "compression": ..., "size": MiB (ext4)}
-    "like": str,          # another recipe, whose files are copied before this one's own
+    "like": str,          # another folder beside the recipe's, whose files are copied before this one's own
     "boot": str,          # disks: the initramfs recipe whose kernel and initrd start this one
     "kernel": str,        # initramfs: kernel metapackage without its "-amd64", "-arm64"
     "modules": list,      # kernel modules, loaded in this order (what they depend on comes by itself)
@@ -57,7 +57,7 @@ class Recipe:
         self.description = data.get("description", "")
         self.like = data.get("like")
         if self.like and not (FOLDER / self.like / "files").is_dir():
-            raise BuildError("%s: 'like' names the recipe '%s', which has no files" % (path, self.like))
+            raise BuildError("%s: 'like' names the folder '%s', which has no files" % (path, self.like))
         self.boot = data.get("boot")
         self.kernel = data.get("kernel", "linux-image-cloud")
         self.modules = _only(arch, data.get("modules", []))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* See chime.h. */
+#define _GNU_SOURCE
 #include "chime.h"
 
 #include <alsa/asoundlib.h>
@@ -7,6 +8,8 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #define RATE_HZ 48000
 #define N_STROKES 3
@@ -82,7 +85,10 @@ static void *run(void *arg)
         snd_pcm_t *pcm;
         int r;
 
+        /* Pictures go first: the bell has time until the first warning. */
+        (void) setpriority(PRIO_PROCESS, (id_t) gettid(), 15);
         compose();
+        (void) setpriority(PRIO_PROCESS, (id_t) gettid(), 0);
         r = snd_pcm_open(&pcm, "hw:0,0", SND_PCM_STREAM_PLAYBACK, 0);
         if (r == 0)
                 r = snd_pcm_set_params(pcm, SND_PCM_FORMAT_S16_LE, SND_PCM_ACCESS_RW_INTERLEAVED, 2, RATE_HZ, 0,

@@ -126,7 +126,7 @@ void dial_init(struct dial *dial, const struct dial_style *style, cairo_surface_
                 draw_numbers(cr, style);
                 cairo_destroy(cr);
         }
-        *dial = (struct dial){ .style = style, .value = style->least, .dark = dark, .lit = lit };
+        *dial = (struct dial) { .style = style, .value = style->least, .dark = dark, .lit = lit };
 }
 
 static void draw_needle(cairo_t *cr, const struct dial_style *s, double angle)

@@ -11,13 +11,16 @@
 #include <xf86drm.h>
 #include <xf86drmMode.h>
 
-/* The first connector that has a screen; NULL if there is none. */
-static drmModeConnector *connected(int fd, const drmModeRes *resources)
+#define PATIENCE 250 /* times 20 ms, for a screen to be plugged in */
+
+/* The connector that has the screen of that number; NULL if there are fewer. */
+static drmModeConnector *connected(int fd, const drmModeRes *resources, int index)
 {
         for (int i = 0; i < resources->count_connectors; i++) {
                 drmModeConnector *connector = drmModeGetConnector(fd, resources->connectors[i]);
 
-                if (connector && connector->connection == DRM_MODE_CONNECTED && connector->count_modes > 0)
+                if (connector && connector->connection == DRM_MODE_CONNECTED && connector->count_modes > 0 &&
+                    index-- == 0)
                         return connector;
                 drmModeFreeConnector(connector);
         }
@@ -56,19 +59,22 @@ static int make_buffer(struct kms *kms)
         if (pixels == MAP_FAILED)
                 return -errno;
         memset(pixels, 0, create.size);
-        kms->surface = cairo_image_surface_create_for_data(pixels, CAIRO_FORMAT_RGB24, (int) kms->width,
-                                                           (int) kms->height, (int) create.pitch);
+        kms->pixels = pixels;
+        kms->pitch = create.pitch;
+        kms->surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int) kms->width, (int) kms->height);
         return 0;
 }
 
-static int light(struct kms *kms)
+static int light(struct kms *kms, int index)
 {
         drmModeRes *resources = drmModeGetResources(kms->fd);
-        drmModeConnector *connector = resources ? connected(kms->fd, resources) : NULL;
+        drmModeConnector *connector = resources ? connected(kms->fd, resources, index) : NULL;
         int r;
 
-        if (!connector)
+        if (!connector) {
+                drmModeFreeResources(resources);
                 return -ENODEV;
+        }
         kms->crtc = crtc_of(kms->fd, resources, connector);
         kms->width = connector->modes[0].hdisplay;
         kms->height = connector->modes[0].vdisplay;
@@ -81,26 +87,36 @@ static int light(struct kms *kms)
         return r;
 }
 
-int kms_open(struct kms *kms)
+int kms_open(struct kms *kms, int index)
 {
+        static int card = -1; /* shared: only who opened it first may light screens */
         int r;
 
-        *kms = (struct kms){ .fd = open("/dev/dri/card0", O_RDWR | O_CLOEXEC) };
-        r = kms->fd < 0 ? -errno : light(kms);
+        if (card < 0)
+                card = open("/dev/dri/card0", O_RDWR | O_CLOEXEC);
+        *kms = (struct kms) { .fd = card };
+        r = kms->fd < 0 ? -errno : light(kms, index);
+        for (int i = 0; r == -ENODEV && i < PATIENCE; i++) {
+                (void) usleep(20000);
+                r = light(kms, index);
+        }
         if (r < 0)
-                (void) fprintf(stderr, "no screen at /dev/dri/card0: %s\n", strerror(-r));
+                (void) fprintf(stderr, "no screen %d at /dev/dri/card0: %s\n", index, strerror(-r));
         return r;
 }
 
-void kms_show(struct kms *kms, const cairo_rectangle_int_t *rectangle)
+void kms_take(struct kms *kms, const cairo_rectangle_int_t *rectangle)
 {
-        drmModeClip clip = {
-                .x1 = (uint16_t) rectangle->x,
-                .y1 = (uint16_t) rectangle->y,
-                .x2 = (uint16_t) (rectangle->x + rectangle->width),
-                .y2 = (uint16_t) (rectangle->y + rectangle->height),
-        };
+        const uint8_t *drawn = cairo_image_surface_get_data(kms->surface);
+        size_t stride = (size_t) cairo_image_surface_get_stride(kms->surface), left = (size_t) rectangle->x * 4;
 
+        cairo_surface_flush(kms->surface);
+        for (size_t y = (size_t) rectangle->y; y < (size_t) (rectangle->y + rectangle->height); y++)
+                memcpy(kms->pixels + y * kms->pitch + left, drawn + y * stride + left, (size_t) rectangle->width * 4);
+}
+
+void kms_show(struct kms *kms)
+{
         /* It fails while the screen is off; the next frame is then as good. */
-        (void) drmModeDirtyFB(kms->fd, kms->framebuffer, &clip, 1);
+        (void) drmModeDirtyFB(kms->fd, kms->framebuffer, NULL, 0);
 }

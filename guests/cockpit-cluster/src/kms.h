@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * The guest's screen: one dumb buffer that is shown for good. What changed in it is told to the kernel by rectangle
- * (DIRTYFB), and the device takes just these pixels; it takes them before the call returns to us, so nothing tears.
+ * A screen of the guest: one dumb buffer that is shown for good, and a surface of the same size to draw on. What is done
+ * there is copied by rectangle, and then the kernel is told (DIRTYFB). The device may take the pixels while we go on, but
+ * never sees anything half drawn.
+ *
+ * Linux 6.8 and later hand the whole buffer of a virtio-gpu over whatever rectangle they are told; so one call a frame,
+ * and a screen of its own for what is to be shown by itself.
  */
 #pragma once
 
@@ -12,15 +16,21 @@ struct kms {
         int fd;
         uint32_t crtc, framebuffer;
         uint32_t width, height;
-        cairo_surface_t *surface; /* the buffer's pixels */
+        uint32_t pitch;
+        uint8_t *pixels;          /* of the buffer */
+        cairo_surface_t *surface; /* to draw on */
 };
 
 /**
- * kms_open() - light the first connected screen of /dev/dri/card0 in the mode it prefers
+ * kms_open() - light a screen of /dev/dri/card0 in the mode it prefers
+ * @index:  which of the connected ones
  *
  * Return: 0; a negative errno, with a line on stderr.
  */
-int kms_open(struct kms *kms);
+int kms_open(struct kms *kms, int index);
 
-/* Shows the rectangle's pixels. */
-void kms_show(struct kms *kms, const cairo_rectangle_int_t *rectangle);
+/* Copies what is drawn within the rectangle, to be shown next. */
+void kms_take(struct kms *kms, const cairo_rectangle_int_t *rectangle);
+
+/* Shows it. */
+void kms_show(struct kms *kms);

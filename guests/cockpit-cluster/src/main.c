@@ -22,6 +22,7 @@
 #include "drive.h"
 #include "kms.h"
 #include "scene.h"
+#include "telltale.h"
 
 #define FRAME_NS 50000000 /* 20 frames a second, if the CPU is fast enough; fewer if not */
 #define GREETING_S 2.2    /* the needles' way up and down at the start */
@@ -29,7 +30,7 @@
 #define REPORT_S 5.0
 
 struct cluster {
-        struct kms kms;
+        struct kms kms, panel;
         struct scene scene;
         struct drive *drive;
         double started_s, last_s, reported_s;
@@ -89,7 +90,7 @@ static void greet(double time_s, struct car *car)
 {
         double part = time_s / GREETING_S, up = part < 0.5 ? part * 2 : 2 - part * 2;
 
-        *car = (struct car){ .speed_kmh = 240 * up * up * (3 - 2 * up),
+        *car = (struct car) { .speed_kmh = 240 * up * up * (3 - 2 * up),
                              .engine_rpm = 8000 * up * up * (3 - 2 * up),
                              .gear = 'P',
                              .fuel = 0.62 * part,
@@ -160,15 +161,18 @@ int main(int argc, char *argv[])
                 return EXIT_FAILURE;
         }
         cluster.drive = drive_load(argv[1]);
-        if (!cluster.drive || !draw_init() || kms_open(&cluster.kms) < 0)
+        if (!cluster.drive || !draw_init() || kms_open(&cluster.kms, 0) < 0 || kms_open(&cluster.panel, 1) < 0)
                 return EXIT_FAILURE;
-        if (cluster.kms.width < 1280 || cluster.kms.height < 720) {
-                (void) fprintf(stderr, "the screen has %u by %u pixels, 1280 by 720 are needed\n", cluster.kms.width,
-                               cluster.kms.height);
+        if (cluster.kms.width < 1280 || cluster.kms.height < 720 || cluster.panel.width < PANEL_WIDTH ||
+            cluster.panel.height < PANEL_HEIGHT) {
+                (void) fprintf(stderr,
+                               "the screens have %u by %u and %u by %u pixels; 1280 by 720 and %d by %d are needed\n",
+                               cluster.kms.width, cluster.kms.height, cluster.panel.width, cluster.panel.height,
+                               PANEL_WIDTH, PANEL_HEIGHT);
                 return EXIT_FAILURE;
         }
         chime_init();
-        scene_init(&cluster.scene, &cluster.kms);
+        scene_init(&cluster.scene, &cluster.kms, &cluster.panel);
         (void) printf("cluster: first picture\n");
         return run(&cluster, timer) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

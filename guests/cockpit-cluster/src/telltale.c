@@ -173,19 +173,18 @@ void telltale_draw_panel(cairo_t *cr, const struct car *car)
         };
 
         cairo_save(cr);
-        cairo_rectangle(cr, PANEL_X, PANEL_Y, PANEL_WIDTH, PANEL_HEIGHT);
+        cairo_rectangle(cr, 0, 0, PANEL_WIDTH, PANEL_HEIGHT);
         cairo_clip(cr);
         draw_colour(cr, COLOUR_GROUND, 1);
         cairo_paint(cr);
-        draw_rounded(cr, PANEL_X + 1, PANEL_Y + 1, PANEL_WIDTH - 2, PANEL_HEIGHT - 2, 18);
+        draw_rounded(cr, 1, 1, PANEL_WIDTH - 2, PANEL_HEIGHT - 2, 18);
         draw_colour(cr, 0x0d141b, 1);
         cairo_fill_preserve(cr);
         draw_colour(cr, COLOUR_EDGE, 1);
         cairo_set_line_width(cr, 1.5);
         cairo_stroke(cr);
         for (int i = 0; i < 5; i++)
-                draw_lamp(cr, PANEL_X + 44 + i * 74, PANEL_Y + PANEL_HEIGHT / 2.0, &styles[i],
-                          car->lamps[styles[i].lamp]);
+                draw_lamp(cr, 44 + i * 74, PANEL_HEIGHT / 2.0, &styles[i], car->lamps[styles[i].lamp]);
         cairo_restore(cr);
 }
 

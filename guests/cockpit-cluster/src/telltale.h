@@ -9,13 +9,11 @@
 
 #include "drive.h"
 
-/* The panel on the screen. examples/cockpit/system.json guards exactly this. */
-#define PANEL_X 448
-#define PANEL_Y 624
+/* The panel, which is a screen of its own; see examples/cockpit/system.json for its place. */
 #define PANEL_WIDTH 384
 #define PANEL_HEIGHT 80
 
-/* Draws the panel with the lamps of @car. */
+/* Draws the panel, from the top left corner, with the lamps of @car. */
 void telltale_draw_panel(cairo_t *cr, const struct car *car);
 
 /* The arrows' and the beam's places, and one of them as it is in @car. */

@@ -152,7 +152,7 @@ void map_init(struct map *map, int width, int height)
         cairo_rectangle_int_t ignored;
         cairo_t *cr;
 
-        *map = (struct map){ .width = width, .height = height, .left = 120, .top = 200 };
+        *map = (struct map) { .width = width, .height = height, .left = 120, .top = 200 };
         map->world = cairo_image_surface_create(CAIRO_FORMAT_RGB24, WORLD_WIDTH, WORLD_HEIGHT);
         cr = cairo_create(map->world);
         draw_colour(cr, 0x0f171f, 1);
@@ -283,7 +283,7 @@ void map_drive(struct map *map, double seconds, cairo_rectangle_int_t *ret_damag
                 place_car(map);
         left = fmin(x, map->car_x) - map->left - CAR_BOX;
         top = fmin(y, map->car_y) - map->top - CAR_BOX;
-        *ret_damage = (cairo_rectangle_int_t){ (int) floor(left), (int) floor(top),
+        *ret_damage = (cairo_rectangle_int_t) { (int) floor(left), (int) floor(top),
                                                (int) ceil(fabs(x - map->car_x)) + 2 * CAR_BOX + 1,
                                                (int) ceil(fabs(y - map->car_y)) + 2 * CAR_BOX + 1 };
         if (ret_damage->y + ret_damage->height > map->height)

@@ -65,7 +65,7 @@ void media_init(struct media *media, int x, int y, int width, int height)
 {
         cairo_t *cr;
 
-        *media = (struct media){ x, y, width, height, cairo_image_surface_create(CAIRO_FORMAT_RGB24, width, height) };
+        *media = (struct media) { x, y, width, height, cairo_image_surface_create(CAIRO_FORMAT_RGB24, width, height) };
         cr = cairo_create(media->ground);
         draw_colour(cr, 0x0b1219, 1);
         cairo_paint(cr);

@@ -5,9 +5,11 @@
 #include <alsa/asoundlib.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #define BLOCK_FRAMES 960
 #define LATENCY_US 160000
+#define RETRY_US 200000 /* after a failure of the sound card */
 
 static struct {
         pthread_mutex_t mutex; /* of all below */
@@ -53,6 +55,7 @@ static void play(snd_pcm_t *pcm)
                                 n = snd_pcm_recover(pcm, (int) n, 1);
                         if (n < 0) {
                                 (void) fprintf(stderr, "music: %s\n", snd_strerror((int) n));
+                                (void) usleep(RETRY_US);
                                 return;
                         }
                         done += n;

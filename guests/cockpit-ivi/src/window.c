@@ -277,7 +277,7 @@ static int make_buffers(struct window *w)
         for (int i = 0; i < N_BUFFERS; i++) {
                 struct buffer *b = &w->buffers[i];
 
-                *b = (struct buffer){ .pixels = pixels + bytes * (size_t) i, .stale = { 0, 0, w->width, w->height } };
+                *b = (struct buffer) { .pixels = pixels + bytes * (size_t) i, .stale = { 0, 0, w->width, w->height } };
                 b->wl = wl_shm_pool_create_buffer(pool, (int32_t) (bytes * (size_t) i), w->width, w->height,
                                                   (int32_t) stride, WL_SHM_FORMAT_XRGB8888);
                 (void) wl_buffer_add_listener(b->wl, &buffer_listener, b);
@@ -373,7 +373,7 @@ static void copy(const struct window *w, struct buffer *b)
         for (int y = b->stale.y; y < b->stale.y + b->stale.height; y++)
                 memcpy(b->pixels + stride * (size_t) y + (size_t) b->stale.x * 4,
                        from + from_stride * (size_t) y + (size_t) b->stale.x * 4, (size_t) b->stale.width * 4);
-        b->stale = (cairo_rectangle_int_t){ 0 };
+        b->stale = (cairo_rectangle_int_t) { 0 };
 }
 
 bool window_show(struct window *w)
@@ -385,7 +385,7 @@ bool window_show(struct window *w)
         if (w->frame || b == w->buffers + N_BUFFERS || w->damage.width == 0)
                 return false;
         copy(w, b);
-        w->damage = (cairo_rectangle_int_t){ 0 };
+        w->damage = (cairo_rectangle_int_t) { 0 };
         b->is_busy = true;
         w->frame = wl_surface_frame(w->surface);
         (void) wl_callback_add_listener(w->frame, &frame_listener, w);
