@@ -14,7 +14,7 @@ SCENARIOS ?=
 
 export DESTDIR
 
-.PHONY: all setup demo test check test-board test-board-sanitized bench fuzz install clean help
+.PHONY: all setup demo demo-pair test check test-board test-board-sanitized bench fuzz install clean help
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -27,6 +27,12 @@ setup:
 	@tools/setup --check || tools/setup --yes
 
 demo:
+	@tools/setup --check --group build --group guest || tools/setup --yes --group build --group guest
+	@$(MAKE) --no-print-directory all
+	@guests/build cockpit-cluster cockpit-ivi --out $(BUILD)/guests
+	@examples/cockpit/demo --build $(BUILD)
+
+demo-pair:
 	@tools/setup --check --group build --group guest || tools/setup --yes --group build --group guest
 	@$(MAKE) --no-print-directory all
 	@guests/build base pair --out $(BUILD)/guests
@@ -71,12 +77,13 @@ install: all
 	@meson install -C $(BUILD) --no-rebuild
 
 clean:
-	@rm -rf build build-*
+	@rm -rf build build-* out
 
 help:
 	@echo "make            build into $(BUILD)"
 	@echo "make setup      install the Debian packages that are missing (asks for root)"
-	@echo "make demo       two guests that share devices, end to end: installs, builds, runs"
+	@echo "make demo       a cockpit of two guests on one screen, end to end: installs, builds, runs; see out/index.html"
+	@echo "make demo-pair  two guests that share a network, each with a disk"
 	@echo "make test       unit, fuzz corpora, driver and guest rungs; TESTARGS='--suite unit' for a part"
 	@echo "                PLATFORM=kvm: the guest rung under our own monitor, on a host with KVM"
 	@echo "make test-board the same guests on emulated boards with KVM; ARCH=arm64 for one, SCENARIOS=... for some"
