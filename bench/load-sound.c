@@ -3,6 +3,8 @@
  * Load generator: guests that play on a sound server, each some streams of 16 bits, two channels, 48 kHz, in buffers of a period. As
  * soon as a buffer is back it is sent again. What is measured is the time from there, just before the kick, until it is back:
  * the server has then taken its last frame. Prints one JSON object.
+ *
+ * With --flood one guest does nothing but disturb: requests without end, buffers of one frame for a stream that runs, and for none.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -168,9 +170,37 @@ static int measure(struct load *l)
         return 0;
 }
 
+/* As fast as it can, for so long. */
+static void flood(struct load *l, struct sound_driver *g)
+{
+        static const uint32_t codes[] = { VIRTIO_SND_R_PCM_START, VIRTIO_SND_R_PCM_RELEASE, VIRTIO_SND_R_PCM_STOP,
+                                          VIRTIO_SND_R_PCM_PREPARE, VIRTIO_SND_R_PCM_INFO, 0xffffffff };
+        uint64_t end_ns = clock_now_ns() + l->warm_up_ns + l->duration_ns, n_requests = 0, n_buffers = 0;
+        struct sound_pcm p;
+        uint32_t len;
+        void *cookie;
+
+        sound_pcm_open(&p, g, 0, false, 64, 4);
+        if (sound_ask_stream(g, 0, VIRTIO_SND_R_PCM_START) != VIRTIO_SND_S_OK)
+                abort();
+        for (uint32_t i = 0; i < p.n_buffers; i++)
+                sound_pcm_add(&p, i);
+        while (clock_now_ns() < end_ns) {
+                sound_pcm_kick(&p);
+                (void) sound_ask_stream(g, 1 + n_requests % 7, codes[n_requests % ARRAY_SIZE(codes)]);
+                n_requests++;
+                while (driver_queue_get(&g->d.queues[SOUND_TX], &cookie, &len) == 1) {
+                        sound_pcm_add(&p, ((struct sound_buffer *) cookie)->index);
+                        n_buffers++;
+                }
+        }
+        sound_pcm_close(&p);
+        printf("{\"requests\": %" PRIu64 ", \"buffers\": %" PRIu64 "}\n", n_requests, n_buffers);
+}
+
 static int usage(void)
 {
-        fputs("usage: load-sound [--seconds=S] [--warm-up=S] [--streams=N] [--periods=N] [--period-frames=N] [--pid=SERVER] SOCKET...\n",
+        fputs("usage: load-sound [--seconds=S] [--warm-up=S] [--streams=N] [--periods=N] [--period-frames=N] [--pid=SERVER] [--flood] SOCKET...\n",
               stderr);
         return 2;
 }
@@ -181,11 +211,13 @@ int main(int argc, char **argv)
                 { "seconds", required_argument, NULL, 't' }, { "warm-up", required_argument, NULL, 'u' },
                 { "streams", required_argument, NULL, 's' }, { "periods", required_argument, NULL, 'n' },
                 { "period-frames", required_argument, NULL, 'f' }, { "pid", required_argument, NULL, 'i' },
+                { "flood", no_argument, NULL, 'x' },
                 { 0 },
         };
         static struct load l = { .n_streams = 1, .n_periods = 2, .period_frames = 240, .warm_up_ns = NSEC_PER_SEC / 2,
                                  .duration_ns = 2 * NSEC_PER_SEC };
-        int c, r;
+        bool floods = false;
+        int c, r = 0;
 
         while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0)
                 switch (c) {
@@ -195,6 +227,7 @@ int main(int argc, char **argv)
                 case 'n': l.n_periods = (uint32_t) atoi(optarg); break;
                 case 'f': l.period_frames = (uint32_t) atoi(optarg); break;
                 case 'i': l.pid = atoi(optarg); break;
+                case 'x': floods = true; break;
                 default: return usage();
                 }
         l.n_guests = (size_t) (argc - optind);
@@ -204,7 +237,10 @@ int main(int argc, char **argv)
         (void) prctl(PR_SET_TIMERSLACK, 1UL);
         for (size_t g = 0; g < l.n_guests; g++)
                 sound_driver_start(&l.guests[g], argv[optind + (int) g], false);
-        r = measure(&l);
+        if (floods)
+                flood(&l, &l.guests[0]);
+        else
+                r = measure(&l);
         if (r < 0)
                 fprintf(stderr, "load-sound: %s\n", strerror(-r));
         for (size_t g = 0; g < l.n_guests; g++) {

@@ -7,12 +7,14 @@ Ours is driven by our own front end, QEMU's by qtest with a processor that sleep
 have the latency of the script that looks for completions every 0.1 ms.
 """
 import json
+import os
 import socket
 import struct
+import subprocess
 import sys
 import time
 
-from common import BenchError, Server, load, need, scratch_dir
+from common import SERVER_CPU, BenchError, Server, load, need, pin, scratch_dir
 from qtest import Device
 
 NAME = 'sound'
@@ -155,7 +157,36 @@ def run_backend(context, name, ours_words, audiodev):
             qemu.device.stop()
 
 
+def ordinary():
+    """A guest's processor has no real-time priority, whatever the benchmark has."""
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    pin(SERVER_CPU)()
+
+
+def run_isolation(context):
+    """A guest beside one that floods the server, against the same guest without that."""
+    seconds = max(context.round_ms / 1000, 1)
+    with scratch_dir() as folder:
+        good, bad = f'{folder}/good', f'{folder}/bad'
+        with Server([str(context.busbar), 'device', 'sound', '--guest', f'socket-path={good}', '--guest', f'socket-path={bad}'],
+                    [good, bad]) as server:
+            def alone():
+                done = play_ours(context, server, good, 1, 4, seconds)
+                return {name: value for name, value in figures(done, 1).items() if name.startswith('wall')}
+
+            def flooded():
+                flood = subprocess.Popen([context.program('load-sound'), '--flood', f'--seconds={seconds + 1}', '--warm-up=0', bad],
+                                         stdout=subprocess.DEVNULL, preexec_fn=ordinary)
+                try:
+                    return alone()
+                finally:
+                    flood.wait()
+
+            context.compare(NAME, 'null, beside a guest that floods', flooded, alone, 'undisturbed')
+
+
 def run(context):
     need('qemu-system-x86_64')
+    run_isolation(context)
     run_backend(context, 'null', ['--backend=null'], 'none,id=a,timer-period=5000')
     run_backend(context, 'wav', ['--backend=wav', '--file={folder}/ours.wav'], 'wav,id=a,path={folder}/theirs.wav,timer-period=5000')
