@@ -83,13 +83,25 @@ static void at_its_views_edges_a_cursor_is_cut_off(void **state)
         rig_frame(rig, 20);
         assert_plain(rig, 66, 46, 4, 4, CURSOR);
         assert_plain(rig, 10, 10, 60, 36, VIEW);
-        view_move_cursor(v, UINT32_MAX, UINT32_MAX);
+        view_move_cursor(v, INT32_MAX, INT32_MAX);
         rig_frame(rig, 20);
         assert_plain(rig, 10, 10, 60, 40, VIEW);
         assert_plain(rig, 0, 0, 100, 10, RIG_BACKGROUND);
         assert_plain(rig, 70, 10, 30, 50, RIG_BACKGROUND);
         assert_plain(rig, 0, 50, 100, 10, RIG_BACKGROUND);
         assert_plain(rig, 0, 10, 10, 50, RIG_BACKGROUND);
+}
+
+static void hot_spot_may_lie_to_the_left_and_above(void **state)
+{
+        struct rig *rig = *state;
+        struct view *v = open_with_cursor(rig, 1, 1);
+
+        view_move_cursor(v, (uint32_t) -2, (uint32_t) -4);
+        rig_frame(rig, 20);
+        assert_plain(rig, 10, 10, 5, 3, CURSOR);
+        assert_plain(rig, 15, 10, 55, 40, VIEW);
+        assert_plain(rig, 10, 13, 60, 37, VIEW);
 }
 
 static void any_hot_spot_is_survived(void **state)
@@ -235,6 +247,7 @@ int main(void)
                 CASE(a_cursor_is_drawn_at_its_hot_spot),
                 CASE(a_moved_cursor_repaints_no_more_than_both_places),
                 CASE(at_its_views_edges_a_cursor_is_cut_off),
+                CASE(hot_spot_may_lie_to_the_left_and_above),
                 CASE(any_hot_spot_is_survived),
                 CASE(a_cursor_shows_what_changes_below_it),
                 CASE(a_cursor_without_picture_is_gone),

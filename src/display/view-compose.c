@@ -108,8 +108,8 @@ static void take_cursor(struct view *v, struct picture **ret_old)
 
         *ret_old = d->cursor;
         d->cursor = v->told.cursor ? picture_ref(v->told.cursor) : NULL;
-        d->cursor_x = (int64_t) v->told.cursor_x - v->told.hot_x;
-        d->cursor_y = (int64_t) v->told.cursor_y - v->told.hot_y;
+        d->cursor_x = (int64_t) (int32_t) v->told.cursor_x - v->told.hot_x;
+        d->cursor_y = (int64_t) (int32_t) v->told.cursor_y - v->told.hot_y;
 }
 
 static void take_flushed(struct view *v)

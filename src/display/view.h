@@ -35,7 +35,7 @@ void view_flush(struct view *v, const struct rectangle *r);
 /* The cursor's picture (a reference is taken; NULL: none) and its hot spot. Return: 0 or -ENOMEM. */
 int view_set_cursor(struct view *v, struct picture *p, uint32_t hot_x, uint32_t hot_y);
 
-/* The hot spot's place in the coordinates of the scanout. */
+/* The hot spot's place in the coordinates of the scanout, in two's complement: it may lie to the left of it, or above. */
 void view_move_cursor(struct view *v, uint32_t x, uint32_t y);
 
 struct view_mode view_get_mode(struct view *v);
