@@ -450,6 +450,20 @@ static void a_flood_is_taken_up_to_the_rings_end(void **state)
         assert_in_range(voice_write(v, frames, 1000), 150, 300);
 }
 
+static void a_guest_cannot_make_a_ring_large(void **state)
+{
+        struct rig *rig = *state;
+        struct voice_format f = { SAMPLE_U8, 8000, 1 };
+        static uint8_t frames[VOICE_FRAMES_MAX];
+        struct voice *v;
+
+        make_speakers(rig, SOUND_NULL, 1, NULL);
+        v = add_voice(rig, false, 0, OVER_MIX);
+        assert_int_equal(voice_open(v, &f, VOICE_FRAMES_MAX), 0);
+        /* A second, rounded up to a power of two. */
+        assert_in_range(voice_write(v, frames, sizeof(frames)), 8000, 65536 / 6 + 100);
+}
+
 static void who_asked_is_woken_when_his_frames_were_played(void **state)
 {
         struct rig *rig = *state;
@@ -668,6 +682,7 @@ int main(void)
                 CASE(a_voice_that_stalls_is_silent_alone_and_says_so_when_it_goes_on),
                 CASE(the_end_of_a_stream_is_no_xrun),
                 CASE(a_flood_is_taken_up_to_the_rings_end),
+                CASE(a_guest_cannot_make_a_ring_large),
                 CASE(who_asked_is_woken_when_his_frames_were_played),
                 CASE(a_full_list_of_voices_is_refused),
                 CASE(wrong_parameters_are_refused),

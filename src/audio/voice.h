@@ -48,7 +48,7 @@ struct voice *voice_free(struct voice *v);
 
 /**
  * voice_open() - get ready for frames of this kind
- * @n_buffer: frames, up to VOICE_FRAMES_MAX, that fit in at least
+ * @n_buffer: frames, up to VOICE_FRAMES_MAX, that fit in at least, or a second of them if that is less
  *
  * What was in the ring is dropped; it is not running.
  *
