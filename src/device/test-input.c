@@ -495,9 +495,9 @@ static void keyboard_of_a_predecessor_is_let_go_of_even_after_an_overflow(void *
         assert_int_equal(device_start(g.dev, g.features), 0);
         assert_int_equal(input_guest_resume(&g, false), 0);
         (void) input_guest_give(&g, 2);
-        for (int i = 0; i < 600; i++)
+        for (int i = 0; i < 1000; i++)
                 key(KEY_B, i % 2 == 0);
-        for (int i = 0; i < 40; i++) {
+        for (int i = 0; i < 80; i++) {
                 (void) input_guest_give(&g, 64);
                 (void) listen();
                 n_up += count("=0 ");
@@ -505,6 +505,33 @@ static void keyboard_of_a_predecessor_is_let_go_of_even_after_an_overflow(void *
         }
         /* All once, and the key that went down as often again. */
         assert_in_range(n_up - n_down, 400, KEY_CNT);
+}
+
+/* More than anybody has fingers, but senders can say so. */
+static void all_keys_held_are_let_go_and_pressed_again(void **state)
+{
+        const struct input_options options = { .kind = SINK_KEYBOARD };
+        unsigned n_up = 0, n_down = 0;
+
+        (void) input_guest_give(&g, 2);
+        key(KEY_A, true);
+        (void) listen();
+        input_guest_pause(&g);
+        g.dev = device_free(g.dev);
+        assert_int_equal(input_new(g.loop, "test", &options, &g.dev), 0);
+        sink = input_sink(g.dev);
+        for (uint16_t code = 1; code < KEY_CNT; code++)
+                key(code, true);
+        assert_int_equal(device_start(g.dev, g.features), 0);
+        assert_int_equal(input_guest_resume(&g, false), 0);
+        for (int i = 0; i < 60; i++) {
+                (void) input_guest_give(&g, 64);
+                (void) listen();
+                n_up += count("=0 ");
+                n_down += count("=1 ");
+        }
+        assert_in_range(n_up, 400, KEY_CNT);
+        assert_int_equal(n_up, n_down);
 }
 
 /* ---- what the guest says ---- */
@@ -627,6 +654,7 @@ int main(void)
                 CASE(stopped_ring_goes_on_with_what_changed, open_touch),
                 CASE(ring_of_a_predecessor_is_let_go_of, open_touch),
                 CASE(keyboard_of_a_predecessor_is_let_go_of_even_after_an_overflow, open_keyboard),
+                CASE(all_keys_held_are_let_go_and_pressed_again, open_keyboard),
                 CASE(lamps_are_remembered, open_keyboard),
                 CASE(force_feedback_and_garbage_are_completed_and_do_nothing, open_keyboard),
                 CASE(short_status_breaks_its_queue, open_keyboard),
