@@ -43,6 +43,10 @@
 #define READY_LIMIT_NS (60 * NSEC_PER_SEC)
 /* From its last word until it is gone. */
 #define LEAVE_LIMIT_NS (10 * NSEC_PER_SEC)
+/* A guest that resets before it has run for so long goes on after a pause, which grows with each such reset. */
+#define STEADY_NS (10 * NSEC_PER_SEC)
+#define PAUSE_MIN_NS (50 * NSEC_PER_MSEC)
+#define PAUSE_MAX_NS (2 * NSEC_PER_SEC)
 /* Of serial lines: a kernel's messages at once, then a line every 20 ms. */
 #define SERIAL_LINES_BURST 2000
 #define SERIAL_LINES_PER_SECOND 50
@@ -81,7 +85,8 @@ struct kvm {
         struct output messages, serial;
         struct ratelimit serial_limit, lines_limit;
         struct timer limit; /* until it is ready; until it is gone */
-        uint64_t ready_limit_ns, leave_limit_ns;
+        struct timer rest;  /* until the pause after a reset is over */
+        uint64_t ready_limit_ns, leave_limit_ns, pause_ns, started_ns;
 
         enum how how; /* of this process, once known */
         char text[512];
@@ -166,6 +171,15 @@ static void expect_end(struct kvm *k)
         timer_start(&k->limit, k->loop, clock_now_ns() + k->leave_limit_ns, on_leave_limit);
 }
 
+/* After a reset. */
+static void go_on(struct timer *t)
+{
+        struct kvm *k = container_of(t, struct kvm, rest);
+
+        if (monitor_client_ask(k->client, "resume") < 0)
+                give_up(k, "the monitor does not take requests");
+}
+
 static void on_ready(void *data)
 {
         struct kvm *k = data;
@@ -179,8 +193,8 @@ static void on_ready(void *data)
                 k->events.ready(k->data);
         } else if (!k->wants_run) {
                 k->events.running(k->data, false);
-        } else if (monitor_client_ask(k->client, "resume") < 0) {
-                give_up(k, "the monitor does not take requests");
+        } else {
+                timer_start(&k->rest, k->loop, clock_now_ns() + k->pause_ns, go_on);
         }
 }
 
@@ -226,6 +240,7 @@ static void on_closed(const char *broken, void *data)
 static void close_process(struct kvm *k)
 {
         timer_stop(&k->limit);
+        timer_stop(&k->rest);
         k->client = monitor_client_free(k->client);
         output_close(&k->messages);
         output_close(&k->serial);
@@ -251,6 +266,10 @@ static void start_again(struct kvm *k)
         char text[128];
         int r;
 
+        if (clock_now_ns() - k->started_ns > STEADY_NS)
+                k->pause_ns = 0;
+        else
+                k->pause_ns = MIN(2 * k->pause_ns + PAUSE_MIN_NS, PAUSE_MAX_NS);
         if (may_log(k))
                 log_info(k->machine->id, "%s, starts again",
                          k->how == HOW_WATCHDOG ? "reset by its watchdog, as it hung" : "reset by the guest");
@@ -319,6 +338,7 @@ static int start_process(struct kvm *k)
         int ends[2], r;
 
         k->how = HOW_UNKNOWN;
+        k->started_ns = clock_now_ns();
         k->is_ready = false;
         k->text[0] = k->last_line[0] = '\0';
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
@@ -402,7 +422,10 @@ static int set_running(struct platform_instance *instance, bool run)
         struct kvm *k = container_of(instance, struct kvm, instance);
 
         k->wants_run = run;
-        return k->is_ready && k->how == HOW_UNKNOWN ? monitor_client_ask(k->client, run ? "resume" : "pause") : 0;
+        if (!k->is_ready || k->how != HOW_UNKNOWN)
+                return 0;
+        timer_stop(&k->rest);
+        return monitor_client_ask(k->client, run ? "resume" : "pause");
 }
 
 static int kvm_resume(struct platform_instance *instance) { return set_running(instance, true); }

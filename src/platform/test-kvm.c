@@ -168,6 +168,12 @@ static int play_watchdog(void)
         return is_second ? end("powered-off", 0) : end("watchdog", 6);
 }
 
+static int play_spin(void)
+{
+        be_brought_up();
+        return end("reset", 3);
+}
+
 /* Its second process waits until the test has said what it wants. */
 static int play_slow_reset(void)
 {
@@ -216,6 +222,7 @@ static const struct {
         { "serial", play_serial },
         { "slow-reset", play_slow_reset },
         { "sloth", play_sloth },
+        { "spin", play_spin },
         { "watchdog", play_watchdog },
         { "wordless-panic", play_wordless_panic },
 };
@@ -436,6 +443,18 @@ static void a_watchdog_resets_the_guest(void **state)
         assert_int_equal(f.n_running, 2);
 }
 
+static void a_guest_that_resets_at_once_is_let_wait_for_longer_and_longer(void **state)
+{
+        uint64_t begun = clock_now_ns();
+
+        bring_up("spin");
+        await(&f.n_running, 5);
+        assert_true(clock_now_ns() - begun > NSEC_PER_SEC);
+        assert_int_equal(kvm_platform.kill(f.instance), 0);
+        await(&f.n_ended, 1);
+        assert_int_equal(f.how, END_KILLED);
+}
+
 /* Return: the second process, which stands still before it is ready. */
 static pid_t reset_slowly(void)
 {
@@ -517,6 +536,7 @@ int main(int argc, char **argv)
                 CASE(an_instance_can_be_freed_at_any_time),
                 CASE(after_a_reset_the_guest_goes_on_in_a_new_process),
                 CASE(a_watchdog_resets_the_guest),
+                CASE(a_guest_that_resets_at_once_is_let_wait_for_longer_and_longer),
                 CASE(what_is_asked_for_during_a_reset_is_done_after_it),
                 CASE(powering_down_during_a_reset_ends_the_machine),
                 CASE(killing_during_a_reset_kills),
