@@ -8,6 +8,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/macros.h"
 #include "monitor/vm.h"
 
@@ -17,6 +18,7 @@ int msix_init(struct msix *m, struct vm *vm, uint32_t requester, uint16_t n_vect
               uint16_t n_sources)
 {
         *m = (struct msix) { .vm = vm, .requester = requester, .n_vectors = n_vectors, .n_sources = n_sources };
+        ratelimit_init(&m->log_limit, 1, 10);
         m->vectors = calloc(n_vectors, sizeof(*m->vectors));
         m->sources = calloc(n_sources, sizeof(*m->sources));
         if (!m->vectors || !m->sources) {
@@ -70,7 +72,7 @@ static void update(struct msix *m, struct msix_source *s)
         msi = (struct vm_msi) { .address = v->address, .data = v->data, .device = m->requester };
         s->handle = vm_attach_msi(m->vm, &msi, s->fd);
         s->sent = *v;
-        if (s->handle < 0)
+        if (s->handle < 0 && ratelimit_take(&m->log_limit, 1, clock_now_ns()))
                 log_debug("monitor", "no route for an interrupt: %s", strerror(-s->handle));
 }
 

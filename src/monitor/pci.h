@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/ratelimit.h"
 #include "mem/space.h"
 
 struct monitor;
@@ -98,6 +99,7 @@ struct msix {
         uint32_t requester;
         bool enabled, masked;
         uint16_t n_vectors, n_sources;
+        struct ratelimit log_limit; /* of lines that a guest can trigger */
         struct msix_vector *vectors; /* owned */
         struct msix_source *sources; /* owned */
 };

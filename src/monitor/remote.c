@@ -62,12 +62,14 @@ uint16_t remote_queue_size_max(const struct remote *r)
         return (uint16_t) (1U << (31 - __builtin_clz(size)));
 }
 
+bool remote_may_log(struct remote *r) { return ratelimit_take(&r->log_limit, 1, clock_now_ns()); }
+
 void remote_fail(struct remote *r, const char *text)
 {
         if (r->failed)
                 return;
         r->failed = true;
-        if (ratelimit_take(&r->log_limit, 1, clock_now_ns()))
+        if (remote_may_log(r))
                 log_warning(r->device->id, "the device needs a reset: %s", text);
         if (r->events)
                 r->events->needs_reset(r->data);
@@ -252,7 +254,7 @@ static void on_disconnected(struct frontend *f, void *data)
         struct remote *r = data;
         int error = frontend_error(f);
 
-        if (ratelimit_take(&r->log_limit, 1, clock_now_ns()))
+        if (remote_may_log(r))
                 log_warning(r->device->id, "server lost: %s; waiting for it to come back", strerror(-error));
         /* One that dies leaves its rings as they are. What one does that does not keep to the protocol, nobody knows. */
         if (error != -ECONNRESET && r->told)
@@ -278,14 +280,14 @@ static void go_on(struct remote *r)
         if (result == 0)
                 result = frontend_watch(r->frontend, r->monitor->loop, &events, r);
         if (result < 0) {
-                if (ratelimit_take(&r->log_limit, 1, clock_now_ns()))
+                if (remote_may_log(r))
                         log_warning(r->device->id, "server at %s: %s", r->device->socket_path,
                                     text ? text : strerror(-result));
                 drop(r);
                 return;
         }
         frontend_set_deadline(r->frontend, 0);
-        if (ratelimit_take(&r->log_limit, 1, clock_now_ns()))
+        if (remote_may_log(r))
                 log_info(r->device->id, "server is back");
         if (!r->started)
                 remote_offer(r);

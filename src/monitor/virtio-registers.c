@@ -282,6 +282,6 @@ void virtio_route_kick(struct virtio_registers *v, struct monitor *m, uint16_t q
         else
                 vm_remove_kick(m->vm, kick);
         /* Kicks then come to the register, which is slower. */
-        if (r < 0)
+        if (r < 0 && remote_may_log(v->remote))
                 log_debug(remote_device(v->remote)->id, "no ioeventfd: %s", strerror(-r));
 }

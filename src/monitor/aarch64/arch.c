@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <linux/kvm.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 
 #include "base/cleanup.h"
@@ -32,6 +34,8 @@ int arch_init(struct monitor *m, char **ret_error)
         if (r < 0)
                 return r;
         r = cpu_choose(m);
+        /* Or an access that KVM cannot take apart ends KVM_RUN without a word. */
+        (void) ioctl(vm_fd(m->vm), KVM_ENABLE_CAP, &(const struct kvm_enable_cap){ .cap = KVM_CAP_ARM_NISV_TO_USER });
         return r < 0 ? r : gic_choose(m, ret_error);
 }
 
@@ -155,7 +159,17 @@ static int system_event(struct vcpu *v)
 
 int arch_exit(struct vcpu *v)
 {
-        return vcpu_run(v)->exit_reason == KVM_EXIT_SYSTEM_EVENT ? system_event(v) : -ENOTSUP;
+        const struct kvm_run *run = vcpu_run(v);
+        char text[120];
+
+        if (run->exit_reason == KVM_EXIT_SYSTEM_EVENT)
+                return system_event(v);
+        if (run->exit_reason != KVM_EXIT_ARM_NISV)
+                return -ENOTSUP;
+        (void) snprintf(text, sizeof(text), "vCPU %u: access to %#llx by an instruction without a syndrome (a pair, say)",
+                        vcpu_index(v), (unsigned long long) run->arm_nisv.fault_ipa);
+        monitor_end(vcpu_monitor(v), MONITOR_CRASHED, text);
+        return 0;
 }
 
 int arch_power_button(struct monitor *m)
