@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Guards in real time: a cluster guest's faults are injected at random moments while another guest floods the screen, and the time
- * from the rule's limit to the cover in what the outputs get is measured. Without faults: that nothing is covered.
+ * Guards in real time: a cluster guest's faults are injected at random moments while another guest floods the screen,
+ * and the time from the rule's limit to the cover in what the outputs get is measured. Without faults: that nothing
+ * is covered.
  *
  *      guard-inject N [LIMIT_MS]        N faults, one after the other, of every kind in turn
  *      guard-inject --quiet SECONDS [LIMIT_MS]     no fault, normal load; any cover is a false alarm
@@ -39,7 +40,17 @@
 
 enum { GUARD_FRESH, GUARD_ONE_OF, GUARD_LIT, N_GUARDS };
 
-enum fault { FAULT_NONE, FAULT_STALL, FAULT_STUCK_LOCK, FAULT_FLOOD, FAULT_GONE, FAULT_WRONG, FAULT_PIXEL, FAULT_BLANK, N_FAULTS };
+enum fault {
+        FAULT_NONE,
+        FAULT_STALL,
+        FAULT_STUCK_LOCK,
+        FAULT_FLOOD,
+        FAULT_GONE,
+        FAULT_WRONG,
+        FAULT_PIXEL,
+        FAULT_BLANK,
+        N_FAULTS
+};
 
 static const struct {
         const char *name;
@@ -55,7 +66,9 @@ static const struct {
 };
 
 static const struct rectangle regions[N_GUARDS] = {
-        [GUARD_FRESH] = { 100, 100, 200, 120 }, [GUARD_ONE_OF] = { 500, 40, 96, 96 }, [GUARD_LIT] = { 900, 300, 300, 200 },
+        [GUARD_FRESH] = { 100, 100, 200, 120 },
+        [GUARD_ONE_OF] = { 500, 40, 96, 96 },
+        [GUARD_LIT] = { 900, 300, 300, 200 },
 };
 
 struct run {
@@ -70,14 +83,15 @@ struct run {
 
         pthread_mutex_t lock; /* all that follows */
         pthread_cond_t changed;
-        enum fault fault;             /* wanted of the cluster */
-        enum fault present;           /* what it does; follows `fault` */
-        uint64_t since_ns[N_GUARDS];  /* fresh: of the last flush; contents: since when they are wrong, or the last frame */
+        enum fault fault;   /* wanted of the cluster */
+        enum fault present; /* what it does; follows `fault` */
+        uint64_t since_ns
+                [N_GUARDS]; /* fresh: of the last flush; contents: since when they are wrong, or the last frame */
         bool is_wrong[N_GUARDS];
         uint64_t covered_ns[N_GUARDS]; /* since when the outputs have a cover; 0: none */
-        uint64_t n_false;             /* covers that no fault explains */
-        uint64_t n_starved;           /* rightly: the host let the guest's thread not run for longer than the limit */
-        uint64_t gap_ns;              /* longest between two of the cluster's frames */
+        uint64_t n_false;              /* covers that no fault explains */
+        uint64_t n_starved;            /* rightly: the host let the guest's thread not run for longer than the limit */
+        uint64_t gap_ns;               /* longest between two of the cluster's frames */
 };
 
 struct eye {
@@ -145,10 +159,13 @@ static struct output *free_output(struct output *o)
 
 static void show(struct view *v, struct picture *p)
 {
-        (void) view_show(v, p, p ? &(struct rectangle) { 0, 0, p->width, p->height } : NULL);
+        (void) view_show(v, p, p ? &(struct rectangle){ 0, 0, p->width, p->height } : NULL);
 }
 
-/* What the rules' limits count from: the last moment at which the guest was right, or the first at which it was wrong. */
+/*
+ * What the rules' limits count from: the last moment at which the guest was right, or the first at which it was
+ * wrong.
+ */
 static void note(struct run *run, enum fault fault, uint64_t now_ns)
 {
         pthread_mutex_lock(&run->lock);
@@ -192,7 +209,10 @@ static void set_realtime(bool on)
         (void) sched_setscheduler(0, (on ? SCHED_RR : SCHED_OTHER), &param);
 }
 
-/* The guest's thread in a command that never comes back, or with nothing but useless commands, until the fault is over. */
+/*
+ * The guest's thread in a command that never comes back, or with nothing but useless commands, until the fault is
+ * over.
+ */
 static void be_faulty(struct run *run, enum fault fault)
 {
         struct rectangle beside = { 0, 0, 90, 90 };
@@ -339,8 +359,8 @@ static bool report(const struct run *run, struct result *result)
 {
         size_t n_injected = 0, n_in_time = 0;
 
-        printf("%-42s %8s %8s %8s   cover after the limit, ms: %6s %6s %6s\n", "fault", "injected", "covered", "in time", "median",
-               "99 %", "max");
+        printf("%-42s %8s %8s %8s   cover after the limit, ms: %6s %6s %6s\n", "fault", "injected", "covered",
+               "in time", "median", "99 %", "max");
         for (size_t i = 1; i < N_FAULTS; i++) {
                 int64_t *late_ns = result->late_ns[i];
                 size_t n = result->n_late[i];
@@ -352,8 +372,8 @@ static bool report(const struct run *run, struct result *result)
                 n_injected += result->n_injected[i];
                 n_in_time += result->n_in_time[i];
         }
-        printf("in time: %zu of %zu; covers that stayed: %zu; false alarms: %llu\n", n_in_time, n_injected, result->n_stuck,
-               (unsigned long long) run->n_false);
+        printf("in time: %zu of %zu; covers that stayed: %zu; false alarms: %llu\n", n_in_time, n_injected,
+               result->n_stuck, (unsigned long long) run->n_false);
         return n_in_time == n_injected && result->n_stuck == 0 && run->n_false == 0;
 }
 
@@ -369,7 +389,7 @@ static bool inject_all(struct run *run, size_t n)
         }
         for (size_t i = 0; i < n && ok; i++) {
                 sleep_until(clock_now_ns() + (20 + (uint64_t) rand_r(&seed) % 130) * NSEC_PER_MSEC);
-                inject(run, (enum fault) (1 + i % (N_FAULTS - 1)), &result);
+                inject(run, (enum fault)(1 + i % (N_FAULTS - 1)), &result);
         }
         ok = ok && report(run, &result);
         for (size_t i = 1; i < N_FAULTS; i++)
@@ -397,10 +417,11 @@ static void *injector_main(void *data)
         else {
                 sleep_until(clock_now_ns() + i->seconds * NSEC_PER_SEC);
                 i->ok = i->run->n_false == 0;
-                printf("%u s without a fault: %llu false alarms, limit %llu ms; the cluster was kept from running for longer than that "
-                       "%llu times, for %.1f ms at most\n",
-                       i->seconds, (unsigned long long) i->run->n_false, (unsigned long long) (i->run->limit_ns / NSEC_PER_MSEC),
-                       (unsigned long long) i->run->n_starved, (double) i->run->gap_ns / 1e6);
+                printf("%u s without a fault: %llu false alarms, limit %llu ms; the cluster was kept from running for "
+                       "longer than that %llu times, for %.1f ms at most\n",
+                       i->seconds, (unsigned long long) i->run->n_false,
+                       (unsigned long long) (i->run->limit_ns / NSEC_PER_MSEC), (unsigned long long) i->run->n_starved,
+                       (double) i->run->gap_ns / 1e6);
         }
         atomic_store(&i->run->ends, true);
         pthread_mutex_lock(&i->run->lock);
@@ -419,7 +440,7 @@ static int open_screen(struct run *run, struct scene *scene)
 
         if (!eye)
                 return -ENOMEM;
-        *eye = (struct eye) { .output.ops = &ops, .run = run };
+        *eye = (struct eye){ .output.ops = &ops, .run = run };
         r = loop_new(&run->loop);
         if (r == 0)
                 r = screen_new(run->loop, scene, 0, &run->screen, &error);
@@ -450,20 +471,28 @@ static void print_costs(const struct run *run, uint64_t begin_ns)
         screen_get_stats(run->screen, &stats);
         (void) getrusage(RUSAGE_THREAD, &usage);
         (void) getloadavg(load, 3);
-        printf("%.0f s, %.1f frames/s, %llu views late, %llu looks of guards, the screen's thread took %.1f %% of a CPU, load %.1f\n",
+        printf("%.0f s, %.1f frames/s, %llu views late, %llu looks of guards, the screen's thread took %.1f %% of a CPU, "
+               "load %.1f\n",
                seconds, (double) stats.n_frames / seconds, (unsigned long long) stats.n_late,
                (unsigned long long) stats.n_looks,
                ((double) usage.ru_utime.tv_sec + (double) usage.ru_stime.tv_sec +
-                (double) (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6) / seconds * 100, load[0]);
+                (double) (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6) /
+                       seconds * 100,
+               load[0]);
 }
 
 int main(int argc, char **argv)
 {
-        struct run run = { .limit_ns = 100 * NSEC_PER_MSEC, .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+        struct run run = { .limit_ns = 100 * NSEC_PER_MSEC,
+                           .lock = PTHREAD_MUTEX_INITIALIZER,
+                           .changed = PTHREAD_COND_INITIALIZER };
         struct scene_guard guards[N_GUARDS];
         struct scene_screen screen = { .name = (char *) "main", .width = WIDTH, .height = HEIGHT, .rate_hz = 60 };
         struct scene_display displays[] = {
-                { .name = (char *) "cluster", .region = { 0, 0, SPLIT, HEIGHT }, .guards = guards, .n_guards = N_GUARDS },
+                { .name = (char *) "cluster",
+                  .region = { 0, 0, SPLIT, HEIGHT },
+                  .guards = guards,
+                  .n_guards = N_GUARDS },
                 { .name = (char *) "ivi", .region = { SPLIT, 0, WIDTH - SPLIT, HEIGHT } },
         };
         struct scene scene = { .screens = &screen, .n_screens = 1, .displays = displays, .n_displays = 2 };
@@ -485,10 +514,13 @@ int main(int argc, char **argv)
         }
         run.floods = injector.n_faults > 0;
         for (size_t i = 0; i < N_GUARDS; i++)
-                guards[i] = (struct scene_guard) { .name = (char *) "guard", .rule = (enum scene_rule) i, .region = regions[i],
-                                                   .limit_ms = (uint32_t) (run.limit_ns / NSEC_PER_MSEC),
-                                                   .allowed = run.allowed, .n_allowed = ARRAY_SIZE(run.allowed),
-                                                   .cover_colour = COVER };
+                guards[i] = (struct scene_guard){ .name = (char *) "guard",
+                                                  .rule = (enum scene_rule) i,
+                                                  .region = regions[i],
+                                                  .limit_ms = (uint32_t) (run.limit_ns / NSEC_PER_MSEC),
+                                                  .allowed = run.allowed,
+                                                  .n_allowed = ARRAY_SIZE(run.allowed),
+                                                  .cover_colour = COVER };
         screen_prefer_thread();
         if (open_screen(&run, &scene) < 0)
                 return 1;
@@ -496,10 +528,12 @@ int main(int argc, char **argv)
                 const struct rectangle *r = &regions[GUARD_ONE_OF];
 
                 paint_telltale(&run, i * 30, FAULT_NONE);
-                run.allowed[i] = guard_crc(run.cluster_picture, &(struct pixman_box32) { (int) r->x, (int) r->y, (int) (r->x + r->width),
-                                                                                      (int) (r->y + r->height) });
+                run.allowed[i] = guard_crc(run.cluster_picture,
+                                           &(struct pixman_box32){ (int) r->x, (int) r->y, (int) (r->x + r->width),
+                                                                   (int) (r->y + r->height) });
         }
-        if (pthread_create(&threads[0], NULL, cluster_main, &run) != 0 || pthread_create(&threads[1], NULL, ivi_main, &run) != 0 ||
+        if (pthread_create(&threads[0], NULL, cluster_main, &run) != 0 ||
+            pthread_create(&threads[1], NULL, ivi_main, &run) != 0 ||
             pthread_create(&threads[2], NULL, injector_main, &injector) != 0)
                 return 1;
         (void) loop_run(run.loop);

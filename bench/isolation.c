@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * What one guest of a screen notices of another that misbehaves: frames a second that reach the outputs, and the time from its
- * flush to the output, beside a neighbour that draws sixty full frames a second and beside ones that do worse. A flush waits for the
- * screen's next frame, which is up to 17 ms.
+ * What one guest of a screen notices of another that misbehaves: frames a second that reach the outputs, and the time
+ * from its flush to the output, beside a neighbour that draws sixty full frames a second and beside ones that do
+ * worse. A flush waits for the screen's next frame, which is up to 17 ms.
  *
  *      isolation [SECONDS [ROUNDS]]     of each case a round; cases take turns
  *
- * The neighbour's thread does what a guest's commands make the server do: copies under the picture's lock, flushes, cursors. The last line
- * says what composition costs: CPU time of the screen's thread a frame of 1920x720 that is all new, beside that of one memcpy().
+ * The neighbour's thread does what a guest's commands make the server do: copies under the picture's lock, flushes,
+ * cursors. The last line says what composition costs: CPU time of the screen's thread a frame of 1920x720 that is all
+ * new, beside that of one memcpy().
  */
 #include <errno.h>
 #include <pthread.h>
@@ -67,7 +68,7 @@ static void sleep_until(uint64_t ns)
 
 static void show(struct view *v, struct picture *p)
 {
-        (void) view_show(v, p, p ? &(struct rectangle) { 0, 0, p->width, p->height } : NULL);
+        (void) view_show(v, p, p ? &(struct rectangle){ 0, 0, p->width, p->height } : NULL);
 }
 
 static void fill(struct picture *p, unsigned value)
@@ -77,7 +78,10 @@ static void fill(struct picture *p, unsigned value)
         picture_unlock(p);
 }
 
-static void flush_all(struct view *v) { view_flush(v, &(struct rectangle) { 0, 0, SCENE_PIXELS_MAX, SCENE_PIXELS_MAX }); }
+static void flush_all(struct view *v)
+{
+        view_flush(v, &(struct rectangle){ 0, 0, SCENE_PIXELS_MAX, SCENE_PIXELS_MAX });
+}
 
 static void be_normal(struct bench *b)
 {
@@ -104,7 +108,7 @@ static void flood_small_flushes(struct bench *b)
 {
         show(b->neighbour, b->other);
         for (unsigned i = 0; !atomic_load(&b->ends); i++)
-                view_flush(b->neighbour, &(struct rectangle) { i * 37 % SPLIT, i * 101 % HEIGHT, 1, 1 });
+                view_flush(b->neighbour, &(struct rectangle){ i * 37 % SPLIT, i * 101 % HEIGHT, 1, 1 });
 }
 
 static void flood_cursor_moves(struct bench *b)
@@ -222,7 +226,8 @@ static int run_round(struct bench *b, const struct neighbour *kind, unsigned sec
         b->kind = kind;
         atomic_store(&b->ends, false);
         timer_start(&ending.timer, b->loop, clock_now_ns() + seconds * NSEC_PER_SEC, on_round_over);
-        if (pthread_create(&threads[0], NULL, victim_main, b) != 0 || pthread_create(&threads[1], NULL, neighbour_main, b) != 0)
+        if (pthread_create(&threads[0], NULL, victim_main, b) != 0 ||
+            pthread_create(&threads[1], NULL, neighbour_main, b) != 0)
                 return -EAGAIN;
         (void) loop_run(b->loop);
         (void) pthread_join(threads[0], NULL);
@@ -264,8 +269,8 @@ static void measure_cost(struct bench *b)
                 __asm__ volatile("" ::: "memory");
         }
         copied = (cpu_ms() - begin) / n;
-        printf("composition of %ux%u from two guests: %.3f ms of CPU a frame; memcpy() of it: %.3f ms\n", WIDTH, HEIGHT, composed,
-               copied);
+        printf("composition of %ux%u from two guests: %.3f ms of CPU a frame; memcpy() of it: %.3f ms\n", WIDTH, HEIGHT,
+               composed, copied);
         picture_unref(copy);
 }
 
@@ -281,7 +286,7 @@ static double median_of(double *values, size_t n)
 
 static int run_cases(struct bench *b, unsigned seconds, unsigned n_rounds)
 {
-        double (*values)[4][64] = calloc(ARRAY_SIZE(neighbours), sizeof(*values));
+        double(*values)[4][64] = calloc(ARRAY_SIZE(neighbours), sizeof(*values));
         struct figures base = { 0 };
         int r = values ? 0 : -ENOMEM;
 
@@ -296,16 +301,16 @@ static int run_cases(struct bench *b, unsigned seconds, unsigned n_rounds)
                         values[i][3][round] = b->n_delays ? b->delays_ms[b->n_delays - 1] : 0;
                 }
         }
-        printf("%-36s %7s %7s %6s   flush to output: %7s %8s %10s\n", "beside a neighbour", "drawn/s", "shown/s", "ratio", "99 %",
-               "ratio", "longest");
+        printf("%-36s %7s %7s %6s   flush to output: %7s %8s %10s\n", "beside a neighbour", "drawn/s", "shown/s",
+               "ratio", "99 %", "ratio", "longest");
         for (size_t i = 0; i < ARRAY_SIZE(neighbours) && r == 0; i++) {
                 struct figures f = { median_of(values[i][0], n_rounds), median_of(values[i][1], n_rounds),
                                      median_of(values[i][2], n_rounds), median_of(values[i][3], n_rounds) };
 
                 if (i == 0)
                         base = f;
-                printf("%-36s %7.1f %7.1f %6.2f   %21.1f ms %8.2f %7.1f ms\n", neighbours[i].name, f.drawn_hz, f.shown_hz,
-                       f.shown_hz / base.shown_hz, f.late_ms, f.late_ms / base.late_ms, f.latest_ms);
+                printf("%-36s %7.1f %7.1f %6.2f   %21.1f ms %8.2f %7.1f ms\n", neighbours[i].name, f.drawn_hz,
+                       f.shown_hz, f.shown_hz / base.shown_hz, f.late_ms, f.late_ms / base.late_ms, f.latest_ms);
         }
         free(values);
         return r;
@@ -321,7 +326,7 @@ static int open_bench(struct bench *b, struct scene *scene)
         b->delays_ms = calloc(SAMPLES_MAX, sizeof(*b->delays_ms));
         if (!eye || !b->delays_ms)
                 return -ENOMEM;
-        *eye = (struct eye) { .output.ops = &ops, .bench = b };
+        *eye = (struct eye){ .output.ops = &ops, .bench = b };
         r = loop_new(&b->loop);
         if (r == 0)
                 r = screen_new(b->loop, scene, 0, &b->screen, &error);

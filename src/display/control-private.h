@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* The control socket from inside: control.c has the callers, control-requests.c what they ask, dump.c the raw frames. */
+/*
+ * The control socket from inside: control.c has the callers, control-requests.c what they ask, dump.c the raw frames.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -27,7 +29,7 @@ struct display_client {
         char *out;    /* owned: what could not be sent yet; NULL: nothing */
         size_t n_out;
         uint64_t idle_since_ns;
-        struct screen *wanted; /* borrowed: of the screenshot whose turn has not come, or that is being written; NULL: none */
+        struct screen *wanted; /* borrowed: of the screenshot that waits or is being written; NULL: none */
         bool is_watching;
         bool ends;    /* close once all is sent */
 };

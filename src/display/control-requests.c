@@ -49,7 +49,10 @@ static int copy_picture(const struct picture *from, struct picture **ret)
         return r;
 }
 
-/* The next caller's screenshot, if none is being written: it is taken when its turn has come, so there is one copy at a time. */
+/*
+ * The next caller's screenshot, if none is being written: it is taken when its turn has come, so there is one copy at
+ * a time.
+ */
 static void write_next(struct display_control *control)
 {
         for (size_t i = 0; i < DISPLAY_CONTROL_CLIENTS_MAX && !writer_is_busy(control->writer); i++) {
@@ -141,12 +144,14 @@ static void on_mode(struct display_client *c, const json_t *value)
 {
         const char *display = json_string_value(json_object_get(value, "display"));
         const json_t *size = json_object_get(value, "size");
-        json_int_t width = json_integer_value(json_array_get(size, 0)), height = json_integer_value(json_array_get(size, 1));
+        json_int_t width = json_integer_value(json_array_get(size, 0)),
+                   height = json_integer_value(json_array_get(size, 1));
         int r = -ENOENT;
 
         if (!display || json_object_size(value) != 2 || json_array_size(size) != 2 || width < 1 || height < 1 ||
             width > SCENE_PIXELS_MAX || height > SCENE_PIXELS_MAX) {
-                client_send_error(c, "expected {\"display\": NAME, \"size\": [WIDTH, HEIGHT]}, at most %d", SCENE_PIXELS_MAX);
+                client_send_error(c, "expected {\"display\": NAME, \"size\": [WIDTH, HEIGHT]}, at most %d",
+                                  SCENE_PIXELS_MAX);
                 return;
         }
         for (size_t i = 0; i < c->control->n_screens && r == -ENOENT; i++)
@@ -263,14 +268,16 @@ void client_handle(struct display_client *c, const json_t *request)
                 void (*fn)(struct display_client *c, const json_t *value);
                 bool takes_true; /* and nothing else */
         } requests[] = {
-                { "screenshot", on_screenshot, false }, { "dump", on_dump, false },   { "mode", on_mode, false },
-                { "stats", on_stats, true },            { "watch", on_watch, true },
+                { "screenshot", on_screenshot, false },
+                { "dump", on_dump, false },
+                { "mode", on_mode, false },
+                { "stats", on_stats, true },
+                { "watch", on_watch, true },
         };
-        json_t *value = NULL; /* gcc's thread sanitizer does not see that the loop sets it where it is used */
-        const char *name = "";
+        void *only = json_object_iter((json_t *) request); /* it has one member */
+        const char *name = json_object_iter_key(only);
+        const json_t *value = json_object_iter_value(only);
 
-        json_object_foreach((json_t *) request, name, value)
-                break;
         for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
                 if (strcmp(requests[i].name, name) != 0)
                         continue;

@@ -17,7 +17,7 @@
 #include "display/writer.h"
 
 #define OUT_BYTES_MAX (64u << 10) /* that wait for a caller to read */
-#define GIVEN_FDS_MAX 4 /* that one message may bring; more than one is an error */
+#define GIVEN_FDS_MAX 4           /* that one message may bring; more than one is an error */
 
 void client_close(struct display_client *c)
 {
@@ -37,7 +37,8 @@ static void on_deadline(struct timer *t) { client_close(container_of(t, struct d
 
 static void arm_deadline(struct display_client *c)
 {
-        timer_start(&c->deadline, c->control->loop, clock_now_ns() + DISPLAY_CONTROL_DEADLINE_MS * NSEC_PER_MSEC, on_deadline);
+        timer_start(&c->deadline, c->control->loop, clock_now_ns() + DISPLAY_CONTROL_DEADLINE_MS * NSEC_PER_MSEC,
+                    on_deadline);
 }
 
 /* Sends what waits. False: closed. */
@@ -103,8 +104,9 @@ void client_send_error(struct display_client *c, const char *format, ...)
         va_start(ap, format);
         n = vsnprintf(text, sizeof(text), format, ap);
         va_end(ap);
-        client_send(c, json_pack("{so}", "error", json_stringn(text, MIN((size_t) MAX(n, 0), sizeof(text) - 1))
-                                                          ?: json_string("failed, for a reason that is not valid UTF-8")));
+        client_send(c, json_pack("{so}", "error",
+                                 json_stringn(text, MIN((size_t) MAX(n, 0), sizeof(text) - 1))
+                                         ?: json_string("failed, for a reason that is not valid UTF-8")));
 }
 
 static void handle_line(struct display_client *c, const char *line, size_t n)
@@ -170,7 +172,9 @@ static ssize_t receive(struct display_client *c)
 {
         char control[CMSG_SPACE(GIVEN_FDS_MAX * sizeof(int))] __attribute__((aligned(8)));
         struct iovec iov = { .iov_base = c->in + c->n_in, .iov_len = sizeof(c->in) - c->n_in };
-        struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+        struct msghdr message = {
+                .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
+        };
         ssize_t k = recvmsg(c->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
         if (k < 0)
@@ -252,7 +256,7 @@ static void on_connection(struct acceptor *a, int connection_fd)
         c = find_place(control);
         if (!c)
                 return;
-        *c = (struct display_client) { .control = control, .fd = fd, .given_fd = -1, .idle_since_ns = clock_now_ns() };
+        *c = (struct display_client){ .control = control, .fd = fd, .given_fd = -1, .idle_since_ns = clock_now_ns() };
         if (watch_start(&c->watch, control->loop, fd, EPOLLIN, on_client) < 0) {
                 c->control = NULL;
                 return;
@@ -267,7 +271,7 @@ int display_control_open(struct loop *loop, const char *path, struct display_con
 
         if (!c)
                 return -ENOMEM;
-        *c = (struct display_control) { .loop = loop, .uid = geteuid(), .fd = -1, .writing_fd = -1 };
+        *c = (struct display_control){ .loop = loop, .uid = geteuid(), .fd = -1, .writing_fd = -1 };
         json_object_seed(0); /* reads a file, which cannot be opened later */
         r = writer_new(loop, display_control_on_written, c, &c->writer);
         if (r == 0)

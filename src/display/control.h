@@ -6,18 +6,19 @@
  *      → {"dump": "main"} with a descriptor            ← {"ok": true}; raw frames (writer.h) until the caller leaves
  *      → {"mode": {"display": "ivi", "size": [w, h]}}  ← {"ok": true}
  *      → {"stats": true}                               ← {"screens": {"main": {"frames": 1, ...}}, ...}
- *      → {"watch": true}                               ← {"ok": true}; then a line for each guard that is violated, and for
- *                                                        each that changes: {"event": "guard", "display": "cluster",
+ *      → {"watch": true}                               ← {"ok": true}; then a line for each guard that is violated, and
+ *                                                        for each that changes: {"event": "guard", "display": "cluster",
  *                                                        "guard": "telltale", "violated": true, "timeNs": 1}
  * What fails is answered {"error": "..."}.
  *
- * A descriptor (SCM_RIGHTS) belongs to the request whose bytes it comes with: a pipe or a regular file, open for writing.
+ * A descriptor (SCM_RIGHTS) belongs to the request whose bytes it comes with: a pipe or a regular file, open for
+ * writing.
  *
- * Who may call: the server's own user and root (SO_PEERCRED). What a caller can cost is bounded: DISPLAY_CONTROL_CLIENTS_MAX at a
- * time, half of them watching; CONTROL_REQUEST_MAX bytes a request; a deadline for a request to be complete and for an
- * answer to be taken. When all places are taken, the caller that has been idle longest loses its own, except those who watch; a
- * watcher that does not read loses its place. Pictures are written by threads: one screenshot at a time, the next caller waits; one
- * dump, the next is refused.
+ * Who may call: the server's own user and root (SO_PEERCRED). What a caller can cost is bounded:
+ * DISPLAY_CONTROL_CLIENTS_MAX at a time, half of them watching; CONTROL_REQUEST_MAX bytes a request; a deadline for a
+ * request to be complete and for an answer to be taken. When all places are taken, the caller that has been idle
+ * longest loses its own, except those who watch; a watcher that does not read loses its place. Pictures are written
+ * by threads: one screenshot at a time, the next caller waits; one dump, the next is refused.
  *
  * Threads: the screens' loop.
  */
@@ -42,7 +43,9 @@ int display_control_open(struct loop *loop, const char *path, struct display_con
 /* Makes a screen known. It is borrowed until display_control_free(), which comes first. Return: 0 or -ENOMEM. */
 int display_control_add_screen(struct display_control *c, struct screen *screen);
 
-/* Starts the threads that write pictures: after the process gave up its rights, before its system calls are filtered. */
+/*
+ * Starts the threads that write pictures: after the process gave up its rights, before its system calls are filtered.
+ */
 int display_control_start(struct display_control *c);
 
 /* Removing the socket's file is the caller's. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Damage: a region that only ever has to contain what changed. Beyond a number of parts, or without memory, it becomes larger
- * than it need be, so that neither a guest nor a lack of memory can make it expensive or lose a part of it.
+ * Damage: a region that only ever has to contain what changed. Beyond a number of parts, or without memory, it
+ * becomes larger than it need be, so that neither a guest nor a lack of memory can make it expensive or lose a part
+ * of it.
  */
 #pragma once
 

@@ -33,7 +33,9 @@ struct dump {
 /* The writer is not busy. */
 static int write_frame(struct dump *d, const struct picture *frame)
 {
-        const struct writer_frame header = { .sequence = d->sequence++, .n_missed = d->n_missed, .time_ns = clock_now_ns() };
+        const struct writer_frame header = { .sequence = d->sequence++,
+                                             .n_missed = d->n_missed,
+                                             .time_ns = clock_now_ns() };
         int r;
 
         if (!d->copy || d->copy->size_bytes != frame->size_bytes || d->copy->width != frame->width) {
@@ -96,7 +98,7 @@ int dump_new(struct loop *loop, dump_fn ended, void *data, struct dump **ret)
 
         if (!d)
                 return -ENOMEM;
-        *d = (struct dump) { .ended = ended, .data = data, .fd = -1 };
+        *d = (struct dump){ .ended = ended, .data = data, .fd = -1 };
         r = writer_new(loop, on_written, d, &d->writer);
         if (r < 0) {
                 free(d);
@@ -135,7 +137,7 @@ int dump_begin(struct dump *d, struct screen *screen, int given_fd)
         o = calloc(1, sizeof(*o));
         if (!o)
                 return -ENOMEM;
-        *o = (struct dump_output) { .output.ops = &ops, .dump = d };
+        *o = (struct dump_output){ .output.ops = &ops, .dump = d };
         r = screen_add_output(screen, &o->output);
         if (r < 0)
                 return r;

@@ -17,23 +17,23 @@
 #define LOOK_PERIOD_MAX_NS (25 * NSEC_PER_MSEC)
 
 struct guard {
-        const struct scene_guard *config;   /* borrowed */
+        const struct scene_guard *config;    /* borrowed */
         const struct scene_display *display; /* borrowed */
         size_t display_index;
         unsigned bit;            /* of the display's guards */
         struct pixman_box32 box; /* on the screen */
         uint64_t limit_ns, look_period_ns;
-        struct picture *cover;   /* owned: as large as the box */
+        struct picture *cover;       /* owned: as large as the box */
         pixman_image_t *cover_image; /* owned */
 
         uint64_t right_ns;   /* the last moment at which it was surely right */
         uint64_t changed_ns; /* contents: of the first change since the last look */
         uint64_t looked_ns;
-        bool is_right;       /* contents: as of the last look */
-        bool is_changed;     /* contents: since the last look */
+        bool is_right;   /* contents: as of the last look */
+        bool is_changed; /* contents: since the last look */
         bool is_violated;
         bool is_unreported;
-        uint32_t crc;        /* one of: of the last look */
+        uint32_t crc; /* one of: of the last look */
 };
 
 struct guard_set {
@@ -89,11 +89,11 @@ static int init_guard(struct guard *g, uint32_t width, uint32_t height, uint64_t
 
         if (rectangle_is_empty(region) || !rectangle_fits(region, display->width, display->height))
                 return fail(g, "its region leaves the display's", -EINVAL, ret_error);
-        on_screen = (struct rectangle) { display->x + region->x, display->y + region->y, region->width, region->height };
+        on_screen = (struct rectangle){ display->x + region->x, display->y + region->y, region->width, region->height };
         if (!rectangle_fits(&on_screen, width, height))
                 return fail(g, "its region leaves the screen", -EINVAL, ret_error);
-        g->box = (struct pixman_box32) { (int) on_screen.x, (int) on_screen.y, (int) (on_screen.x + on_screen.width),
-                                         (int) (on_screen.y + on_screen.height) };
+        g->box = (struct pixman_box32){ (int) on_screen.x, (int) on_screen.y, (int) (on_screen.x + on_screen.width),
+                                        (int) (on_screen.y + on_screen.height) };
         g->limit_ns = g->config->limit_ms * NSEC_PER_MSEC;
         g->look_period_ns = MIN(g->limit_ns / 4, LOOK_PERIOD_MAX_NS);
         g->right_ns = g->changed_ns = g->looked_ns = now_ns;
@@ -120,8 +120,10 @@ int guard_set_new(const struct scene_display *const *displays, size_t n_displays
                 for (size_t k = 0; k < displays[i]->n_guards && r == 0; k++) {
                         struct guard *g = &set->guards[set->n_guards++];
 
-                        *g = (struct guard) { .config = &displays[i]->guards[k], .display = displays[i], .display_index = i,
-                                              .bit = (unsigned) k };
+                        *g = (struct guard){ .config = &displays[i]->guards[k],
+                                             .display = displays[i],
+                                             .display_index = i,
+                                             .bit = (unsigned) k };
                         r = init_guard(g, width, height, now_ns, ret_error);
                 }
         }
@@ -202,7 +204,8 @@ static bool is_within_limit(const struct guard *g, uint64_t now_ns)
         return now_ns <= g->right_ns + g->limit_ns;
 }
 
-void guard_set_check(struct guard_set *set, const struct picture *canvas, uint64_t now_ns, pixman_region32_t *ret_changed)
+void guard_set_check(struct guard_set *set, const struct picture *canvas, uint64_t now_ns,
+                     pixman_region32_t *ret_changed)
 {
         const struct pixman_box32 all = { 0, 0, (int) canvas->width, (int) canvas->height };
 
@@ -212,7 +215,8 @@ void guard_set_check(struct guard_set *set, const struct picture *canvas, uint64
 
                 if (is_look_due(g, now_ns))
                         look(set, g, canvas, now_ns);
-                is_violated = g->is_violated && g->config->rule != RULE_FRESH ? !g->is_right : !is_within_limit(g, now_ns);
+                is_violated =
+                        g->is_violated && g->config->rule != RULE_FRESH ? !g->is_right : !is_within_limit(g, now_ns);
                 if (is_violated == g->is_violated)
                         continue;
                 g->is_violated = is_violated;
@@ -260,8 +264,9 @@ void guard_set_paint(const struct guard_set *set, pixman_image_t *front, pixman_
                 const struct guard *g = &set->guards[i];
 
                 if (g->is_violated)
-                        pixman_image_composite32(PIXMAN_OP_SRC, g->cover_image, NULL, front, 0, 0, 0, 0, g->box.x1, g->box.y1,
-                                                 (int) g->config->region.width, (int) g->config->region.height);
+                        pixman_image_composite32(PIXMAN_OP_SRC, g->cover_image, NULL, front, 0, 0, 0, 0, g->box.x1,
+                                                 g->box.y1, (int) g->config->region.width,
+                                                 (int) g->config->region.height);
         }
         (void) pixman_image_set_clip_region32(front, NULL);
 }
@@ -271,9 +276,12 @@ void guard_set_report(struct guard_set *set, bool changes, uint64_t now_ns,
 {
         for (size_t i = 0; i < set->n_guards; i++) {
                 struct guard *g = &set->guards[i];
-                const struct screen_guard_event e = { .display = g->display->name, .guard = g->config->name,
-                                                      .violated = g->is_violated, .time_ns = now_ns,
-                                                      .has_crc = g->config->rule == RULE_ONE_OF, .crc = g->crc };
+                const struct screen_guard_event e = { .display = g->display->name,
+                                                      .guard = g->config->name,
+                                                      .violated = g->is_violated,
+                                                      .time_ns = now_ns,
+                                                      .has_crc = g->config->rule == RULE_ONE_OF,
+                                                      .crc = g->crc };
 
                 if (changes && !g->is_unreported)
                         continue;

@@ -58,7 +58,8 @@ int image_load(const char *path, uint32_t colour, struct picture **ret, char **r
         auto_cleanup(picture_unrefp) struct picture *p = NULL;
         auto_cleanup(freep) uint8_t *rgb = NULL;
         auto_cleanup(freep) char *text = NULL;
-        png_color background = { .red = (png_byte) (colour >> 16), .green = (png_byte) (colour >> 8),
+        png_color background = { .red = (png_byte) (colour >> 16),
+                                 .green = (png_byte) (colour >> 8),
                                  .blue = (png_byte) colour };
         size_t n;
         int r;
@@ -129,7 +130,10 @@ int image_fill(const char *path, uint32_t colour, struct picture *p, char **ret_
 
 int image_encode(const struct picture *p, uint8_t **ret, size_t *ret_n)
 {
-        png_image image = { .version = PNG_IMAGE_VERSION, .width = p->width, .height = p->height, .format = PNG_FORMAT_RGB,
+        png_image image = { .version = PNG_IMAGE_VERSION,
+                            .width = p->width,
+                            .height = p->height,
+                            .format = PNG_FORMAT_RGB,
                             .flags = PNG_IMAGE_FLAG_FAST };
         auto_cleanup(freep) uint8_t *rgb = NULL, *png = NULL;
         png_alloc_size_t n = PNG_IMAGE_PNG_SIZE_MAX(image);

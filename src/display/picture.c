@@ -60,6 +60,6 @@ pixman_image_t *picture_image(const struct picture *p, const struct rectangle *p
 {
         uint8_t *first = p->pixels + (size_t) part->y * p->stride_bytes + (size_t) part->x * 4;
 
-        return pixman_image_create_bits_no_clear(p->format, (int) part->width, (int) part->height, (uint32_t *) (void *) first,
-                                                 (int) p->stride_bytes);
+        return pixman_image_create_bits_no_clear(p->format, (int) part->width, (int) part->height,
+                                                 (uint32_t *) (void *) first, (int) p->stride_bytes);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Pixels in the server's own memory: what a guest's resource holds, and what composition reads. A guest never writes here by
- * itself; its commands copy in.
+ * Pixels in the server's own memory: what a guest's resource holds, and what composition reads. A guest never writes
+ * here by itself; its commands copy in.
  *
- * Threads: the guest's thread writes under picture_lock(), for one command's copy at most; composition only ever tries the
- * lock and leaves the picture for the next frame if it is taken, so that no guest can make it wait.
+ * Threads: the guest's thread writes under picture_lock(), for one command's copy at most; composition only ever
+ * tries the lock and leaves the picture for the next frame if it is taken, so that no guest can make it wait.
  */
 #pragma once
 

@@ -30,7 +30,7 @@ void placement_init(struct placement *p, enum scene_scaling scaling, const struc
                 x += (int) ((region->width - w) / 2);
                 y += (int) ((region->height - h) / 2);
         }
-        *p = (struct placement) {
+        *p = (struct placement){
                 .width = width,
                 .height = height,
                 .target = { x, y, x + (int) w, y + (int) h },
@@ -58,14 +58,17 @@ struct pixman_box32 placement_map(const struct placement *p, const struct rectan
         int64_t margin = p->is_smooth ? 1 : 0;
         struct pixman_box32 box;
 
-        map_axis(MAX((int64_t) part->x - margin, INT64_C(0)), MIN((int64_t) part->x + part->width + margin, (int64_t) p->width),
-                 p->width, p->target.x1, p->target.x2, &box.x1, &box.x2);
-        map_axis(MAX((int64_t) part->y - margin, INT64_C(0)), MIN((int64_t) part->y + part->height + margin, (int64_t) p->height),
-                 p->height, p->target.y1, p->target.y2, &box.y1, &box.y2);
+        map_axis(MAX((int64_t) part->x - margin, INT64_C(0)),
+                 MIN((int64_t) part->x + part->width + margin, (int64_t) p->width), p->width, p->target.x1,
+                 p->target.x2, &box.x1, &box.x2);
+        map_axis(MAX((int64_t) part->y - margin, INT64_C(0)),
+                 MIN((int64_t) part->y + part->height + margin, (int64_t) p->height), p->height, p->target.y1,
+                 p->target.y2, &box.y1, &box.y2);
         return box;
 }
 
-struct pixman_box32 placement_map_cursor(const struct placement *p, int64_t x, int64_t y, uint32_t width, uint32_t height)
+struct pixman_box32 placement_map_cursor(const struct placement *p, int64_t x, int64_t y, uint32_t width,
+                                         uint32_t height)
 {
         int64_t target_width = p->target.x2 - p->target.x1, target_height = p->target.y2 - p->target.y1;
         struct pixman_box32 box = {

@@ -11,7 +11,7 @@
 
 struct placement {
         uint32_t width, height;     /* of the source */
-        struct pixman_box32 target; /* where all of it lands, on the screen; with SCALING_NONE it may leave the region */
+        struct pixman_box32 target; /* where all of it lands on the screen; may leave the region (SCALING_NONE) */
         bool is_scaled;
         bool is_smooth; /* bilinear; whole multiples are not, so that they stay sharp */
 };
@@ -33,7 +33,8 @@ struct pixman_box32 placement_map(const struct placement *p, const struct rectan
  * placement_map_cursor() - where a cursor lands that is drawn in the source's coordinates
  * @x, @y: its top left corner, which may lie outside
  */
-struct pixman_box32 placement_map_cursor(const struct placement *p, int64_t x, int64_t y, uint32_t width, uint32_t height);
+struct pixman_box32 placement_map_cursor(const struct placement *p, int64_t x, int64_t y, uint32_t width,
+                                         uint32_t height);
 
 /* Makes @image (as large as the source, or a cursor of it) as large as it is on the screen. */
 void placement_scale_image(const struct placement *p, pixman_image_t *image);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * A frame: compose, guard, present. Nothing here waits for a guest, and nothing runs while nothing changes but the guards'
- * timer, which is set to the next moment at which a rule may have to be called violated.
+ * A frame: compose, guard, present. Nothing here waits for a guest, and nothing runs while nothing changes but the
+ * guards' timer, which is set to the next moment at which a rule may have to be called violated.
  *
  *      frame ─┬─ views that are ready ─► presented
- *             └─ views whose guest is writing ── 1, 2, 4, 8 ms later, they only ─► presented, or wait for the next frame
+ *             └─ views whose guest is writing ── 1, 2, 4, 8 ms later, only they ─► presented, or the next frame
  *
- * Without the tries in between, a guest that draws at the screen's own rate could be met in the same part of its frame again
- * and again. Views that were late for many frames in a row are tried with frames only.
+ * Without the tries in between, a guest that draws at the screen's own rate could be met in the same part of its
+ * frame again and again. Views that were late for many frames in a row are tried with frames only.
  */
 #include "base/loop.h"
 
@@ -24,13 +24,10 @@
 
 static struct pixman_box32 whole(const struct screen *s)
 {
-        return (struct pixman_box32) { 0, 0, (int) s->canvas->width, (int) s->canvas->height };
+        return (struct pixman_box32){ 0, 0, (int) s->canvas->width, (int) s->canvas->height };
 }
 
-const struct picture *screen_picture(const struct screen *s)
-{
-        return s->is_front_valid ? s->front : s->canvas;
-}
+const struct picture *screen_picture(const struct screen *s) { return s->is_front_valid ? s->front : s->canvas; }
 
 static void on_frame_timer(struct timer *t)
 {
@@ -78,8 +75,10 @@ static void copy_to_front(struct screen *s, pixman_region32_t *part)
         }
 }
 
-/* An output holds the front, perhaps: it keeps that one, and the front begins anew. Without memory it is drawn into all the same:
-   what is covered must not be shown. */
+/*
+ * An output holds the front, perhaps: it keeps that one, and the front begins anew. Without memory it is drawn into
+ * all the same: what is covered must not be shown.
+ */
 static void own_front(struct screen *s)
 {
         struct picture *picture;
@@ -109,7 +108,8 @@ static void update_front(struct screen *s, pixman_region32_t *changed)
                 guard_set_paint(s->guards, s->front_image, changed);
                 return;
         }
-        pixman_region32_init_with_extents(&all, &(struct pixman_box32) { 0, 0, (int) s->canvas->width, (int) s->canvas->height });
+        pixman_region32_init_with_extents(
+                &all, &(struct pixman_box32){ 0, 0, (int) s->canvas->width, (int) s->canvas->height });
         copy_to_front(s, &all);
         guard_set_paint(s->guards, s->front_image, &all);
         pixman_region32_fini(&all);

@@ -5,8 +5,8 @@
  *      canvas   what guests show, composed; guards look at it (canvas.h)
  *      front    a copy of it with covers, kept up to date only while something is covered
  *
- * Outputs get the canvas, or the front while something is covered. Both differ in covered regions only, so that a change
- * from one to the other damages no more than these.
+ * Outputs get the canvas, or the front while something is covered. Both differ in covered regions only, so that a
+ * change from one to the other damages no more than these.
  *
  * Every function that does something with time takes it from its caller, so that tests have a clock of their own.
  */

@@ -119,8 +119,9 @@ static int place_views(struct screen *s)
                            (int) s->canvas->width, (int) s->canvas->height, s->config->background);
         pixman_region32_init(&visible);
         for (size_t i = 0; i < s->n_views && r == 0; i++)
-                r = find_visible(s, i, &visible) ? view_place(s->views[i], &visible, s->config->background, s->fallbacks[i])
-                                                 : -ENOMEM;
+                r = find_visible(s, i, &visible)
+                            ? view_place(s->views[i], &visible, s->config->background, s->fallbacks[i])
+                            : -ENOMEM;
         pixman_region32_fini(&visible);
         return r;
 }

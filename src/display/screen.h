@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * A screen: composes the views of its displays into one picture, at most rate_hz times a second and only where something
- * changed, guards what must be right, and hands the result to its outputs. A view whose guest was writing follows a little
- * later, and so do covers of guards, so outputs may get a few more frames, of these parts only.
+ * A screen: composes the views of its displays into one picture, at most rate_hz times a second and only where
+ * something changed, guards what must be right, and hands the result to its outputs. A view whose guest was writing
+ * follows a little later, and so do covers of guards, so outputs may get a few more frames, of these parts only.
  *
  *      view_show(), view_flush() ── damage ──► compose ─► guard (checks, covers) ─► outputs
  *
@@ -40,13 +40,16 @@ int screen_new(struct loop *loop, const struct scene *scene, size_t index, struc
 struct screen *screen_free(struct screen *s);
 
 /*
- * Gives the calling thread, which is to run screens' loop, the lowest real-time priority, if the process may (CAP_SYS_NICE or
- * RLIMIT_RTPRIO): a busy host delays neither frames nor covers then. What it does is bounded by the screens' sizes and rates, whatever
- * guests do. Threads that it starts afterwards do not inherit it.
+ * Gives the calling thread, which is to run screens' loop, the lowest real-time priority, if the process may
+ * (CAP_SYS_NICE or RLIMIT_RTPRIO): a busy host delays neither frames nor covers then. What it does is bounded by the
+ * screens' sizes and rates, whatever guests do. Threads that it starts afterwards do not inherit it.
  */
 void screen_prefer_thread(void);
 
-/* Takes @o in any case. Where the scene leaves the screen's size open, no display is placed before. The first one's size and rate decide where the scene leaves them open. Return: 0 or a negative errno. */
+/*
+ * Takes @o in any case. Where the scene leaves the screen's size open, no display is placed before. The first one's
+ * size and rate decide where the scene leaves them open. Return: 0 or a negative errno.
+ */
 int screen_add_output(struct screen *s, struct output *o);
 
 /* Frees @o, which was added. */
@@ -68,8 +71,8 @@ void screen_on_guard(struct screen *s, void (*fn)(const struct screen_guard_even
 void screen_for_each_guard(struct screen *s, void (*fn)(const struct screen_guard_event *e, void *data), void *data);
 
 /*
- * Composes at once what is damaged. The composed picture, as outputs get it: x8r8g8b8, whose unused byte is undefined; borrowed until
- * the loop runs again. NULL while the screen has no size.
+ * Composes at once what is damaged. The composed picture, as outputs get it: x8r8g8b8, whose unused byte is
+ * undefined; borrowed until the loop runs again. NULL while the screen has no size.
  */
 const struct picture *screen_compose_now(struct screen *s);
 

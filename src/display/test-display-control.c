@@ -187,8 +187,10 @@ static void descriptors_that_cannot_be_written_to_are_refused(void **state)
 
         for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
                 assert_true(bad[i] >= 0);
-                assert_non_null(strstr(ask_with_fd(f, fd, "{\"screenshot\":\"main\"}\n", bad[i]), "not a pipe or regular file"));
-                assert_non_null(strstr(ask_with_fd(f, fd, "{\"dump\":\"main\"}\n", bad[i]), "not a pipe or regular file"));
+                assert_non_null(strstr(ask_with_fd(f, fd, "{\"screenshot\":\"main\"}\n", bad[i]),
+                                       "not a pipe or regular file"));
+                assert_non_null(
+                        strstr(ask_with_fd(f, fd, "{\"dump\":\"main\"}\n", bad[i]), "not a pipe or regular file"));
                 (void) close(bad[i]);
         }
         assert_non_null(strstr(ask(f, fd, "{\"screenshot\":\"main\"}\n"), "without a descriptor"));
@@ -321,12 +323,27 @@ static void requests_come_in_pieces_and_many_at_once(void **state)
 static void what_is_no_request_is_answered_with_an_error(void **state)
 {
         static const char *const requests[] = {
-                "\n", "{}\n", "[]\n", "5\n", "{\"stats\":true,\"watch\":true}\n", "{\"stats\":false}\n", "{\"stats\":1}\n",
-                "{\"screenshot\":5}\n", "{\"screenshot\":\"other\"}\n", "{\"screenshot\":null}\n", "{\"dump\":[]}\n",
-                "{\"mode\":{\"display\":\"a\"}}\n", "{\"mode\":{\"display\":\"a\",\"size\":[1]}}\n",
-                "{\"mode\":{\"display\":\"a\",\"size\":[0,1]}}\n", "{\"mode\":{\"display\":\"a\",\"size\":[-1,1]}}\n",
-                "{\"mode\":{\"display\":\"a\",\"size\":[4294967297,1]}}\n", "{\"mode\":{\"display\":\"b\",\"size\":[1,1]}}\n",
-                "{\"mode\":{\"display\":\"a\",\"size\":[1,1],\"x\":1}}\n", "{\"\\u0000\":1}\n", "{\"\xff\":1}\n", "{\"a\":1\n",
+                "\n",
+                "{}\n",
+                "[]\n",
+                "5\n",
+                "{\"stats\":true,\"watch\":true}\n",
+                "{\"stats\":false}\n",
+                "{\"stats\":1}\n",
+                "{\"screenshot\":5}\n",
+                "{\"screenshot\":\"other\"}\n",
+                "{\"screenshot\":null}\n",
+                "{\"dump\":[]}\n",
+                "{\"mode\":{\"display\":\"a\"}}\n",
+                "{\"mode\":{\"display\":\"a\",\"size\":[1]}}\n",
+                "{\"mode\":{\"display\":\"a\",\"size\":[0,1]}}\n",
+                "{\"mode\":{\"display\":\"a\",\"size\":[-1,1]}}\n",
+                "{\"mode\":{\"display\":\"a\",\"size\":[4294967297,1]}}\n",
+                "{\"mode\":{\"display\":\"b\",\"size\":[1,1]}}\n",
+                "{\"mode\":{\"display\":\"a\",\"size\":[1,1],\"x\":1}}\n",
+                "{\"\\u0000\":1}\n",
+                "{\"\xff\":1}\n",
+                "{\"a\":1\n",
         };
         struct fixture *f = *state;
         auto_cleanup(closep) int fd = connect_to(f);
@@ -365,7 +382,8 @@ static void idle_callers_shut_nobody_out(void **state)
         settle(f);
         assert_non_null(strstr(ask(f, fds[48], "{\"stats\":true}\n"), "\"screens\""));
         display_control_tell_guard(f->control, &e);
-        assert_string_equal(receive(f, watcher), "{\"event\":\"guard\",\"display\":\"a\",\"guard\":\"g\",\"violated\":true,\"timeNs\":7}\n");
+        assert_string_equal(receive(f, watcher),
+                            "{\"event\":\"guard\",\"display\":\"a\",\"guard\":\"g\",\"violated\":true,\"timeNs\":7}\n");
         for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
                 (void) close(fds[i]);
         (void) close(watcher);
@@ -380,7 +398,8 @@ static void a_watcher_is_told_what_is_violated_already(void **state)
         rig_frame(f->rig, LIMIT_MS + 100);
         send_with_fds(fd, "{\"watch\":true}\n", NULL, 0);
         settle(f);
-        assert_non_null(strstr(receive(f, fd), "{\"event\":\"guard\",\"display\":\"a\",\"guard\":\"g\",\"violated\":true,"));
+        assert_non_null(
+                strstr(receive(f, fd), "{\"event\":\"guard\",\"display\":\"a\",\"guard\":\"g\",\"violated\":true,"));
 }
 
 static void a_watcher_that_does_not_read_loses_its_place(void **state)

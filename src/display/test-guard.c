@@ -48,7 +48,7 @@ static struct view *open_guarded(struct rig *rig, enum scene_rule rule, uint32_t
         g->allowed = allowed;
         g->n_allowed = n_allowed;
         rig_open(rig, 100, 60);
-        *told = (struct told) { 0 };
+        *told = (struct told){ 0 };
         screen_on_guard(rig->screen, on_guard, told);
         return rig_view(rig, "cluster");
 }
@@ -195,7 +195,7 @@ static void a_guest_that_goes_is_found_by_all_rules(void **state)
         uint32_t allowed;
         struct picture *p = pattern_new(60, 40, 1);
 
-        allowed = guard_crc(p, &(struct pixman_box32) { 20, 5, 30, 15 });
+        allowed = guard_crc(p, &(struct pixman_box32){ 20, 5, 30, 15 });
         for (uint32_t i = 0; i < 3; i++)
                 rig_add_guard(rig, d, "guard", rules[i], 5 + i * 15, 5, 10, 10);
         d->guards[1].allowed = &allowed;
@@ -246,9 +246,9 @@ static void one_of_accepts_what_is_allowed(void **state)
         struct view *v;
 
         picture_paint(p, 5, 5, 10, 10, 0x00ff00);
-        allowed[0] = guard_crc(p, &(struct pixman_box32) { 5, 5, 15, 15 });
+        allowed[0] = guard_crc(p, &(struct pixman_box32){ 5, 5, 15, 15 });
         picture_paint(p, 5, 5, 10, 10, 0xffaa00);
-        allowed[1] = guard_crc(p, &(struct pixman_box32) { 5, 5, 15, 15 });
+        allowed[1] = guard_crc(p, &(struct pixman_box32){ 5, 5, 15, 15 });
         v = open_guarded(rig, RULE_ONE_OF, allowed, 2, &told);
         rig_show(rig, v, picture_ref(p));
         pass(rig, 1000);
@@ -336,7 +336,7 @@ static void blinking_is_right_if_it_is_right_in_time(void **state)
         struct rig *rig = *state;
         struct told told;
         struct picture *p = plain_new(60, 40, 0x00ff00);
-        uint32_t allowed = guard_crc(p, &(struct pixman_box32) { 5, 5, 15, 15 });
+        uint32_t allowed = guard_crc(p, &(struct pixman_box32){ 5, 5, 15, 15 });
         struct view *v = open_guarded(rig, RULE_ONE_OF, &allowed, 1, &told);
 
         rig_show(rig, v, picture_ref(p));
@@ -425,7 +425,7 @@ static void the_crc_of_what_is_shown_can_be_asked_for(void **state)
         rig_show(rig, v, picture_ref(p));
         pass(rig, 100);
         screen_for_each_guard(rig->screen, keep_crc, &crc);
-        assert_int_equal(crc, guard_crc(p, &(struct pixman_box32) { 5, 5, 15, 15 }));
+        assert_int_equal(crc, guard_crc(p, &(struct pixman_box32){ 5, 5, 15, 15 }));
         picture_unref(p);
 }
 
@@ -483,7 +483,7 @@ static void the_crc_is_that_of_zlib(void **state)
                         bytes[n++] = 0;
                 }
         }
-        assert_int_equal(guard_crc(p, &(struct pixman_box32) { 1000, 1, 2500, 3 }), crc32(0, bytes, (uInt) n));
+        assert_int_equal(guard_crc(p, &(struct pixman_box32){ 1000, 1, 2500, 3 }), crc32(0, bytes, (uInt) n));
         picture_unref(p);
 }
 
@@ -494,11 +494,11 @@ static void a_region_beyond_its_display_is_refused(void **state)
         char *error = NULL;
 
         rig_add_guard(rig, d, "g", RULE_LIT, 55, 0, 10, 10);
-        rig->screen_config = (struct scene_screen) { .name = (char *) "main", .width = 100, .height = 60 };
+        rig->screen_config = (struct scene_screen){ .name = (char *) "main", .width = 100, .height = 60 };
         assert_int_equal(screen_new(rig->loop, &rig->scene, 0, &rig->screen, &error), -EINVAL);
         assert_non_null(strstr(error, "leaves the display"));
         free(error);
-        d->guards[0].region = (struct rectangle) { 40, 0, 20, 20 };
+        d->guards[0].region = (struct rectangle){ 40, 0, 20, 20 };
         rig->screen_config.width = 60;
         assert_int_equal(screen_new(rig->loop, &rig->scene, 0, &rig->screen, &error), -EINVAL);
         assert_non_null(strstr(error, "leaves the screen"));

@@ -29,10 +29,7 @@ static int make_file(void **state)
         return fd < 0 ? -1 : close(fd);
 }
 
-static int remove_file(void **state)
-{
-        return unlink(path);
-}
+static int remove_file(void **state) { return unlink(path); }
 
 static void write_file(const void *bytes, size_t n)
 {
@@ -46,7 +43,8 @@ static void write_file(const void *bytes, size_t n)
 /* A PNG of one chunk of pixels: @depth bits a channel, colour type 6 is RGBA. */
 static size_t make_header(uint8_t *png, uint32_t width, uint32_t height)
 {
-        static const uint8_t signature[] = { 0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n', 0, 0, 0, 13, 'I', 'H', 'D', 'R' };
+        static const uint8_t signature[] = { 0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n',
+                                             0,    0,   0,   13,  'I',  'H',  'D',  'R' };
         uint32_t crc;
 
         memcpy(png, signature, sizeof(signature));
@@ -102,8 +100,10 @@ static void a_file_cut_off_anywhere_is_refused(void **state)
 
 static void a_claim_of_great_size_costs_no_memory(void **state)
 {
-        static const uint32_t sizes[][2] = { { 16385, 1 }, { 1, 16385 }, { 4097, 4097 }, { 0x7fffffff, 0x7fffffff },
-                                             { UINT32_MAX, 1 }, { 0, 5 }, { 1000000, 1000000 } };
+        static const uint32_t sizes[][2] = { { 16385, 1 },        { 1, 16385 },
+                                             { 4097, 4097 },      { 0x7fffffff, 0x7fffffff },
+                                             { UINT32_MAX, 1 },   { 0, 5 },
+                                             { 1000000, 1000000 } };
         uint8_t png[64];
 
         for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
@@ -180,7 +180,7 @@ static void an_image_that_cannot_be_read_is_said_at_the_start(void **state)
 
         assert_int_equal(rig_set_up((void **) &rig), 0);
         rig_add_display(rig, "a", 0, 0, 10, 10)->fallback_image = (char *) "/nonexistent/f.png";
-        rig->screen_config = (struct scene_screen) { .name = (char *) "main", .width = 10, .height = 10 };
+        rig->screen_config = (struct scene_screen){ .name = (char *) "main", .width = 10, .height = 10 };
         assert_int_equal(screen_new(rig->loop, &rig->scene, 0, &rig->screen, &error), -ENOENT);
         assert_non_null(strstr(error, "/nonexistent/f.png"));
         free(error);

@@ -41,7 +41,7 @@ int rig_set_up(void **state)
 
         assert_non_null(rig);
         assert_int_equal(loop_new(&rig->loop), 0);
-        rig->scene = (struct scene) { .screens = &rig->screen_config, .n_screens = 1, .displays = rig->displays };
+        rig->scene = (struct scene){ .screens = &rig->screen_config, .n_screens = 1, .displays = rig->displays };
         rig->now_ns = clock_now_ns();
         *state = rig;
         return 0;
@@ -65,20 +65,26 @@ struct scene_display *rig_add_display(struct rig *rig, const char *name, uint32_
         struct scene_display *d = &rig->displays[rig->scene.n_displays];
 
         assert_true(rig->scene.n_displays < RIG_DISPLAYS_MAX);
-        *d = (struct scene_display) { .name = strdup(name), .region = { x, y, width, height }, .width = width,
-                                      .height = height, .guards = rig->guards[rig->scene.n_displays++] };
+        *d = (struct scene_display){ .name = strdup(name),
+                                     .region = { x, y, width, height },
+                                     .width = width,
+                                     .height = height,
+                                     .guards = rig->guards[rig->scene.n_displays++] };
         assert_non_null(d->name);
         return d;
 }
 
-struct scene_guard *rig_add_guard(struct rig *rig, struct scene_display *display, const char *name, enum scene_rule rule,
-                                  uint32_t x, uint32_t y, uint32_t width, uint32_t height)
+struct scene_guard *rig_add_guard(struct rig *rig, struct scene_display *display, const char *name,
+                                  enum scene_rule rule, uint32_t x, uint32_t y, uint32_t width, uint32_t height)
 {
         struct scene_guard *g = &display->guards[display->n_guards++];
 
         assert_true(display->n_guards <= ARRAY_SIZE(rig->guards[0]));
-        *g = (struct scene_guard) { .name = (char *) name, .rule = rule, .region = { x, y, width, height }, .limit_ms = 200,
-                                    .cover_colour = 0xff0000 };
+        *g = (struct scene_guard){ .name = (char *) name,
+                                   .rule = rule,
+                                   .region = { x, y, width, height },
+                                   .limit_ms = 200,
+                                   .cover_colour = 0xff0000 };
         return g;
 }
 
@@ -87,8 +93,9 @@ void rig_open(struct rig *rig, uint32_t width, uint32_t height)
         static const struct output_ops ops = { .name = "recorder", .present = record, .free = forget };
         char *error = NULL;
 
-        rig->screen_config = (struct scene_screen) { .name = (char *) "main", .width = width, .height = height, .rate_hz = 50,
-                                                     .background = RIG_BACKGROUND };
+        rig->screen_config = (struct scene_screen){
+                .name = (char *) "main", .width = width, .height = height, .rate_hz = 50, .background = RIG_BACKGROUND
+        };
         assert_int_equal(screen_new(rig->loop, &rig->scene, 0, &rig->screen, &error), 0);
         assert_null(error);
         rig->recorder = calloc(1, sizeof(*rig->recorder));
@@ -159,14 +166,14 @@ struct picture *plain_new(uint32_t width, uint32_t height, uint32_t colour)
 
 void rig_show(struct rig *rig, struct view *v, struct picture *p)
 {
-        assert_int_equal(view_show(v, p, &(struct rectangle) { 0, 0, p->width, p->height }), 0);
+        assert_int_equal(view_show(v, p, &(struct rectangle){ 0, 0, p->width, p->height }), 0);
         picture_unref(p);
         rig_frame(rig, 20);
 }
 
 void flush(struct view *v, uint32_t x, uint32_t y, uint32_t width, uint32_t height)
 {
-        view_flush(v, &(struct rectangle) { x, y, width, height });
+        view_flush(v, &(struct rectangle){ x, y, width, height });
 }
 
 void assert_plain(const struct rig *rig, uint32_t x, uint32_t y, uint32_t width, uint32_t height, uint32_t colour)
@@ -183,5 +190,6 @@ void assert_pattern(const struct rig *rig, uint32_t x, uint32_t y, uint32_t widt
         for (uint32_t j = 0; j < height; j++)
                 for (uint32_t i = 0; i < width; i++)
                         if (rig_pixel(rig, x + i, y + j) != pattern_pixel(from_x + i, from_y + j, seed))
-                                fail_msg("pixel %u,%u is %06x, not the pattern's", x + i, y + j, rig_pixel(rig, x + i, y + j));
+                                fail_msg("pixel %u,%u is %06x, not the pattern's", x + i, y + j,
+                                         rig_pixel(rig, x + i, y + j));
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* A screen of up to four displays, and an output that remembers what it was given. Time is the test's: frames are asked for. */
+/*
+ * A screen of up to four displays, and an output that remembers what it was given. Time is the test's: frames are
+ * asked for.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -42,8 +45,8 @@ int rig_tear_down(void **state);
 /* Before rig_open(). Return: the display, to be changed at will. */
 struct scene_display *rig_add_display(struct rig *rig, const char *name, uint32_t x, uint32_t y, uint32_t width,
                                       uint32_t height);
-struct scene_guard *rig_add_guard(struct rig *rig, struct scene_display *display, const char *name, enum scene_rule rule,
-                                  uint32_t x, uint32_t y, uint32_t width, uint32_t height);
+struct scene_guard *rig_add_guard(struct rig *rig, struct scene_display *display, const char *name,
+                                  enum scene_rule rule, uint32_t x, uint32_t y, uint32_t width, uint32_t height);
 
 /* Opens the screen and takes its first frame. */
 void rig_open(struct rig *rig, uint32_t width, uint32_t height);

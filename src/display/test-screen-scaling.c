@@ -75,7 +75,8 @@ static void fitted_pictures_keep_their_proportions(void **state)
 
 static void stretched_pictures_fill_their_region_and_no_more(void **state)
 {
-        static const uint32_t sizes[][2] = { { 1, 1 }, { 7, 13 }, { 39, 31 }, { 41, 29 }, { 640, 480 }, { 16384, 3 }, { 3, 16384 } };
+        static const uint32_t sizes[][2] = { { 1, 1 },     { 7, 13 },    { 39, 31 },  { 41, 29 },
+                                             { 640, 480 }, { 16384, 3 }, { 3, 16384 } };
         struct rig *rig = *state;
 
         rig_add_display(rig, "a", 10, 10, 40, 30)->scaling = SCALING_STRETCH;
@@ -98,7 +99,7 @@ static void pixels_beyond_the_shown_part_are_not_mixed_in(void **state)
         rig_add_display(rig, "a", 0, 0, 47, 31)->scaling = SCALING_STRETCH;
         rig_open(rig, 47, 31);
         picture_paint(p, 30, 30, 20, 20, 0x000000);
-        assert_int_equal(view_show(rig_view(rig, "a"), p, &(struct rectangle) { 30, 30, 20, 20 }), 0);
+        assert_int_equal(view_show(rig_view(rig, "a"), p, &(struct rectangle){ 30, 30, 20, 20 }), 0);
         rig_frame(rig, 20);
         assert_plain(rig, 0, 0, 47, 31, 0x000000);
         picture_unref(p);
@@ -107,7 +108,8 @@ static void pixels_beyond_the_shown_part_are_not_mixed_in(void **state)
 /* Bilinear pixels depend on neighbours: damage has to reach far enough, for any ratio. */
 static void repainting_what_was_flushed_equals_repainting_all(void **state)
 {
-        static const uint32_t sizes[][2] = { { 31, 17 }, { 64, 48 }, { 200, 10 }, { 97, 89 }, { 40, 30 }, { 20, 10 }, { 301, 211 } };
+        static const uint32_t sizes[][2] = { { 31, 17 }, { 64, 48 }, { 200, 10 }, { 97, 89 },
+                                             { 40, 30 }, { 20, 10 }, { 301, 211 } };
         struct rig *rig = *state;
         uint32_t random = 12345;
 
@@ -125,13 +127,14 @@ static void repainting_what_was_flushed_equals_repainting_all(void **state)
 
                         picture_paint(p, x, y, w, h, random & 0xffffff);
                         flush(rig_view(rig, "a"), x, y, w, h);
-                        assert_int_equal(view_show(rig_view(rig, "b"), p, &(struct rectangle) { 0, 0, width, height }), 0);
+                        assert_int_equal(view_show(rig_view(rig, "b"), p, &(struct rectangle){ 0, 0, width, height }),
+                                         0);
                         rig_frame(rig, 20);
                         for (uint32_t row = 4; row < 64; row++)
                                 for (uint32_t column = 3; column < 83; column++)
                                         if (rig_pixel(rig, column, row) != rig_pixel(rig, column + 80, row))
-                                                fail_msg("%ux%u, flush %u,%u %ux%u: pixel %u,%u", width, height, x, y, w, h,
-                                                         column, row);
+                                                fail_msg("%ux%u, flush %u,%u %ux%u: pixel %u,%u", width, height, x, y,
+                                                         w, h, column, row);
                 }
                 picture_unref(p);
         }
@@ -159,7 +162,7 @@ static void extreme_proportions_have_at_least_a_line(void **state)
         placement_init(&p, SCALING_FIT, &region, 16384, 1);
         assert_int_equal(p.target.y2 - p.target.y1, 1);
         assert_int_equal(p.target.x2 - p.target.x1, 800);
-        box = placement_map(&p, &(struct rectangle) { 0, 0, 16384, 1 });
+        box = placement_map(&p, &(struct rectangle){ 0, 0, 16384, 1 });
         assert_memory_equal(&box, &p.target, sizeof(box));
         placement_init(&p, SCALING_FIT, &region, 1, 16384);
         assert_int_equal(p.target.x2 - p.target.x1, 1);
@@ -174,7 +177,7 @@ static void damage_of_any_part_stays_within_the_target(void **state)
         for (uint32_t width = 1; width <= 16384; width = width * 3 + 1) {
                 placement_init(&p, SCALING_STRETCH, &region, width, 5);
                 for (uint32_t x = 0; x < width; x += width / 7 + 1) {
-                        struct pixman_box32 box = placement_map(&p, &(struct rectangle) { x, 4, width - x, 1 });
+                        struct pixman_box32 box = placement_map(&p, &(struct rectangle){ x, 4, width - x, 1 });
 
                         assert_true(box.x1 >= p.target.x1 && box.x2 == p.target.x2 && box.x1 < box.x2);
                         assert_true(box.y1 >= p.target.y1 && box.y2 == p.target.y2 && box.y1 < box.y2);

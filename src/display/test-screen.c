@@ -35,7 +35,7 @@ static void a_part_of_a_picture_is_shown(void **state)
 
         rig_add_display(rig, "a", 0, 0, 50, 40);
         rig_open(rig, 50, 40);
-        assert_int_equal(view_show(rig_view(rig, "a"), p, &(struct rectangle) { 120, 33, 50, 40 }), 0);
+        assert_int_equal(view_show(rig_view(rig, "a"), p, &(struct rectangle){ 120, 33, 50, 40 }), 0);
         rig_frame(rig, 20);
         assert_pattern(rig, 0, 0, 50, 40, 2, 120, 33);
         picture_paint(p, 0, 0, 200, 100, 0xabcdef);
@@ -241,7 +241,7 @@ static void a_late_view_is_tried_again_before_the_next_frame(void **state)
         assert_true(rig->screen->retry_timer.deadline_ns == rig->now_ns + 3 * NSEC_PER_MSEC);
         picture_paint(p, 0, 0, 20, 20, 0x112233);
         picture_unlock(p);
-        assert_int_equal(view_show(rig_view(rig, "other"), p, &(struct rectangle) { 0, 0, 20, 20 }), 0);
+        assert_int_equal(view_show(rig_view(rig, "other"), p, &(struct rectangle){ 0, 0, 20, 20 }), 0);
         screen_retry(rig->screen, rig->now_ns + 3 * NSEC_PER_MSEC);
         assert_plain(rig, 0, 0, 20, 20, 0x112233);
         assert_plain(rig, 20, 0, 20, 20, 0); /* its turn is with the next frame */

@@ -2,8 +2,8 @@
 /*
  * What composition does with one view: takes what was told, turns it into damage of the screen, and draws that.
  *
- * Most pixels are copied as they are: a picture of the canvas' layout that is not scaled costs one memcpy() a line, or one for
- * all lines where both are equally wide. pixman does the rest: other layouts, scaling, cursors.
+ * Most pixels are copied as they are: a picture of the canvas' layout that is not scaled costs one memcpy() a line,
+ * or one for all lines where both are equally wide. pixman does the rest: other layouts, scaling, cursors.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@
 
 static pixman_color_t color_of(uint32_t rgb)
 {
-        return (pixman_color_t) {
+        return (pixman_color_t){
                 .red = (uint16_t) ((rgb >> 16 & 0xff) * 0x101),
                 .green = (uint16_t) ((rgb >> 8 & 0xff) * 0x101),
                 .blue = (uint16_t) ((rgb & 0xff) * 0x101),
@@ -56,7 +56,7 @@ static void make_image(struct view *v)
         if (!p)
                 return;
         if (!d->picture)
-                d->source = (struct rectangle) { 0, 0, p->width, p->height };
+                d->source = (struct rectangle){ 0, 0, p->width, p->height };
         placement_init(&d->placement, v->display->scaling, &v->display->region, d->source.width, d->source.height);
         d->image = picture_image(p, &d->source);
         if (d->image) {
@@ -70,10 +70,11 @@ static void place_cursor(struct view *v)
         struct view_drawn *d = &v->drawn;
 
         damage_box(v, &d->cursor_box);
-        d->cursor_box = (struct pixman_box32) { 0 };
+        d->cursor_box = (struct pixman_box32){ 0 };
         if (!d->cursor || !d->picture || !d->image)
                 return;
-        d->cursor_box = placement_map_cursor(&d->placement, d->cursor_x, d->cursor_y, d->cursor->width, d->cursor->height);
+        d->cursor_box =
+                placement_map_cursor(&d->placement, d->cursor_x, d->cursor_y, d->cursor->width, d->cursor->height);
         damage_box(v, &d->cursor_box);
 }
 
@@ -84,7 +85,7 @@ static void make_cursor_image(struct view *v)
         drop_image(&d->cursor_image);
         if (!d->cursor || !d->picture)
                 return;
-        d->cursor_image = picture_image(d->cursor, &(struct rectangle) { 0, 0, d->cursor->width, d->cursor->height });
+        d->cursor_image = picture_image(d->cursor, &(struct rectangle){ 0, 0, d->cursor->width, d->cursor->height });
         if (d->cursor_image)
                 placement_scale_image(&d->placement, d->cursor_image);
 }
@@ -121,7 +122,8 @@ static void take_flushed(struct view *v)
         boxes = pixman_region32_rectangles(&v->told.flushed, &n);
         for (int i = 0; i < n; i++) {
                 struct rectangle part = { (uint32_t) boxes[i].x1 - source->x, (uint32_t) boxes[i].y1 - source->y,
-                                          (uint32_t) (boxes[i].x2 - boxes[i].x1), (uint32_t) (boxes[i].y2 - boxes[i].y1) };
+                                          (uint32_t) (boxes[i].x2 - boxes[i].x1),
+                                          (uint32_t) (boxes[i].y2 - boxes[i].y1) };
                 struct pixman_box32 box = placement_map(&v->drawn.placement, &part);
 
                 damage_box(v, &box);
@@ -188,7 +190,8 @@ static void copy_box(const struct view_drawn *d, const struct picture *canvas, c
                 memcpy(to, from, n);
 }
 
-static void draw_picture(struct view *v, const struct picture *canvas, pixman_image_t *canvas_image, pixman_region32_t *part)
+static void draw_picture(struct view *v, const struct picture *canvas, pixman_image_t *canvas_image,
+                         pixman_region32_t *part)
 {
         const struct pixman_box32 *target = &v->drawn.placement.target, *boxes;
         int n;
@@ -210,8 +213,8 @@ static void draw_cursor(struct view *v, pixman_image_t *canvas_image, pixman_reg
         const struct pixman_box32 *box = &v->drawn.cursor_box;
 
         (void) pixman_image_set_clip_region32(canvas_image, part);
-        pixman_image_composite32(PIXMAN_OP_OVER, v->drawn.cursor_image, NULL, canvas_image, 0, 0, 0, 0, box->x1, box->y1,
-                                 box->x2 - box->x1, box->y2 - box->y1);
+        pixman_image_composite32(PIXMAN_OP_OVER, v->drawn.cursor_image, NULL, canvas_image, 0, 0, 0, 0, box->x1,
+                                 box->y1, box->x2 - box->x1, box->y2 - box->y1);
         (void) pixman_image_set_clip_region32(canvas_image, NULL);
 }
 
@@ -265,8 +268,8 @@ static void unlock_pictures(const struct view_drawn *d)
                 picture_unlock(d->picture);
 }
 
-bool view_compose(struct view *v, const struct picture *canvas, pixman_image_t *canvas_image, pixman_region32_t *ret_damage,
-                  uint32_t *ret_touched)
+bool view_compose(struct view *v, const struct picture *canvas, pixman_image_t *canvas_image,
+                  pixman_region32_t *ret_damage, uint32_t *ret_touched)
 {
         struct view_drawn *d = &v->drawn;
         pixman_region32_t damage;
@@ -306,8 +309,8 @@ int view_place(struct view *v, const pixman_region32_t *visible, uint32_t backgr
         for (size_t i = 0; i < display->n_guards; i++) {
                 const struct rectangle *r = &display->guards[i].region;
 
-                pixman_region32_init_rect(&v->guarded[i], (int) (display->region.x + r->x), (int) (display->region.y + r->y),
-                                          r->width, r->height);
+                pixman_region32_init_rect(&v->guarded[i], (int) (display->region.x + r->x),
+                                          (int) (display->region.y + r->y), r->width, r->height);
                 if (!pixman_region32_intersect(&v->guarded[i], &v->guarded[i], &v->visible))
                         return -ENOMEM;
         }

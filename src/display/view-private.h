@@ -4,11 +4,12 @@
  *
  *      guest's thread ── told, under the view's lock ──► view_compose() ──► drawn, pending ──► canvas
  *
- * Views are opaque: what of a display's region is not the guest's picture is filled. So each pixel of the screen belongs to one
- * view, the one in front, and what lies behind is never drawn; `visible` is that part, and never changes.
+ * Views are opaque: what of a display's region is not the guest's picture is filled. So each pixel of the screen
+ * belongs to one view, the one in front, and what lies behind is never drawn; `visible` is that part, and never
+ * changes.
  *
- * Threads: `told` and `mode` belong to who holds `lock`, `drawn` to the screen's loop. Composition only tries the lock: a
- * guest's thread that was interrupted while it had it makes the view late, not the frame.
+ * Threads: `told` and `mode` belong to who holds `lock`, `drawn` to the screen's loop. Composition only tries the
+ * lock: a guest's thread that was interrupted while it had it makes the view late, not the frame.
  */
 #pragma once
 
@@ -100,5 +101,5 @@ void view_set_mode(struct view *v, uint32_t width, uint32_t height);
  *
  * Return: true; false if a lock was taken (or there is no memory): nothing was drawn, call again with the next frame.
  */
-bool view_compose(struct view *v, const struct picture *canvas, pixman_image_t *canvas_image, pixman_region32_t *ret_damage,
-                  uint32_t *ret_touched);
+bool view_compose(struct view *v, const struct picture *canvas, pixman_image_t *canvas_image,
+                  pixman_region32_t *ret_damage, uint32_t *ret_touched);

@@ -20,7 +20,7 @@ int view_new(const struct scene_display *display, int wake_fd, uint32_t rate_hz,
                 return -ENOMEM;
         v->display = display;
         v->wake_fd = wake_fd;
-        v->mode = (struct view_mode) { .width = display->width, .height = display->height, .rate_hz = rate_hz };
+        v->mode = (struct view_mode){ .width = display->width, .height = display->height, .rate_hz = rate_hz };
         pthread_mutex_init(&v->lock, NULL);
         pthread_mutex_init(&v->mode_lock, NULL);
         pixman_region32_init(&v->told.flushed);
@@ -86,8 +86,9 @@ int view_show(struct view *v, struct picture *p, const struct rectangle *source)
         pixman_region32_clear(&v->told.flushed);
         if (v->told.picture) {
                 v->told.source = *source;
-                placement_init(&v->told.placement, v->display->scaling, &v->display->region, source->width, source->height);
-                touch_guards(v, &(struct rectangle) { 0, 0, source->width, source->height });
+                placement_init(&v->told.placement, v->display->scaling, &v->display->region, source->width,
+                               source->height);
+                touch_guards(v, &(struct rectangle){ 0, 0, source->width, source->height });
         }
         mark_dirty(v);
         pthread_mutex_unlock(&v->lock);
@@ -105,7 +106,7 @@ static bool cut_to_source(const struct view *v, const struct rectangle *r, struc
 
         if (!v->told.picture || x0 >= x1 || y0 >= y1)
                 return false;
-        *ret = (struct rectangle) { (uint32_t) x0, (uint32_t) y0, (uint32_t) (x1 - x0), (uint32_t) (y1 - y0) };
+        *ret = (struct rectangle){ (uint32_t) x0, (uint32_t) y0, (uint32_t) (x1 - x0), (uint32_t) (y1 - y0) };
         return true;
 }
 
@@ -118,10 +119,11 @@ void view_flush(struct view *v, const struct rectangle *r)
         if (cut_to_source(v, r, &cut)) {
                 struct pixman_box32 all = { (int) source->x, (int) source->y, (int) (source->x + source->width),
                                             (int) (source->y + source->height) };
-                struct pixman_box32 box = { (int) cut.x, (int) cut.y, (int) (cut.x + cut.width), (int) (cut.y + cut.height) };
+                struct pixman_box32 box = { (int) cut.x, (int) cut.y, (int) (cut.x + cut.width),
+                                            (int) (cut.y + cut.height) };
 
                 damage_add(&v->told.flushed, &box, &all);
-                touch_guards(v, &(struct rectangle) { cut.x - source->x, cut.y - source->y, cut.width, cut.height });
+                touch_guards(v, &(struct rectangle){ cut.x - source->x, cut.y - source->y, cut.width, cut.height });
                 mark_dirty(v);
         }
         pthread_mutex_unlock(&v->lock);

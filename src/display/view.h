@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * A view: one display of the scene as its guest's device sees it, and the only thing of composition that a device sees. What is
- * told here takes effect with the screen's next frame; nothing waits.
+ * A view: one display of the scene as its guest's device sees it, and the only thing of composition that a device
+ * sees. What is told here takes effect with the screen's next frame; nothing waits.
  *
  * Threads: any one thread at a time a view, apart from composition, which runs on the screen's loop.
  */
@@ -29,7 +29,10 @@ struct view_mode {
  */
 int view_show(struct view *v, struct picture *p, const struct rectangle *source);
 
-/* Pixels of the shown picture changed, or the guest says again that they are right. In picture coordinates; cut to the source. */
+/*
+ * Pixels of the shown picture changed, or the guest says again that they are right. In picture coordinates; cut to
+ * the source.
+ */
 void view_flush(struct view *v, const struct rectangle *r);
 
 /* The cursor's picture (a reference is taken; NULL: none) and its hot spot. Return: 0 or -ENOMEM. */
@@ -40,7 +43,10 @@ void view_move_cursor(struct view *v, uint32_t x, uint32_t y);
 
 struct view_mode view_get_mode(struct view *v);
 
-/* Be told, on the screen's loop, that view_get_mode() changed. NULL ends it: a call that runs is waited for, so not from within it. */
+/*
+ * Be told, on the screen's loop, that view_get_mode() changed. NULL ends it: a call that runs is waited for, so not
+ * from within it.
+ */
 void view_on_mode(struct view *v, void (*changed)(void *data), void *data);
 
 /* Name of the display, for logs. Borrowed from the scene. */

@@ -36,7 +36,7 @@ struct writer {
         pthread_mutex_t lock; /* all that follows */
         pthread_cond_t changed;
         bool is_ready, has_job, is_stopping, has_ended;
-        int fd;                /* borrowed */
+        int fd; /* borrowed */
         bool is_pipe;
         struct picture *picture; /* a reference */
         bool is_raw;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Writes pictures to descriptors that peers gave, on a thread of its own: encoding takes tens of milliseconds, and a peer may not
- * read. One picture at a time.
+ * Writes pictures to descriptors that peers gave, on a thread of its own: encoding takes tens of milliseconds, and a
+ * peer may not read. One picture at a time.
  *
- * A pipe is polled and given no more than it takes at once; one that takes nothing for WRITER_PATIENCE_MS fails. A regular
- * file is written as it is: a file system that hangs holds up this thread, and nothing else.
+ * A pipe is polled and given no more than it takes at once; one that takes nothing for WRITER_PATIENCE_MS fails. A
+ * regular file is written as it is: a file system that hangs holds up this thread, and nothing else.
  *
  * Threads: the functions are the loop's.
  */
@@ -39,8 +39,8 @@ int writer_new(struct loop *loop, writer_fn done, void *data, struct writer **re
 int writer_start(struct writer *w);
 
 /*
- * Ends the thread, if necessary in the middle of a picture; done() is not called any more. A thread that a file system holds up is
- * left behind after a second: the process is about to end.
+ * Ends the thread, if necessary in the middle of a picture; done() is not called any more. A thread that a file
+ * system holds up is left behind after a second: the process is about to end.
  */
 struct writer *writer_free(struct writer *w);
 
@@ -57,5 +57,8 @@ void writer_submit(struct writer *w, int fd, struct picture *p_take, const struc
 /* What is being written, if anything, soon ends with -ECANCELED, if it does not end otherwise before. */
 void writer_cancel(struct writer *w);
 
-/* Whether a descriptor can be written to. Return: 0; -EINVAL: neither pipe nor regular file; -EBADF: not open for writing. */
+/*
+ * Whether a descriptor can be written to. Return: 0; -EINVAL: neither pipe nor regular file; -EBADF: not open for
+ * writing.
+ */
 int writer_check_fd(int fd);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* What the display server answers on its control socket, in its sandbox; and guards, with a guest that shows nothing. */
+/*
+ * What the display server answers on its control socket, in its sandbox; and guards, with a guest that shows nothing.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -88,7 +90,9 @@ static void ask(int fd, const char *request, int given, const char *expected)
                 message.msg_control = control;
                 message.msg_controllen = sizeof(control);
                 h = CMSG_FIRSTHDR(&message);
-                *h = (struct cmsghdr) { .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+                *h = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)),
+                                       .cmsg_level = SOL_SOCKET,
+                                       .cmsg_type = SCM_RIGHTS };
                 memcpy(CMSG_DATA(h), &given, sizeof(given));
         }
         assert_int_equal(sendmsg(fd, &message, MSG_NOSIGNAL), strlen(request));

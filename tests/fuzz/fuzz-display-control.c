@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Border: the control socket of the display server. Input is a list of steps of up to three callers: a byte whose lowest two
- * bits name the caller (3: something happens on the screen) and whose other bits say what: 0 leave, 1 to 7 the next bytes come with
- * that many kinds of descriptors, otherwise how many of the next bytes to send. After all of it a fresh caller must still get its
- * answer and its screenshot.
+ * Border: the control socket of the display server. Input is a list of steps of up to three callers: a byte whose
+ * lowest two bits name the caller (3: something happens on the screen) and whose other bits say what: 0 leave, 1 to 7
+ * the next bytes come with that many kinds of descriptors, otherwise how many of the next bytes to send. After all of
+ * it a fresh caller must still get its answer and its screenshot.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -29,18 +29,19 @@
 #define N_KINDS 7 /* of descriptors */
 
 /* Checked in release builds too. */
-#define expect(condition)        \
-        do {                     \
+#define expect(condition)         \
+        do {                      \
                 if (!(condition)) \
-                        abort(); \
+                        abort();  \
         } while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct scene_guard guard = { .name = (char *) "g", .rule = RULE_LIT, .region = { 0, 0, 4, 4 }, .limit_ms = 100 };
 static struct scene_screen screen_config = { .name = (char *) "main", .width = 16, .height = 16, .rate_hz = 1000 };
-static struct scene_display display = { .name = (char *) "a", .region = { 0, 0, 16, 16 }, .width = 16, .height = 16,
-                                        .guards = &guard, .n_guards = 1 };
+static struct scene_display display = {
+        .name = (char *) "a", .region = { 0, 0, 16, 16 }, .width = 16, .height = 16, .guards = &guard, .n_guards = 1
+};
 static struct scene scene = { .screens = &screen_config, .n_screens = 1, .displays = &display, .n_displays = 1 };
 static struct loop *loop;
 static struct screen *screen;
@@ -55,7 +56,7 @@ static void set_up(void)
         (void) snprintf(path, sizeof(path), "/tmp/busbar-fuzz-display.%d", getpid());
         expect(loop_new(&loop) == 0 && screen_new(loop, &scene, 0, &screen, &error) == 0);
         expect(picture_new(PIXMAN_x8r8g8b8, 16, 16, &picture) == 0);
-        expect(view_show(screen_find_view(screen, "a"), picture, &(struct rectangle) { 0, 0, 16, 16 }) == 0);
+        expect(view_show(screen_find_view(screen, "a"), picture, &(struct rectangle){ 0, 0, 16, 16 }) == 0);
 }
 
 static void settle(void)
@@ -123,7 +124,7 @@ static void happen(struct display_control *control, unsigned what)
 {
         const struct screen_guard_event e = { .display = "a", .guard = "g", .violated = what & 1, .time_ns = what };
 
-        view_flush(screen_find_view(screen, "a"), &(struct rectangle) { what % 16, what % 16, 1, 1 });
+        view_flush(screen_find_view(screen, "a"), &(struct rectangle){ what % 16, what % 16, 1, 1 });
         (void) screen_compose_now(screen);
         display_control_tell_guard(control, &e);
         settle();
@@ -146,7 +147,9 @@ static void expect_answer(const char *request, unsigned kind)
                 message.msg_control = control;
                 message.msg_controllen = sizeof(control);
                 h = CMSG_FIRSTHDR(&message);
-                *h = (struct cmsghdr) { .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+                *h = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)),
+                                       .cmsg_level = SOL_SOCKET,
+                                       .cmsg_type = SCM_RIGHTS };
                 memcpy(CMSG_DATA(h), &file, sizeof(file));
         }
         expect(sendmsg(fd, &message, MSG_NOSIGNAL) > 0);
@@ -167,7 +170,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         expect(display_control_add_screen(control, screen) == 0 && display_control_start(control) == 0);
         for (size_t at = 0; at < size;) {
                 unsigned who = data[at] & 3, what = data[at] >> 2, kind = what <= N_KINDS ? what : 0;
-                size_t n = MIN(kind ? (size_t) 32 : (size_t) what * what, size - at - 1); /* up to 3969: nearly a whole request */
+                size_t n = MIN(kind ? (size_t) 32 : (size_t) what * what,
+                               size - at - 1); /* up to 3969: nearly a whole request */
 
                 at++;
                 if (who == N_CALLERS) {
