@@ -11,7 +11,6 @@
 #define LOCAL_APIC 0xfee00000
 #define IOAPIC 0xfec00000
 
-#define WDAT_TICKS_MAX 0xffff
 #define RSDP_BYTES 36
 #define HEADER_BYTES 36
 #define LENGTH_AT 4

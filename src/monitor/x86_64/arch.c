@@ -68,6 +68,7 @@ int arch_add_registers(struct monitor *m)
         x->serial.fd = m->spec->serial_fd;
         x->watchdog.count = watchdog_count;
         x->watchdog.frequency_hz = WDAT_COUNT_HZ;
+        x->watchdog.offset = WDAT_TICKS_MAX;
         r = serial_16550_add(&x->serial, &m->ports, layout.serial);
         if (r == 0)
                 r = power_add(&x->power, m);

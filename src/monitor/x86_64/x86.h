@@ -106,6 +106,7 @@ int power_press_button(struct power *p);
 
 /* The watchdog's count, and how the table WDAT says it: what is set is over after two times of that many counts. */
 #define WDAT_TICK_MS 100
+#define WDAT_TICKS_MAX 0xffff /* and what it begins with */
 #define WDAT_COUNT_HZ (2 * 1000 / WDAT_TICK_MS)
 
 struct x86 {
