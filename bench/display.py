@@ -2,8 +2,9 @@
 """busbar device gpu against QEMU's own virtio-gpu, both with a VNC display: CPU for a guest's frame on its way to a viewer.
 
 Guests are the same program on both sides and are not counted (tests/tools/gpu_guest.py): it writes a frame into memory that the
-device's side maps, then transfers and flushes it with one kick, 10 times a second. Under QEMU that is a microvm whose CPU never runs,
-driven over its qtest socket: a kick costs QEMU one line of text there, and no exit of a guest, which it would cost with one. Viewers
+device's side maps, then transfers and flushes it with one kick, at most 10 times a second. Under QEMU that is a microvm whose CPU never runs,
+driven over its qtest socket: a kick costs QEMU one line of text there, and no exit of a guest, which it would cost with one. The next
+frame is drawn when the last one has arrived, because QEMU shows fewer than it gets (it looks for changes every 30 ms or less often). Viewers
 are the same program, too, one for each VNC display, on unix sockets, without conversion of pixels: they read all and ask again at once.
 
 With several guests, ours are displays of 1920 by 720 side by side on one screen with one viewer, as a cockpit has them; QEMU is a
@@ -28,7 +29,7 @@ from common import BenchError, Server, need, scratch_dir  # noqa: E402
 
 NAME = 'display'
 WIDTH, HEIGHT = 1920, 720
-RATE = 10
+RATE = 10  # at most
 MEMORY = 64 << 20
 QEMU = 'qemu-system-x86_64'
 
@@ -105,17 +106,15 @@ class Side:
         return sum(w.frames() for w in self.watchers)
 
     def run(self, seconds):
-        """Paints at the rate, the guests one after the other; returns figures."""
-        cpu, frames, start = sum(s.cpu_ns() for s in self.servers), self.frames(), time.monotonic()
-        n = max(1, int(seconds * RATE))
+        """Paints at the rate, each guest a frame, and waits until all have arrived; returns figures."""
+        n, cpu, frames = max(1, int(seconds * RATE)), sum(s.cpu_ns() for s in self.servers), self.frames()
         for i in range(n):
-            for k, painter in enumerate(self.painters):
-                due = start + (i + k / len(self.painters)) / RATE
-                time.sleep(max(0, due - time.monotonic()))
+            due = time.monotonic() + 1 / RATE
+            for painter in self.painters:
                 painter.paint()
-        deadline = time.monotonic() + 1
-        while self.frames() - frames < n * len(self.painters) and time.monotonic() < deadline:
-            time.sleep(0.02)
+            while self.frames() - frames < (i + 1) * len(self.painters) and time.monotonic() < due + 1:
+                time.sleep(0.002)
+            time.sleep(max(0, due - time.monotonic()))
         cpu = sum(s.cpu_ns() for s in self.servers) - cpu
         arrived = max(1, self.frames() - frames)
         return {'frames per CPU s': arrived / (cpu / 1e9), 'CPU ms per frame': cpu / 1e6 / arrived,

@@ -108,7 +108,8 @@ static void look_again(struct kms *k)
         if (kms_probe(&k->connection) < 0)
                 k->connection.is_connected = false;
         if (was_connected && !k->connection.is_connected)
-                log_info(k->subject, "%s: nothing is connected any more", k->connection.name);
+                log_info(k->subject, "%s: nothing is connected any more that has %u by %u pixels", k->connection.name,
+                         k->connection.width, k->connection.height);
         if (k->state == STATE_LOST)
                 return;
         if (!k->connection.is_connected && k->state != STATE_OFF)
