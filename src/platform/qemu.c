@@ -55,7 +55,7 @@ struct qemu {
         unsigned n_connect_tries;
         struct timer ready_limit;
         enum machine_end end;
-        bool killed;
+        bool killed, gave_up;
 
         struct output messages; /* its stderr */
         char last_line[OUTPUT_LINE_MAX];
@@ -130,7 +130,8 @@ static void on_message(const char *line, void *data)
         if (strstr(line, ": warning: ")) {
                 log_debug("qemu", "%s", line);
         } else if (*line) {
-                (void) snprintf(q->last_line, sizeof(q->last_line), "%s", line);
+                if (!q->gave_up)
+                        (void) snprintf(q->last_line, sizeof(q->last_line), "%s", line);
                 log_info("qemu", "%s", line);
         }
 }
@@ -153,9 +154,12 @@ static void on_process_end(struct process *p, int status)
         q->events.ended(q->data, q->killed ? END_KILLED : q->end, text);
 }
 
-/* QEMU's end follows, and tells the rest. */
+/* QEMU's end follows, and tells the rest; the first cause counts. */
 static void give_up(struct qemu *q, const char *why)
 {
+        if (q->gave_up)
+                return;
+        q->gave_up = true;
         (void) snprintf(q->last_line, sizeof(q->last_line), "%s", why);
         (void) process_signal(&q->process, SIGKILL);
 }
