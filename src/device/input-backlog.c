@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Reports that wait. While there is room every report is kept; from half full on, a report that only says that something moved
- * further takes the place of the one before it if that says the same (positions are replaced, clicks of a wheel added).
+ * Reports that wait. While there is room every report is kept; from half full on, a report that only says that
+ * something moved further takes the place of the one before it if that says the same (positions are replaced, clicks
+ * of a wheel added).
  */
 #include <assert.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * What is held down, as somebody knows it who has got certain events. The device keeps two: what is so now, and what the
- * driver was told. When they had to part (the driver gave no buffers for too long, or began anew), the difference
+ * What is held down, as somebody knows it who has got certain events. The device keeps two: what is so now, and what
+ * the driver was told. When they had to part (the driver gave no buffers for too long, or began anew), the difference
  * brings them together again, so that no key or finger sticks.
  */
 #include <string.h>

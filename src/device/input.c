@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Delivery of reports. A report goes out in one piece as soon as the guest has given buffers for all of it; until then it waits
- * in the backlog, and nothing else waits for it. Only where the queue itself is smaller than the report (QEMU's front end
- * has four entries) it goes out piece by piece: a driver acts on SYN_REPORT, and what was begun is always finished.
+ * Delivery of reports. A report goes out in one piece as soon as the guest has given buffers for all of it; until then
+ * it waits in the backlog, and nothing else waits for it. Only where the queue itself is smaller than the report
+ * (QEMU's front end has four entries) it goes out piece by piece: a driver acts on SYN_REPORT, and what was begun is
+ * always finished.
  *
  *      router ── report ──► now ──► backlog ──► event queue ──► told
  *                            └── difference to told ──┘ after an overflow, and for a driver that is new
  *
- * When the backlog is full, all of it is forgotten. As soon as the driver takes events again it gets the difference between what
- * it was told and what is held down by then.
+ * When the backlog is full, all of it is forgotten. As soon as the driver takes events again it gets the difference
+ * between what it was told and what is held down by then.
  *
  * A ring that somebody used before this process began (the server was restarted under a running guest) belongs to
  * a driver of which nothing is known: all keys and fingers that could be down are let go first.
@@ -299,7 +300,8 @@ static void input_config_read(const struct device *dev, size_t offset, void *buf
         memcpy(buf, (const char *) &config + offset, n);
 }
 
-/* QEMU's front end writes all of the space back when a driver writes one byte: what follows subsel is read-only, ignored. */
+/* QEMU's front end writes all of the space back when a driver writes one byte: what follows subsel is read-only,
+   ignored. */
 static int input_config_write(struct device *dev, size_t offset, const void *buf, size_t n)
 {
         struct input *in = to_input(dev);

@@ -17,8 +17,8 @@ struct loop;
 #define INPUT_QUEUE_EVENTS 0
 #define INPUT_QUEUE_STATUS 1
 
-/* Events of one device that wait for buffers of its guest, SYN_REPORT included. At least the way from all keys held to all keys
-   held again by others: twice the 515 that a keyboard has, and an end for every 32. */
+/* Events of one device that wait for buffers of its guest, SYN_REPORT included. At least the way from all keys held to
+   all keys held again by others: twice the 515 that a keyboard has, and an end for every 32. */
 #define INPUT_BACKLOG 2048
 
 struct input_options {

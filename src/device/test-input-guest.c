@@ -78,7 +78,7 @@ int input_guest_init(struct input_guest *g, const struct input_options *options,
         auto_cleanup(closep) int memory_fd = -1;
         int r;
 
-        *g = (struct input_guest) { .features = features | FEATURE(VIRTIO_FEATURE_VERSION_1), .queue_size = queue_size };
+        *g = (struct input_guest){ .features = features | FEATURE(VIRTIO_FEATURE_VERSION_1), .queue_size = queue_size };
         for (size_t i = 0; i < GUEST_QUEUES; i++) {
                 g->kick_fds[i] = fd_event();
                 g->call_fds[i] = fd_event();

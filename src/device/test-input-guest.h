@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* For the tests and the fuzzer of the input device: a guest with memory and rings that gives buffers when it is told to. */
+/* For the tests and the fuzzer of the input device: a guest with memory and rings that gives buffers when it is told
+   to. */
 #pragma once
 
 #include <linux/virtio_input.h>
@@ -32,7 +33,8 @@ struct input_guest {
 };
 
 /* Return: 0 with all rings started, or a negative errno. */
-int input_guest_init(struct input_guest *g, const struct input_options *options, uint64_t features, uint16_t queue_size);
+int input_guest_init(struct input_guest *g, const struct input_options *options, uint64_t features,
+                     uint16_t queue_size);
 void input_guest_deinit(struct input_guest *g);
 
 /* Stops the rings as they are; and starts them there, or anew. Return: 0 or a negative errno. */

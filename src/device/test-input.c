@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* The input device alone: a sink that a test fills, and a guest that gives buffers or does not. Spec: VIRTIO 1.4, 5.8. */
+/* The input device alone: a sink that a test fills, and a guest that gives buffers or does not. Spec: VIRTIO 1.4,
+   5.8. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -87,8 +88,8 @@ static const char *listen(void)
                 if (le16toh(e.type) == EV_SYN)
                         at += (size_t) snprintf(heard + at, sizeof(heard) - at, "|");
                 else
-                        at += (size_t) snprintf(heard + at, sizeof(heard) - at, "%u:%u=%d ", le16toh(e.type), le16toh(e.code),
-                                                (int32_t) le32toh(e.value));
+                        at += (size_t) snprintf(heard + at, sizeof(heard) - at, "%u:%u=%d ", le16toh(e.type),
+                                                le16toh(e.code), (int32_t) le32toh(e.value));
         }
         return heard;
 }
@@ -204,7 +205,8 @@ static void selectors_out_of_range_have_nothing(void **state)
                         assert_true(c.size <= sizeof(c.u));
                         for (size_t i = c.size; i < sizeof(c.u); i++)
                                 assert_int_equal(c.u.bitmap[i], 0);
-                        if (select > VIRTIO_INPUT_CFG_ABS_INFO || (select > VIRTIO_INPUT_CFG_EV_BITS && subsel > ABS_MAX))
+                        if (select > VIRTIO_INPUT_CFG_ABS_INFO ||
+                            (select > VIRTIO_INPUT_CFG_EV_BITS && subsel > ABS_MAX))
                                 assert_int_equal(c.size, 0);
                 }
         }

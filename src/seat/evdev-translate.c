@@ -15,7 +15,8 @@ void evdev_translator_init(struct evdev_translator *t, const struct evdev_shape 
 
 static uint32_t axis_of(const struct evdev_translator *t, int axis, int32_t value)
 {
-        int64_t range = (int64_t) t->shape.max[axis] - t->shape.min[axis], offset = (int64_t) value - t->shape.min[axis];
+        int64_t range = (int64_t) t->shape.max[axis] - t->shape.min[axis],
+                offset = (int64_t) value - t->shape.min[axis];
 
         if (range <= 0)
                 return 0;
@@ -130,8 +131,9 @@ void evdev_translate(struct evdev_translator *t, uint16_t type, uint16_t code, i
         for (uint32_t i = 0; i < SINK_FINGERS_MAX; i++)
                 emit_contact(t, i, emit, data);
         if (t->pointed)
-                emit(data, &(struct seat_message) { .kind = SEAT_POINTER_MOVE, .x = (uint32_t) (t->pointer[0] / FRACTION),
-                                                    .y = (uint32_t) (t->pointer[1] / FRACTION) });
+                emit(data, &(struct seat_message) { .kind = SEAT_POINTER_MOVE,
+                                                   .x = (uint32_t) (t->pointer[0] / FRACTION),
+                                                   .y = (uint32_t) (t->pointer[1] / FRACTION) });
         t->pointed = false;
         for (size_t i = 0; i < t->n_later; i++)
                 emit_later(t, i, emit, data);

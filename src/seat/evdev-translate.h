@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * From the events of one evdev device to what a person does: pure. Events are collected until SYN_REPORT; then what moved comes
- * first, keys and buttons after it, as they came.
+ * From the events of one evdev device to what a person does: pure. Events are collected until SYN_REPORT; then what
+ * moved comes first, keys and buttons after it, as they came.
  */
 #pragma once
 

@@ -48,7 +48,8 @@ int evdev_shape_of(const struct libevdev *dev, struct evdev_shape *ret)
         struct evdev_shape s = { 0 };
         bool place = has(dev, EV_ABS, ABS_X) && has(dev, EV_ABS, ABS_Y), mt;
 
-        s.panel = has(dev, EV_ABS, ABS_MT_SLOT) && has(dev, EV_ABS, ABS_MT_POSITION_X) && has(dev, EV_ABS, ABS_MT_POSITION_Y);
+        s.panel = has(dev, EV_ABS, ABS_MT_SLOT) && has(dev, EV_ABS, ABS_MT_POSITION_X) &&
+                  has(dev, EV_ABS, ABS_MT_POSITION_Y);
         s.single_panel = !s.panel && place && has(dev, EV_KEY, BTN_TOUCH) && !has(dev, EV_KEY, BTN_LEFT);
         s.tablet = !s.panel && !s.single_panel && place && has(dev, EV_KEY, BTN_LEFT);
         s.mouse = has(dev, EV_REL, REL_X) && has(dev, EV_REL, REL_Y);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * A touch panel, keyboard, mouse or knob of this host (/dev/input/event*) as a source of one screen. It is grabbed: nobody
- * else on the host sees what is done with it. A panel's range is taken to be the screen's.
+ * A touch panel, keyboard, mouse or knob of this host (/dev/input/event*) as a source of one screen. It is grabbed:
+ * nobody else on the host sees what is done with it. A panel's range is taken to be the screen's.
  *
  * A device that is not there, or goes away, is tried again every second; what it held is let go.
  *

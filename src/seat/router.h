@@ -4,14 +4,15 @@
  *
  *      source (a sender, an evdev device) ── seat_router_handle() ──► router ── reports ──► sink (a guest's device)
  *
- * - A touch belongs to the display in front at the place where the finger went down, until it lifts: wherever it moves,
- *   whatever is shown meanwhile, and also if that display has no touch device or its guest is gone. Then nobody gets it. Places
- *   outside of the guest's picture become the nearest ones in it; a finger that goes down beside the picture is nobody's.
- * - A pointer belongs to the display in front of which it is; while a button is held, to the one where the first was pressed.
- *   If that display's guest has a touch device and no pointer, its left button is a finger.
- * - Keys and knobs belong to the display that has the focus of their screen; a key that was pressed there is released there. Focus
- *   begins where the scene says (keyFocus) and, with focusFollowsTouch, goes to the display touched last that has a keyboard
- *   or a knob; a touch of another one leaves it.
+ * - A touch belongs to the display in front at the place where the finger went down, until it lifts: wherever it
+ *   moves, whatever is shown meanwhile, and also if that display has no touch device or its guest is gone. Then nobody
+ *   gets it. Places outside of the guest's picture become the nearest ones in it; a finger that goes down beside the
+ *   picture is nobody's.
+ * - A pointer belongs to the display in front of which it is; while a button is held, to the one where the first was
+ *   pressed. If that display's guest has a touch device and no pointer, its left button is a finger.
+ * - Keys and knobs belong to the display that has the focus of their screen; a key that was pressed there is released
+ *   there. Focus begins where the scene says (keyFocus) and, with focusFollowsTouch, goes to the display touched last
+ *   that has a keyboard or a knob; a touch of another one leaves it.
  *
  * What a source holds is remembered with the source, so that all of it can be let go when the source is lost.
  */

@@ -6,8 +6,8 @@
  *
  * What several sources hold down at the same time is counted, so that a key is up when the last of them lets go.
  *
- * Touch is multi-touch protocol type B, with the position of the oldest finger as ABS_X and ABS_Y and BTN_TOUCH besides, as
- * Linux' own drivers do it for readers of single touches.
+ * Touch is multi-touch protocol type B, with the position of the oldest finger as ABS_X and ABS_Y and BTN_TOUCH
+ * besides, as Linux' own drivers do it for readers of single touches.
  */
 #pragma once
 

@@ -45,7 +45,10 @@ static int teardown(void **state)
         return 0;
 }
 
-static void offer(unsigned type, unsigned code) { assert_int_equal(libevdev_enable_event_code(dev, type, code, NULL), 0); }
+static void offer(unsigned type, unsigned code)
+{
+        assert_int_equal(libevdev_enable_event_code(dev, type, code, NULL), 0);
+}
 
 static void offer_axis(unsigned code, int min, int max)
 {

@@ -101,8 +101,16 @@ static void settle(void)
 
 static struct seat_message message(uint32_t kind, uint32_t id)
 {
-        struct seat_message m = { .magic = SEAT_MAGIC, .source = 1, .sequence = rig->sequence++, .kind = kind, .screen = "main",
-                                  .id = id, .code = KEY_A, .value = 1, .x = 100, .y = 100 };
+        struct seat_message m = { .magic = SEAT_MAGIC,
+                                  .source = 1,
+                                  .sequence = rig->sequence++,
+                                  .kind = kind,
+                                  .screen = "main",
+                                  .id = id,
+                                  .code = KEY_A,
+                                  .value = 1,
+                                  .x = 100,
+                                  .y = 100 };
 
         return m;
 }
@@ -194,7 +202,9 @@ static void descriptors_in_a_message_are_not_taken(void **state)
                 struct cmsghdr align;
         } control = { { 0 } };
         struct iovec iov = { &m, sizeof(m) };
-        struct msghdr header = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+        struct msghdr header = {
+                .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
+        };
         int pipe_fds[2], flags;
         char byte;
 
@@ -280,7 +290,8 @@ static void messages_of_a_process_that_ended_are_handled(void **state)
                 struct seat_message down = message(SEAT_TOUCH_DOWN, 0), move = message(SEAT_TOUCH_MOVE, 0);
 
                 move.x = 40000;
-                _exit(send(rig->fd, &down, sizeof(down), 0) != sizeof(down) || send(rig->fd, &move, sizeof(move), 0) != sizeof(move));
+                _exit(send(rig->fd, &down, sizeof(down), 0) != sizeof(down) ||
+                      send(rig->fd, &move, sizeof(move), 0) != sizeof(move));
         }
         assert_int_equal(waitpid(pid, &status, 0), pid);
         assert_int_equal(status, 0);

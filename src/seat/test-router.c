@@ -50,8 +50,8 @@ static void spy_report(struct sink *s, const struct sink_event *events, size_t n
         size_t at = strlen(spy->text);
 
         for (size_t i = 0; i < n; i++)
-                at += (size_t) snprintf(spy->text + at, sizeof(spy->text) - at, "%u:%u=%d ", events[i].type, events[i].code,
-                                        events[i].value);
+                at += (size_t) snprintf(spy->text + at, sizeof(spy->text) - at, "%u:%u=%d ", events[i].type,
+                                        events[i].code, events[i].value);
         (void) snprintf(spy->text + at, sizeof(spy->text) - at, "|");
 }
 
@@ -79,7 +79,7 @@ static int open_rig(void **state)
                 displays[i].name = names[i];
         screens[0].key_focus = names[IVI];
         screens[0].focus_follows_touch = false;
-        rig->scene = (struct scene) { .screens = screens, .n_screens = 2, .displays = displays, .n_displays = DISPLAYS };
+        rig->scene = (struct scene){ .screens = screens, .n_screens = 2, .displays = displays, .n_displays = DISPLAYS };
         assert_int_equal(seat_router_new(&rig->scene, &rig->router), 0);
         add(rig, &rig->touch[CLUSTER], SINK_TOUCH, CLUSTER);
         add(rig, &rig->touch[IVI], SINK_TOUCH, IVI);
@@ -110,8 +110,12 @@ static int say(struct rig *rig, struct seat_source *source, const struct seat_me
 
 static void finger(struct rig *rig, struct seat_source *source, uint32_t kind, uint32_t id, uint32_t x, uint32_t y)
 {
-        assert_int_equal(say(rig, source, &(struct seat_message) { .kind = kind, .id = id, .x = seat_axis_from_pixel(x, 1600),
-                                                                    .y = seat_axis_from_pixel(y, 720) }), 0);
+        assert_int_equal(say(rig, source,
+                             &(struct seat_message) { .kind = kind,
+                                                     .id = id,
+                                                     .x = seat_axis_from_pixel(x, 1600),
+                                                     .y = seat_axis_from_pixel(y, 720) }),
+                         0);
 }
 
 static void point(struct rig *rig, struct seat_source *source, uint32_t x, uint32_t y)
@@ -388,14 +392,21 @@ static void undefined_messages_are_refused_and_change_nothing(void **state)
 {
         struct rig *rig = *state;
         const struct seat_message bad[] = {
-                { .kind = 0 }, { .kind = 10 }, { .kind = UINT32_MAX },
-                { .kind = SEAT_TOUCH_DOWN, .x = 65536 }, { .kind = SEAT_TOUCH_MOVE, .y = UINT32_MAX },
+                { .kind = 0 },
+                { .kind = 10 },
+                { .kind = UINT32_MAX },
+                { .kind = SEAT_TOUCH_DOWN, .x = 65536 },
+                { .kind = SEAT_TOUCH_MOVE, .y = UINT32_MAX },
                 { .kind = SEAT_POINTER_MOVE, .x = 65536 },
-                { .kind = SEAT_BUTTON, .code = BTN_LEFT, .value = 2 }, { .kind = SEAT_BUTTON, .code = BTN_LEFT - 1, .value = 1 },
+                { .kind = SEAT_BUTTON, .code = BTN_LEFT, .value = 2 },
+                { .kind = SEAT_BUTTON, .code = BTN_LEFT - 1, .value = 1 },
                 { .kind = SEAT_BUTTON, .code = BTN_TASK + 1, .value = 1 },
-                { .kind = SEAT_KEY, .code = 0, .value = 1 }, { .kind = SEAT_KEY, .code = KEY_CNT, .value = 1 },
-                { .kind = SEAT_KEY, .code = UINT32_MAX, .value = 1 }, { .kind = SEAT_KEY, .code = KEY_A, .value = -1 },
-                { .kind = SEAT_WHEEL, .code = REL_X, .value = 1 }, { .kind = SEAT_WHEEL, .code = REL_WHEEL, .value = INT32_MIN },
+                { .kind = SEAT_KEY, .code = 0, .value = 1 },
+                { .kind = SEAT_KEY, .code = KEY_CNT, .value = 1 },
+                { .kind = SEAT_KEY, .code = UINT32_MAX, .value = 1 },
+                { .kind = SEAT_KEY, .code = KEY_A, .value = -1 },
+                { .kind = SEAT_WHEEL, .code = REL_X, .value = 1 },
+                { .kind = SEAT_WHEEL, .code = REL_WHEEL, .value = INT32_MIN },
                 { .kind = SEAT_ROTARY, .value = INT32_MAX },
         };
 
@@ -439,7 +450,9 @@ static void second_device_of_a_kind_is_refused(void **state)
 static void expect_map(enum scene_scaling scaling, uint32_t x, uint32_t y, bool shown, uint32_t to_x, uint32_t to_y)
 {
         /* A picture of 400 by 100 in a region of 200 by 200 at 100,100: to fit, 200 by 50 at 100,175. */
-        const struct scene_display d = { .region = { 100, 100, 200, 200 }, .width = 400, .height = 100, .scaling = scaling };
+        const struct scene_display d = {
+                .region = { 100, 100, 200, 200 }, .width = 400, .height = 100, .scaling = scaling
+        };
         struct seat_place place;
 
         assert_int_equal(seat_map(&d, (struct seat_place) { x, y }, &place), shown);

@@ -2,8 +2,8 @@
 /*
  * Device type input: what people do on screens, for the guests that are shown there.
  *
- * With a scene its screens and displays decide whose each touch is. Without, each guest's display is a screen of its own,
- * of that name.
+ * With a scene its screens and displays decide whose each touch is. Without, each guest's display is a screen of its
+ * own, of that name.
  */
 #include <errno.h>
 #include <libgen.h>
@@ -104,7 +104,8 @@ static int make_scene(struct server *server, struct seat *seat, const char *size
         return 0;
 }
 
-/* Gives a name to a display and a screen that have none yet, unless there are some of that name; the keys go there, too. */
+/* Gives a name to a display and a screen that have none yet, unless there are some of that name; the keys go there,
+   too. */
 static int name_display(struct server *server, struct seat *seat, const char *name)
 {
         struct scene *s = &seat->scene;
@@ -136,8 +137,10 @@ static int open_sources(struct server *server, struct seat *seat)
                                                &seat->sources[seat->n_sources]);
 
                         if (r == -EOPNOTSUPP)
-                                return server_error(server, r, "screen %s: %s: this build lacks libevdev, which input devices "
-                                                    "of the host need", screen->name, screen->sources[k]);
+                                return server_error(server, r,
+                                                    "screen %s: %s: this build lacks libevdev, which input devices "
+                                                    "of the host need",
+                                                    screen->name, screen->sources[k]);
                         if (r < 0)
                                 return server_error(server, r, "screen %s: %s: %s", screen->name, screen->sources[k],
                                                     r == -ENOTTY ? "not an input device" : strerror(-r));
@@ -156,7 +159,8 @@ static int input_open(struct server *server, const struct settings *settings)
         server_set_data(server, seat);
         if (!seat)
                 return -ENOMEM;
-        r = scene ? load_scene(server, seat, scene) : make_scene(server, seat, settings_string(settings, "screen-size"));
+        r = scene ? load_scene(server, seat, scene)
+                  : make_scene(server, seat, settings_string(settings, "screen-size"));
         if (r == 0)
                 r = seat_router_new(&seat->scene, &seat->router);
         if (r == 0 && path) {
@@ -177,7 +181,8 @@ static int input_guest_new(struct server *server, const struct settings *guest, 
         int r = 0;
 
         if (!*name || strlen(name) > SEAT_NAME_MAX)
-                return server_error(server, -EINVAL, "display=%s: expected a name of 1 to %d bytes", name, SEAT_NAME_MAX);
+                return server_error(server, -EINVAL, "display=%s: expected a name of 1 to %d bytes", name,
+                                    SEAT_NAME_MAX);
         if (seat->own_scene)
                 r = name_display(server, seat, name);
         if (r < 0)

@@ -74,8 +74,8 @@ static int teardown(void **state)
 static void start_server(void)
 {
         char guests[3][256], scene_option[256], seat_option[256];
-        const char *words[] = { "input", scene_option, seat_option, "--guest", guests[0], "--guest", guests[1], "--guest",
-                                guests[2], NULL };
+        const char *words[] = { "input",   scene_option, seat_option, "--guest", guests[0],
+                                "--guest", guests[1],    "--guest",   guests[2], NULL };
 
         (void) snprintf(scene_option, sizeof(scene_option), "--scene=%s", harness_path(&harness, "system.json"));
         (void) snprintf(seat_option, sizeof(seat_option), "--seat=%s", seat_path);
@@ -182,7 +182,10 @@ static void finger(uint32_t kind, uint32_t id, uint32_t x, uint32_t y)
                                      .y = seat_axis_from_pixel(y, 600) });
 }
 
-static void key(uint32_t code, int value) { say(&(struct seat_message) { .kind = SEAT_KEY, .code = code, .value = value }); }
+static void key(uint32_t code, int value)
+{
+        say(&(struct seat_message) { .kind = SEAT_KEY, .code = code, .value = value });
+}
 
 static struct virtio_input_config ask(struct vhost_driver *d, uint8_t select, uint8_t subsel)
 {
@@ -242,7 +245,8 @@ static void touches_and_keys_arrive_on_both_ring_kinds(void **state)
         }
 }
 
-/* Two fingers, each on a display of its own or both on one, here and there: each guest gets what is its own, exactly. */
+/* Two fingers, each on a display of its own or both on one, here and there: each guest gets what is its own,
+   exactly. */
 static void nothing_reaches_the_wrong_guest(void **state)
 {
         struct vhost_driver *guests[] = { &left, &right };
@@ -311,9 +315,9 @@ static struct latency measure(struct vhost_driver *d, uint32_t x0, const char *w
         finger(SEAT_TOUCH_UP, 0, 0, 0);
         assert_non_null(next_report(d, WAIT_MS));
         qsort(ns, SAMPLES, sizeof(ns[0]), compare);
-        print_message("# datagram to used ring, %s: median %.1f us, 99 %% %.1f us, longest %.1f us (%d touches)\n", what,
-                      (double) ns[SAMPLES / 2] / 1e3, (double) ns[SAMPLES * 99 / 100] / 1e3, (double) ns[SAMPLES - 1] / 1e3,
-                      SAMPLES);
+        print_message("# datagram to used ring, %s: median %.1f us, 99 %% %.1f us, longest %.1f us (%d touches)\n",
+                      what, (double) ns[SAMPLES / 2] / 1e3, (double) ns[SAMPLES * 99 / 100] / 1e3,
+                      (double) ns[SAMPLES - 1] / 1e3, SAMPLES);
         return (struct latency) { ns[SAMPLES / 2], ns[SAMPLES * 99 / 100] };
 }
 
@@ -573,9 +577,13 @@ static void wrong_settings_are_refused_with_the_reason(void **state)
 {
         char scene_option[256], guest[256], other[256];
         const char *two[] = { "input", scene_option, "--guest", guest, "--guest", other, NULL };
-        const char *size[] = { "input", "--screen-size=1x", "--display=a", "--socket-path", harness_path(&harness, "a"), NULL };
-        const char *none[] = { "input", scene_option, "--display=none", "--socket-path", harness_path(&harness, "a"), NULL };
-        const char *kind[] = { "input", "--kind=nose", "--display=a", "--socket-path", harness_path(&harness, "a"), NULL };
+        const char *size[] = { "input",         "--screen-size=1x",          "--display=a",
+                               "--socket-path", harness_path(&harness, "a"), NULL };
+        const char *none[] = { "input", scene_option, "--display=none", "--socket-path", harness_path(&harness, "a"),
+                               NULL };
+        const char *kind[] = {
+                "input", "--kind=nose", "--display=a", "--socket-path", harness_path(&harness, "a"), NULL
+        };
         const char *missing[] = { "input", "--scene=/nowhere/system.json", "--display=a", "--socket-path",
                                   harness_path(&harness, "a"), NULL };
 
@@ -593,8 +601,14 @@ static void without_a_scene_each_display_is_a_screen(void **state)
 {
         struct seat_sender *other;
         char option[256];
-        const char *words[] = { "input", "--kind=touch", "--display=main", "--socket-path", harness_path(&harness, "left"),
-                                option, "--screen-size=1600x600", NULL };
+        const char *words[] = { "input",
+                                "--kind=touch",
+                                "--display=main",
+                                "--socket-path",
+                                harness_path(&harness, "left"),
+                                option,
+                                "--screen-size=1600x600",
+                                NULL };
 
         (void) snprintf(option, sizeof(option), "--seat=%s", seat_path);
         assert_int_equal(harness_start(&harness, words), 0);
@@ -613,8 +627,9 @@ static void absent_source_is_waited_for(void **state)
 {
         char text[512], option[256], seat_option[256];
         const char *path = harness_path(&harness, "sources.json");
-        const char *words[] = { "input", option, seat_option, "--display=left", "--socket-path", harness_path(&harness, "left"),
-                                NULL };
+        const char *words[] = {
+                "input", option, seat_option, "--display=left", "--socket-path", harness_path(&harness, "left"), NULL
+        };
         static const char format[] =
                 "{ \"screens\": { \"main\": { \"output\": \"headless\", \"size\": [800, 600], \"input\": { \"sources\": [\"%s\"] } } },\n"
                 "  \"displays\": { \"left\": { \"screen\": \"main\", \"region\": [0, 0, 800, 600] } } }\n";

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Border: what an input device's driver puts into its queues and asks of its configuration, while people do things, the driver
- * gives buffers or does not, and starts anew.
+ * Border: what an input device's driver puts into its queues and asks of its configuration, while people do things,
+ * the driver gives buffers or does not, and starts anew.
  *
- * The input is a list of steps of 8 bytes: what, and its arguments; its start chooses the kind of device, the features and the
- * size of the queues. The rings are well-formed: they have a fuzzer of their own. What a driver hears must be whole
- * reports of what the device offers, and in the end, with buffers enough, nothing is held that people do not hold.
+ * The input is a list of steps of 8 bytes: what, and its arguments; its start chooses the kind of device, the features
+ * and the size of the queues. The rings are well-formed: they have a fuzzer of their own. What a driver hears must be
+ * whole reports of what the device offers, and in the end, with buffers enough, nothing is held that people do not
+ * hold.
  */
 #include <endian.h>
 #include <stdint.h>
@@ -213,8 +214,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                    (data[0] & 8 ? FEATURE(VIRTIO_FEATURE_IN_ORDER) : 0);
         run = calloc(1, sizeof(*run));
         expect(run);
-        run->options = (struct input_options) { .kind = (enum sink_kind) (data[1] % SINK_KINDS), .width = 1U + data[2] * 8U,
-                                                .height = 1U + data[3] * 8U };
+        run->options = (struct input_options){ .kind = (enum sink_kind)(data[1] % SINK_KINDS),
+                                               .width = 1U + data[2] * 8U,
+                                               .height = 1U + data[3] * 8U };
         expect(input_guest_init(&run->g, &run->options, features, sizes[data[4] % ARRAY_SIZE(sizes)]) == 0);
         run->sink = input_sink(run->g.dev);
         input_state_clear(&run->told);
