@@ -205,9 +205,7 @@ static void kms_info(const struct output *o, struct output_info *ret)
 
 static void kms_needs(const struct output *o, struct output_needs *ret)
 {
-        static const char *const calls[] = { "ioctl", NULL };
-
-        *ret = (struct output_needs) { .calls = calls };
+        *ret = (struct output_needs) { .ioctl_type = DRM_IOCTL_BASE };
 }
 
 static const struct output_ops kms_ops = {

@@ -24,6 +24,7 @@ struct output_info {
 /* Of a sandbox, beside what every device server may do. Borrowed from the output. */
 struct output_needs {
         const char *const *calls; /* names of system calls, NULL-terminated; NULL: none */
+        uint8_t ioctl_type;       /* ioctls of this type (_IOC_TYPE); 0: none */
         const char *removes;      /* absolute path of a socket that is removed at the end; NULL: none */
         bool own_rules;           /* loads programs and opens files as it likes: no sandbox */
 };

@@ -302,6 +302,14 @@ static int allow_calls(struct gpu_server *gs, const char *const *names)
         return 0;
 }
 
+static int allow_ioctls(struct gpu_server *gs, uint8_t type)
+{
+        if (gs->n_calls == CALLS_MAX - 1)
+                return -ENOSPC;
+        gs->calls[gs->n_calls++] = (struct sandbox_call) SANDBOX_CALL_IF("ioctl", 1, 0xff00, (uint64_t) type << 8);
+        return 0;
+}
+
 static int allow_removal(struct gpu_server *gs, struct sandbox *sandbox, const char *path)
 {
         static const char *const calls[] = { "unlink", "unlinkat", NULL };
@@ -328,6 +336,8 @@ static int gpu_sandbox(struct server *server, struct sandbox *sandbox)
                 if (needs.own_rules)
                         sandbox->off = true;
                 r = allow_calls(gs, needs.calls);
+                if (r == 0 && needs.ioctl_type)
+                        r = allow_ioctls(gs, needs.ioctl_type);
                 if (r == 0 && needs.removes)
                         r = allow_removal(gs, sandbox, needs.removes);
         }
