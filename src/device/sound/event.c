@@ -1,31 +1,19 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * The event queue. What is due is kept as bits, one for each thing that may be said, so that a driver without buffers costs nothing and
+ * The event queue. What is due is kept as bits, one for each stream, so that a driver without buffers costs nothing and
  * hears of everything once when it has some.
  */
 #include <errno.h>
 
 #include "device/sound/sound-private.h"
 
-/* The next that is due. Return: false if there is none. */
-static bool next_event(struct sound *s, struct virtio_snd_event *ret)
+/* The next that is due. */
+static struct virtio_snd_event next_event(struct sound *s)
 {
-        uint32_t i;
+        uint32_t i = (uint32_t) __builtin_ctz(s->xruns_due);
 
-        if (s->xruns_due) {
-                i = (uint32_t) __builtin_ctz(s->xruns_due);
-                s->xruns_due &= ~(1U << i);
-                *ret = (struct virtio_snd_event) { { htole32(VIRTIO_SND_EVT_PCM_XRUN) }, htole32(i) };
-                return true;
-        }
-        if (s->elements_due) {
-                i = (uint32_t) __builtin_ctz(s->elements_due);
-                s->elements_due &= ~(1U << i);
-                *ret = (struct virtio_snd_event) { { htole32(SOUND_EVT_CTL_NOTIFY) },
-                                                   htole32(i | (uint32_t) SOUND_NOTIFY_VALUE << 16) };
-                return true;
-        }
-        return false;
+        s->xruns_due &= ~(1U << i);
+        return (struct virtio_snd_event) { { htole32(VIRTIO_SND_EVT_PCM_XRUN) }, htole32(i) };
 }
 
 int event_send(struct sound *s)
@@ -35,10 +23,10 @@ int event_send(struct sound *s)
         struct chain chain;
         int r = 0;
 
-        while ((s->xruns_due || s->elements_due) && (r = queue_pop(q, &chain)) > 0) {
+        while (s->xruns_due && (r = queue_pop(q, &chain)) > 0) {
                 if (chain.n_read_bytes > 0 || chain.n_write_bytes < sizeof(event))
                         return -EBADMSG;
-                (void) next_event(s, &event);
+                event = next_event(s);
                 queue_push(q, &chain, (uint32_t) chain_write(&chain, 0, &event, sizeof(event)));
         }
         return r < 0 ? r : queue_notify(q);
@@ -59,12 +47,4 @@ void event_xrun(struct stream *st)
                 return;
         st->sound->xruns_due |= 1U << st->id;
         event_try_send(st->sound);
-}
-
-void event_element(struct sound *s, uint32_t id)
-{
-        if (!sound_has_controls(s))
-                return;
-        s->elements_due |= 1U << id;
-        event_try_send(s);
 }

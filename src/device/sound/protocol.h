@@ -22,8 +22,6 @@ enum {
         SOUND_R_CTL_TLV_READ,
         SOUND_R_CTL_TLV_WRITE,
         SOUND_R_CTL_TLV_COMMAND,
-
-        SOUND_EVT_CTL_NOTIFY = 0x1200,
 };
 
 enum { SOUND_RATE_12000 = 14, SOUND_RATE_24000 = 15 };
@@ -31,7 +29,6 @@ enum { SOUND_RATE_12000 = 14, SOUND_RATE_24000 = 15 };
 enum { SOUND_ROLE_VOLUME = 1, SOUND_ROLE_MUTE = 2 };
 enum { SOUND_CTL_BOOLEAN = 0, SOUND_CTL_INTEGER = 1 };
 enum { SOUND_ACCESS_READ = 1 << 0, SOUND_ACCESS_WRITE = 1 << 1, SOUND_ACCESS_TLV_READ = 1 << 4 };
-enum { SOUND_NOTIFY_VALUE = 1 << 0 };
 
 struct sound_ctl_hdr {
         uint32_t code, control_id;
@@ -52,11 +49,6 @@ struct sound_ctl_info {
 static_assert(sizeof(struct sound_ctl_info) == 96, "as drivers have it");
 
 #define SOUND_CTL_VALUE_BYTES 512
-
-struct sound_ctl_event {
-        uint32_t code;
-        uint16_t control_id, mask;
-};
 
 /* ALSA's: SNDRV_CTL_TLVT_DB_SCALE, lowest value and step in 0.01 dB; the lowest is silence. */
 struct sound_tlv_db_scale {

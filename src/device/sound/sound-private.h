@@ -70,7 +70,7 @@ struct sound {
         struct sound_saved *saved;     /* borrowed, or &own_saved */
         struct sound_saved own_saved;  /* for a driver whose connection breaks and comes back */
         struct transfer_pool pools[2]; /* of tx and rx */
-        uint32_t xruns_due, elements_due; /* bits of streams, of control elements: events to send */
+        uint32_t xruns_due; /* bits of streams: events to send */
         atomic_uint n_running;
 };
 
@@ -106,6 +106,5 @@ void transfer_give_back(struct stream *st); /* all of a stream, as failed, and t
 
 /* Events. */
 void event_xrun(struct stream *st);
-void event_element(struct sound *s, uint32_t id);
 int event_send(struct sound *s);       /* in the queue's handler */
 void event_try_send(struct sound *s);  /* elsewhere */

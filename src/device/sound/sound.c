@@ -43,7 +43,7 @@ static void forget_driver(struct sound *s)
         for (uint32_t i = 0; i < s->n_streams; i++)
                 stream_reset(&s->streams[i]);
         s->known = false;
-        s->xruns_due = s->elements_due = 0;
+        s->xruns_due = 0;
 }
 
 static int sound_start(struct device *dev, uint64_t negotiated)
