@@ -6,6 +6,7 @@ import os
 
 import sound
 
+CHIME_S = 1.9
 COLOURS = {"servers": "#6b7f92", "kernel": "#2f6fd0", "user land": "#35b6ff", "shown": "#3fdc7f"}
 
 STYLE = """
@@ -95,13 +96,16 @@ def _sound(heard, times):
            '<rect width="%d" height="226" rx="10" fill="#0d141b"/>' % width,
            '<polygon points="%s %s" fill="#35b6ff" fill-opacity="0.85"/>' % (top, bottom)]
     seconds = len(shape) / 100
+    chime = (times["warned"] - times["begun"]) / seconds * width
+    svg.insert(2, '<rect x="%.1f" y="30" width="%.1f" height="166" fill="#ffb52e" fill-opacity="0.10"/>' % (chime, CHIME_S / seconds * width))
     for name, key, colour in (("music starts", "touched_play", "#7b8fa1"), ("chime", "warned", "#ffb52e"), ("lamps frozen", "frozen", "#ff6a3c"), ("thawed", "thawed", "#3fdc7f")):
         if key in times:
             x = (times[key] - times["begun"]) / seconds * width
             svg.append('<line x1="%.1f" y1="28" x2="%.1f" y2="196" stroke="%s" stroke-dasharray="4 4"/><text x="%.1f" y="22" fill="%s">%s</text>' %
                        (x, x, colour, x + 2, colour, name))
     for second in range(0, int(seconds) + 1, 2):
-        svg.append('<text x="%.1f" y="217" fill="#7b8fa1" text-anchor="middle">%d s</text>' % (max(second / seconds * width, 14), second))
+        svg.append('<text x="%.1f" y="217" fill="#7b8fa1" text-anchor="middle">%d s</text>' %
+                   (min(max(second / seconds * width, 18), width - 22), second))
     return "\n".join(svg + ["</svg>", ""])
 
 
