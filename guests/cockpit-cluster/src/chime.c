@@ -3,7 +3,6 @@
 #define _GNU_SOURCE
 #include "chime.h"
 
-#include <alsa/asoundlib.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -11,11 +10,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "card.h"
+
 #define RATE_HZ 48000
 #define N_STROKES 3
 #define STROKE_FRAMES (RATE_HZ * 45 / 100)
 #define N_FRAMES (N_STROKES * STROKE_FRAMES + RATE_HZ / 2)
-#define LATENCY_US 60000
+#define LATENCY_US 120000
 
 static struct {
         pthread_mutex_t mutex;
@@ -70,7 +71,7 @@ static void play(snd_pcm_t *pcm)
                 snd_pcm_sframes_t n = snd_pcm_writei(pcm, chime.frames[done], (snd_pcm_uframes_t) (N_FRAMES - done));
 
                 if (n < 0)
-                        n = snd_pcm_recover(pcm, (int) n, 1);
+                        n = card_go_on(pcm, (int) n);
                 if (n < 0) {
                         (void) fprintf(stderr, "chime: %s\n", snd_strerror((int) n));
                         break;

@@ -2,13 +2,14 @@
 /* See player.h. */
 #include "player.h"
 
-#include <alsa/asoundlib.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "card.h"
+
 #define BLOCK_FRAMES 960
-#define LATENCY_US 160000
+#define LATENCY_US 300000
 #define RETRY_US 200000 /* after a failure of the sound card */
 
 static struct {
@@ -52,7 +53,7 @@ static void play(snd_pcm_t *pcm)
                                 snd_pcm_writei(pcm, frames[done], (snd_pcm_uframes_t) (BLOCK_FRAMES - done));
 
                         if (n < 0)
-                                n = snd_pcm_recover(pcm, (int) n, 1);
+                                n = card_go_on(pcm, (int) n);
                         if (n < 0) {
                                 (void) fprintf(stderr, "music: %s\n", snd_strerror((int) n));
                                 (void) usleep(RETRY_US);
