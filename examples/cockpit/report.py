@@ -64,7 +64,7 @@ def _timeline(stages):
            '<rect width="%d" height="%d" rx="10" fill="#0d141b"/>' % (width, height)]
     for i, (name, colour) in enumerate(COLOURS.items()):
         svg.append('<rect x="%d" y="14" width="14" height="14" rx="4" fill="%s"/><text x="%d" y="26" fill="#a9bbca">%s</text>' %
-                   (left + i * 150, colour, left + i * 150 + 21, {"servers": "servers, hypervisor", "shown": "first picture"}.get(name, name)))
+                   (left + i * 175, colour, left + i * 175 + 21, {"servers": "servers, hypervisor", "shown": "first picture"}.get(name, name)))
     for second in range(0, int(last) + 2, step):
         x = left + second * scale
         if x < width - 20:
