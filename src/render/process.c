@@ -239,7 +239,8 @@ static int lock_down(void)
         struct sandbox sandbox;
         int r;
 
-        if (setrlimit(RLIMIT_DATA, &memory) < 0)
+        /* Sanitizers map more than that for themselves. */
+        if (!sandbox_sanitizer_build() && setrlimit(RLIMIT_DATA, &memory) < 0)
                 return -errno;
         sandbox_init(&sandbox, "render");
         r = sandbox_allow_calls(&sandbox, renderer_calls);
@@ -247,6 +248,17 @@ static int lock_down(void)
                 r = sandbox_filter_calls(&sandbox);
         sandbox_deinit(&sandbox);
         return r;
+}
+
+static void deinit(struct render_process *p)
+{
+        render_backing_clear(p);
+        virgl_renderer_cleanup(p);
+        if (p->frame.pixels)
+                (void) munmap(p->frame.pixels, p->frame.size_bytes);
+        space_free(p->space);
+        free(p->backed);
+        free(p->answer);
 }
 
 int render_process_run(int fd)
@@ -266,5 +278,6 @@ int render_process_run(int fd)
         }
         while (r == 0)
                 r = serve_one(&p);
+        deinit(&p);
         return r == -ENODATA ? 0 : 1;
 }
