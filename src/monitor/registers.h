@@ -76,7 +76,7 @@ struct watchdog {
         struct timer timer;
 };
 
-/* @w: zeroed but for wire, count, behind and frequency_hz. Return: 0 or a negative errno. watchdog_deinit() is allowed in
+/* @w: zeroed but for wire, count, behind, frequency_hz and offset. Return: 0 or a negative errno. watchdog_deinit() is allowed in
    either case, and after zero-initialisation. */
 int watchdog_add(struct watchdog *w, struct monitor *m, gpa_t at);
 void watchdog_deinit(struct watchdog *w);

@@ -41,7 +41,7 @@ struct monitor_spec {
         bool no_symlinks;                         /* refuse a path of these that has a symlink in it */
         const struct monitor_device *devices; /* owned where monitor_spec_add_device() made them */
         size_t n_devices;
-        int control_fd; /* owned by the monitor: control.h; -1: run at once, signals stop it */
+        int control_fd; /* owned by the monitor: life.h; -1: run at once, signals stop it */
         int serial_fd;  /* borrowed: early messages of the guest; -1: discarded */
 };
 

@@ -17,7 +17,7 @@
 
 struct vm;
 
-/* Opens /dev/kvm, makes the virtual machine. Its interrupt controller is made by arch_irqchip(). */
+/* Opens /dev/kvm, makes the virtual machine. Its interrupt controller is made by the architecture. */
 int vm_new(struct vm **ret);
 struct vm *vm_free(struct vm *vm);
 

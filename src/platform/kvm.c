@@ -432,12 +432,12 @@ static int kvm_resume(struct platform_instance *instance) { return set_running(i
 
 static int kvm_pause(struct platform_instance *instance) { return set_running(instance, false); }
 
-/* A guest that is being started again is as off as it can be. */
+/* A guest that is being started again, or rests before it is, is as off as it can be. */
 static int kvm_power_down(struct platform_instance *instance)
 {
         struct kvm *k = container_of(instance, struct kvm, instance);
 
-        if (k->is_ready && k->how == HOW_UNKNOWN)
+        if (k->is_ready && k->how == HOW_UNKNOWN && !k->rest.loop)
                 return monitor_client_ask(k->client, "power-down");
         if (k->how != HOW_UNKNOWN && !ways[k->how].starts_again)
                 return 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * The supervisor's end of a monitor's control socket (src/monitor/control.h has the packets).
+ * The supervisor's end of a monitor's control socket (src/monitor/life.h has the packets).
  *
  * The monitor runs a guest that may have taken it over, so nothing of what it sends is trusted: a packet that is not
  * one of the known events ends the connection.

@@ -34,13 +34,13 @@ struct image {
 int image_load(const struct boot_file *f, const struct memory *m, struct image *ret, char **ret_error);
 
 /**
- * unpack_gzip() - one stream of gzip from the file's @offset_bytes on, straight to where it is wanted and never beyond;
- * what follows it is left alone
+ * unpack_gzip() - the gzip streams from the file's @offset_bytes on, straight to where they are wanted and never
+ * beyond; what follows and is none is left alone
  * @n_max:     room at @buf
  * @ret_n:     bytes unpacked
  * @ret_error: a sentence, on failure; owned by the caller
  *
- * Return: 0; -EBADMSG if it is damaged; -ENOSPC if it is larger than @n_max; -ENOMEM; a negative errno of read(2).
+ * Return: 0; -EBADMSG if it is damaged or cannot be read; -ENOSPC if it is larger than @n_max; -ENOMEM.
  */
 int unpack_gzip(const struct boot_file *f, uint64_t offset_bytes, void *buf, size_t n_max, size_t *ret_n,
                 char **ret_error);

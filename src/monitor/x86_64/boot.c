@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * arch_load(): kernel, initrd, command line, tables, and the page that tells the kernel where they are. What is
- * where below 1 MiB is in boot-kernel.h; the initrd lies as high as the kernel allows.
+ * where below 1 MiB is in x86.h; the initrd lies as high as the kernel allows.
  */
 #include <errno.h>
 #include <string.h>

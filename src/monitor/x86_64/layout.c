@@ -7,7 +7,7 @@
  *   3.5 GiB     + 1 MiB     configuration space of PCI bus 0 (ECAM)
  *   0xfea00000  + 72 KiB    virtio-mmio devices
  *   0xfea20000  + 8 KiB     watchdog
- *   0xfec00000              IOAPIC of KVM; 0xfee00000 local APIC; 0xfeffc000 KVM's own pages (registers.h)
+ *   0xfec00000              IOAPIC of KVM; 0xfee00000 local APIC; 0xfeffc000 KVM's own pages (x86.h)
  *   4 GiB                   the rest of the RAM
  *
  * Most registers of the monitor itself are I/O ports: an access to one needs no decoding of instructions. Lines are
