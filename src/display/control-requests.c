@@ -63,6 +63,11 @@ static void write_next(struct display_control *control)
                 if (!c->control || !c->wanted)
                         continue;
                 r = copy_picture(screen_compose_now(c->wanted), &copy);
+                if (!c->control || !c->wanted) { /* composing told it of a guard, and it was gone */
+                        if (r == 0)
+                                picture_unref(copy);
+                        continue;
+                }
                 if (r < 0) {
                         c->wanted = NULL;
                         fd_close(&c->given_fd);

@@ -4,13 +4,13 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/virtio_gpu.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -24,8 +24,9 @@
 #include "render/host.h"
 #include "render/protocol.h"
 
-/* A frame of a software renderer on a slow machine takes a second; this is "never". */
-#define ANSWER_LIMIT_S 20
+/* For one request and its answer. A frame of a software renderer on a slow machine takes a second; this is "never". While the
+   guest's thread waits, whoever stops its queues waits for it, so it is not longer. */
+#define ANSWER_LIMIT_NS UINT64_C(5000000000)
 
 struct render_host {
         struct process process;
@@ -142,6 +143,7 @@ struct render *render_free(struct render *r)
         return NULL;
 }
 
+/* Does not wait: -EAGAIN. */
 static int send_with_fds(int socket_fd, const struct iovec *parts, size_t n_parts, const int *fds, size_t n_fds)
 {
         union {
@@ -163,14 +165,13 @@ static int send_with_fds(int socket_fd, const struct iovec *parts, size_t n_part
                 memcpy(CMSG_DATA(header), fds, sizeof(int) * n_fds);
         }
         do
-                n = sendmsg(socket_fd, &message, MSG_NOSIGNAL);
+                n = sendmsg(socket_fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
         while (n < 0 && errno == EINTR);
         return n < 0 ? -errno : (int) n;
 }
 
 int render_restart(struct render *r)
 {
-        struct timeval limit = { .tv_sec = ANSWER_LIMIT_S };
         struct render_start start = { .slot = r->slot };
         struct iovec part = { &start, sizeof(start) };
         int pair[2], sent;
@@ -179,11 +180,7 @@ int render_restart(struct render *r)
         r->frame.told = false;
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
                 return -errno;
-        if (setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0 ||
-            setsockopt(pair[0], SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0)
-                sent = -errno;
-        else
-                sent = send_with_fds(r->host->fd, &part, 1, &pair[1], 1);
+        sent = send_with_fds(r->host->fd, &part, 1, &pair[1], 1);
         (void) close(pair[1]);
         if (sent < 0) {
                 (void) close(pair[0]);
@@ -205,9 +202,27 @@ static int lose(struct render *r)
         return -EPIPE;
 }
 
-static int receive(struct render *r, void *buf, size_t n)
+/* Sends, or receives, all of it before the deadline. Return: 0 or a negative errno. */
+static int move_bytes(int fd, bool out, void *bytes, size_t n, uint64_t deadline_ns)
 {
-        return fd_read_full(r->fd, buf, n);
+        for (char *at = bytes; n > 0;) {
+                struct pollfd ready = { .fd = fd, .events = out ? POLLOUT : POLLIN };
+                uint64_t now = clock_now_ns();
+                ssize_t k;
+
+                if (now >= deadline_ns)
+                        return -ETIMEDOUT;
+                if (poll(&ready, 1, (int) ((deadline_ns - now) / 1000000) + 1) < 0 && errno != EINTR)
+                        return -errno;
+                k = out ? send(fd, at, n, MSG_NOSIGNAL | MSG_DONTWAIT) : recv(fd, at, n, MSG_DONTWAIT);
+                if (k == 0)
+                        return -ENODATA;
+                if (k < 0 && errno != EAGAIN && errno != EINTR)
+                        return -errno;
+                at += MAX(k, 0);
+                n -= (size_t) MAX(k, 0);
+        }
+        return 0;
 }
 
 /* Sends a request, waits for its answer. */
@@ -218,6 +233,7 @@ static int ask(struct render *r, enum render_request_type type, const struct iov
         struct iovec parts[3] = { { &request, sizeof(request) }, payload[0], payload[1] };
         struct render_reply reply;
         size_t n = sizeof(request) + payload[0].iov_len + payload[1].iov_len, n_sent;
+        uint64_t deadline_ns = clock_now_ns() + ANSWER_LIMIT_NS;
         int sent;
 
         if (r->fd < 0)
@@ -234,13 +250,12 @@ static int ask(struct render *r, enum render_request_type type, const struct iov
                 size_t skip = MIN(n_sent, parts[i].iov_len);
 
                 n_sent -= skip;
-                if (skip < parts[i].iov_len &&
-                    fd_write_full(r->fd, (const char *) parts[i].iov_base + skip, parts[i].iov_len - skip) < 0)
+                if (move_bytes(r->fd, true, (char *) parts[i].iov_base + skip, parts[i].iov_len - skip, deadline_ns) < 0)
                         return lose(r);
         }
-        if (receive(r, &reply, sizeof(reply)) < 0 || reply.size_bytes > n_answer_max ||
+        if (move_bytes(r->fd, false, &reply, sizeof(reply), deadline_ns) < 0 || reply.size_bytes > n_answer_max ||
             reply.type < VIRTIO_GPU_RESP_OK_NODATA || reply.type > VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER ||
-            receive(r, answer, reply.size_bytes) < 0)
+            move_bytes(r->fd, false, answer, reply.size_bytes, deadline_ns) < 0)
                 return lose(r);
         if (ret_n)
                 *ret_n = reply.size_bytes;

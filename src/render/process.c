@@ -6,6 +6,7 @@
 #include "render/process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/virtio_gpu.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -218,9 +219,9 @@ static void log_guest(const char *format, va_list ap)
 static const struct sandbox_call renderer_calls[] = {
         SANDBOX_CALL("clone"),
         SANDBOX_CALL("clone3"),
-        SANDBOX_CALL("fcntl"),
+        SANDBOX_CALL_IF("fcntl", 1, 0xffffffffU, F_DUPFD),
         SANDBOX_CALL("get_mempolicy"),
-        SANDBOX_CALL("ioctl"), /* DRM, where the host has a GPU; Landlock says on which files */
+        SANDBOX_CALL_IF("ioctl", 1, 0xff00, 'd' << 8), /* DRM, where the host has a GPU; Landlock says on which files */
         SANDBOX_CALL("mmap"),
         SANDBOX_CALL("mprotect"),
         SANDBOX_CALL("prctl"),

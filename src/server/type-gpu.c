@@ -323,7 +323,7 @@ static int allow_removal(struct gpu_server *gs, struct sandbox *sandbox, const c
 
 static int gpu_sandbox(struct server *server, struct sandbox *sandbox)
 {
-        static const char *const render_calls[] = { "setsockopt", "socketpair", "wait4", NULL };
+        static const char *const render_calls[] = { "socketpair", "wait4", NULL };
         struct gpu_server *gs = server_data(server);
         int r = gs->render ? allow_calls(gs, render_calls) : 0;
 

@@ -6,7 +6,7 @@
  * room for a header on either side is no request at all and breaks the queue; only cursor commands may go without an
  * answer, as Linux sends them.
  *
- * A wake-up ends after QUEUE_BUDGET requests or WAKEUP_BYTES copied, whichever is first, and comes back by itself: the other
+ * A wake-up ends after QUEUE_BUDGET requests, WAKEUP_BYTES copied or WAKEUP_NS, whichever is first, and comes back by itself: the other
  * queue, and whoever wants to stop this one, wait no longer than that.
  *
  * Spec: VIRTIO 1.4, 5.7.6.
@@ -16,11 +16,13 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/loop.h"
 #include "base/macros.h"
 #include "device/gpu/gpu-private.h"
 #include "virtio/features.h"
 
 #define WAKEUP_BYTES (UINT64_C(16) << 20)
+#define WAKEUP_NS UINT64_C(20000000)
 
 #define NO_FEATURE 63
 #define COMMAND(command_type, field, feature_bit, function) \
@@ -136,14 +138,16 @@ int gpu_handle_queue(struct device *dev, struct queue *q)
 {
         struct gpu *gpu = container_of(dev, struct gpu, dev);
         struct chain chain;
+        uint64_t until_ns;
         int r;
 
         gpu->n_wakeup_bytes = 0;
+        until_ns = clock_now_ns() + WAKEUP_NS;
         while ((r = queue_pop(q, &chain)) > 0) {
                 r = serve_one(gpu, q, &chain);
                 if (r < 0)
                         return r;
-                if (gpu->n_wakeup_bytes >= WAKEUP_BYTES)
+                if (gpu->n_wakeup_bytes >= WAKEUP_BYTES || clock_now_ns() >= until_ns)
                         q->budget = 0;
         }
         return r < 0 ? r : queue_notify(q);

@@ -92,6 +92,7 @@ struct gpu_saved {
 
 struct gpu_scanout {
         struct view *view;              /* borrowed */
+        const struct picture *shown;    /* by the view; borrowed from its resource */
         struct gpu_resource *resource;  /* borrowed; NULL: shows nothing */
         struct rectangle source;
         bool waits; /* for the first flush of a blob: the view does not show it yet */
@@ -235,6 +236,8 @@ uint32_t gpu_transfer_to_host_2d(struct gpu *gpu, struct gpu_command *c);
 
 /* scanout.c */
 
+/* A picture leaves the quota: no view may keep its memory, also not one whose scanout waits to show another. */
+void gpu_scanouts_drop(struct gpu *gpu, const struct picture *p);
 /* Nothing of it is shown any more. */
 void gpu_scanouts_forget(struct gpu *gpu, const struct gpu_resource *resource);
 /* All show nothing, without cursor. Queues are stopped. */

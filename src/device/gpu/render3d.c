@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * 3D: commands are passed on as the guest wrote them to its render process (render/client.h), and waited for. This guest's thread
- * waits; nobody else.
+ * 3D: commands are passed on as the guest wrote them to its render process (render/client.h), and waited for by this guest's
+ * thread. The control thread waits with it only when it stops the guest's queues meanwhile: for one command, which render/client.c
+ * limits.
  *
  * A 3D resource is in the table like the others, for its id, quota, backing and what is scanned out of it; its pixels are
  * the render process's. They are read back when it is flushed, into a picture, as a blob's are copied then.

@@ -119,8 +119,10 @@ uint32_t gpu_picture_new(struct gpu *gpu, const struct gpu_layout *layout, struc
 
 void gpu_picture_drop(struct gpu *gpu, struct picture **p)
 {
-        if (*p)
+        if (*p) {
+                gpu_scanouts_drop(gpu, *p);
                 gpu->n_bytes -= (*p)->size_bytes;
+        }
         *p = picture_unref(*p);
 }
 

@@ -20,10 +20,29 @@
 
 static void hide(struct gpu_scanout *s)
 {
+        s->shown = NULL;
         s->resource = NULL;
         s->waits = false;
         s->saved.shown.header.type = 0;
         (void) view_show(s->view, NULL, NULL);
+}
+
+/* Return: false if there is no memory. */
+static bool show(struct gpu_scanout *s, struct picture *p, const struct rectangle *source)
+{
+        if (view_show(s->view, p, source) < 0)
+                return false;
+        s->shown = p;
+        return true;
+}
+
+void gpu_scanouts_drop(struct gpu *gpu, const struct picture *p)
+{
+        for (unsigned i = 0; i < gpu->n_scanouts; i++)
+                if (gpu->scanouts[i].shown == p) {
+                        gpu->scanouts[i].shown = NULL;
+                        (void) view_show(gpu->scanouts[i].view, NULL, NULL);
+                }
 }
 
 void gpu_scanouts_forget(struct gpu *gpu, const struct gpu_resource *resource)
@@ -105,7 +124,7 @@ uint32_t gpu_set_scanout(struct gpu *gpu, struct gpu_command *c)
                 if (result)
                         return result;
         }
-        if (!resource->rendered && view_show(gpu->scanouts[i].view, resource->picture, &source) < 0)
+        if (!resource->rendered && !show(&gpu->scanouts[i], resource->picture, &source))
                 return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
         gpu->scanouts[i].resource = resource;
         gpu->scanouts[i].source = source;
@@ -246,7 +265,7 @@ uint32_t gpu_flush(struct gpu *gpu, struct gpu_command *c)
                         continue;
                 if (!s->waits)
                         view_flush(s->view, &r);
-                else if (view_show(s->view, resource->picture, &s->source) < 0)
+                else if (!show(s, resource->picture, &s->source))
                         return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
                 s->waits = false;
         }

@@ -538,6 +538,23 @@ static void bad_input_6_only_events_clear_can_be_written(void **state)
         assert_int_equal(device_config_read(g.dev, 17, bytes, 4), -EINVAL);
 }
 
+/* A scanout that waits for its next picture shows the last one: not any longer than its resource lives. */
+static void bad_input_12_a_picture_beyond_its_quota_while_another_is_awaited(void **state)
+{
+        struct virtio_gpu_mem_entry entry = { .addr = htole64(GUEST_PIXELS), .length = htole32(4096) };
+
+        gpu_guest_make(&g, 1, 64, 64, GUEST_PIXELS);
+        assert_int_equal(gpu_guest_scanout(&g, 0, 1, ALL), OK);
+        assert_non_null(g.views[0].shown);
+        assert_int_equal(gpu_guest_create_blob(&g, 2, 4096, &entry, 1), OK);
+        assert_int_equal(gpu_guest_scanout_blob(&g, 0, 2, ALL, 32, 32, 128, 0), OK);
+        assert_non_null(g.views[0].shown);
+        assert_int_equal(gpu_guest_unref(&g, 1), OK);
+        assert_null(g.views[0].shown);
+        assert_int_equal(gpu_guest_flush(&g, 2, ALL), OK);
+        assert_non_null(g.views[0].shown);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define CASE_SMALL(name) cmocka_unit_test_setup_teardown(name, setup_small, teardown)
 
@@ -546,6 +563,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 CASE(bad_input_12_resource_ids_that_are_none_or_in_use),
                 CASE(bad_input_12_resource_unreferenced_while_it_is_shown),
+                CASE(bad_input_12_a_picture_beyond_its_quota_while_another_is_awaited),
                 CASE(bad_input_12_rectangles_that_overflow_or_leave_the_resource),
                 CASE(bad_input_12_transfers_from_beyond_the_backing),
                 CASE(bad_input_12_backing_that_is_no_memory),

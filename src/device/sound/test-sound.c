@@ -550,6 +550,19 @@ static void bad_input_11_status_sized_receive_buffers(void **state)
         sound_guest_mix(g);
 }
 
+/* The same memory again and again: what is refused is filled with zeroes, which would take minutes. */
+static void bad_input_11_a_receive_buffer_larger_than_any(void **state)
+{
+        struct sound_guest *g = *state;
+        struct driver_buffer buffers[19] = { { slot(0), 4, false } };
+
+        for (size_t i = 1; i < 18; i++)
+                buffers[i] = (struct driver_buffer) { GUEST_REQUEST, 1U << 20, true };
+        buffers[18] = (struct driver_buffer) { slot(0) + 32, 8, true };
+        assert_int_equal(sound_guest_send(g, RX, buffers, 19, NULL), 0);
+        assert_int_equal(g->n_needs_reset, 1);
+}
+
 static void a_buffer_without_a_head_stops_the_queue(void **state)
 {
         struct sound_guest *g = *state;
@@ -877,6 +890,7 @@ int main(void)
                 CASE(release_completes_all_that_is_pending_first),
                 CASE(frames_for_no_stream_fail),
                 CASE(bad_input_11_status_sized_receive_buffers),
+                CASE(bad_input_11_a_receive_buffer_larger_than_any),
                 CASE(a_buffer_without_a_head_stops_the_queue),
                 CASE(recording_returns_what_is_heard),
                 CASE(another_rate_is_played_in_the_same_time),

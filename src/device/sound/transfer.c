@@ -176,6 +176,7 @@ static void refuse(struct queue *q, const struct chain *c)
         (void) chain_zero(c, 0, at);
         (void) chain_write(c, at, &answer, sizeof(answer));
         queue_push(q, c, at + (uint32_t) sizeof(answer));
+        q->budget -= MIN(q->budget, at >> 16);
 }
 
 static int take_chain(struct sound *s, struct queue *q, struct chain *c)
@@ -190,6 +191,8 @@ static int take_chain(struct sound *s, struct queue *q, struct chain *c)
         if (c->n_write_bytes < STATUS_BYTES || c->n_read_bytes < HEAD_BYTES)
                 return -EBADMSG;
         n_bytes = rx ? c->n_write_bytes - (uint32_t) STATUS_BYTES : c->n_read_bytes - (uint32_t) HEAD_BYTES;
+        if (n_bytes > SOUND_BUFFER_BYTES_MAX) /* more than a stream's whole buffer: pieces that overlap, to keep us busy */
+                return -EBADMSG;
         st = find_stream(s, q, c, n_bytes);
         if (!st || !t) {
                 refuse(q, c);
