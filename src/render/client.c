@@ -250,7 +250,8 @@ static int ask(struct render *r, enum render_request_type type, const struct iov
                 size_t skip = MIN(n_sent, parts[i].iov_len);
 
                 n_sent -= skip;
-                if (move_bytes(r->fd, true, (char *) parts[i].iov_base + skip, parts[i].iov_len - skip, deadline_ns) < 0)
+                if (skip < parts[i].iov_len &&
+                    move_bytes(r->fd, true, (char *) parts[i].iov_base + skip, parts[i].iov_len - skip, deadline_ns) < 0)
                         return lose(r);
         }
         if (move_bytes(r->fd, false, &reply, sizeof(reply), deadline_ns) < 0 || reply.size_bytes > n_answer_max ||
