@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -28,10 +27,6 @@
 #include "base/ratelimit.h"
 #include "mem/space.h"
 #include "render/protocol.h"
-#include "sandbox/sandbox.h"
-
-/* What a guest's resources and shaders may take of the host, beside the guest's own memory. */
-#define MEMORY_MAX_BYTES (UINT64_C(4) << 30)
 
 struct request {
         struct render_request header;
@@ -215,42 +210,6 @@ static void log_guest(const char *format, va_list ap)
         log_debug("render", "%s", text);
 }
 
-/* A GL driver compiles shaders to code that it then runs, and has threads. */
-static const struct sandbox_call renderer_calls[] = {
-        SANDBOX_CALL("clone"),
-        SANDBOX_CALL("clone3"),
-        SANDBOX_CALL_IF("fcntl", 1, 0xffffffffU, F_DUPFD),
-        SANDBOX_CALL("get_mempolicy"),
-        SANDBOX_CALL_IF("ioctl", 1, 0xff00, 'd' << 8), /* DRM, where the host has a GPU; Landlock says on which files */
-        SANDBOX_CALL("mmap"),
-        SANDBOX_CALL("mprotect"),
-        SANDBOX_CALL("prctl"),
-        SANDBOX_CALL("rseq"),
-        SANDBOX_CALL("sched_getaffinity"),
-        SANDBOX_CALL("sched_setaffinity"),
-        SANDBOX_CALL("sched_setscheduler"),
-        SANDBOX_CALL("set_robust_list"),
-        SANDBOX_CALL("uname"),
-        { .name = NULL },
-};
-
-static int lock_down(void)
-{
-        const struct rlimit memory = { MEMORY_MAX_BYTES, MEMORY_MAX_BYTES };
-        struct sandbox sandbox;
-        int r;
-
-        /* Sanitizers map more than that for themselves. */
-        if (!sandbox_sanitizer_build() && setrlimit(RLIMIT_DATA, &memory) < 0)
-                return -errno;
-        sandbox_init(&sandbox, "render");
-        r = sandbox_allow_calls(&sandbox, renderer_calls);
-        if (r == 0)
-                r = sandbox_filter_calls(&sandbox);
-        sandbox_deinit(&sandbox);
-        return r;
-}
-
 static void deinit(struct render_process *p)
 {
         render_backing_clear(p);
@@ -272,7 +231,7 @@ int render_process_run(int fd)
         if (r == 0 && virgl_renderer_init(&p, VIRGL_RENDERER_USE_EGL | VIRGL_RENDERER_USE_SURFACELESS, &callbacks) != 0)
                 r = -ENODEV;
         if (r == 0)
-                r = lock_down();
+                r = render_lock_down();
         if (r < 0) {
                 log_error("render", "cannot start: %s", strerror(-r));
                 return 1;

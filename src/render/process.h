@@ -31,6 +31,9 @@ struct render_process {
 /* Serves until the other side closes. Return: the process's exit status. */
 int render_process_run(int fd);
 
+/* Restricts this process and its threads to what a GL driver needs. Return: 0; a negative errno: it must not serve. */
+int render_lock_down(void);
+
 /* One command of the control queue. Return: VIRTIO_GPU_RESP_*, with @p's answer filled. */
 uint32_t render_command_do(struct render_process *p, void *command, size_t n);
 

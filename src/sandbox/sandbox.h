@@ -24,15 +24,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* One allowed call; with a check only where (argument & mask) == value. Several entries of one name: any of them. */
+/* One allowed call, or one that fails; with a check only where (argument & mask) == value. Several entries of one name: any of them. */
 struct sandbox_call {
         const char *name; /* as in syscalls(2); one that this architecture does not have is left out */
         bool check;
         uint8_t argument; /* 0 to 5 */
         uint64_t mask, value;
+        int error; /* not 0: it is not done and fails with this errno */
 };
 
 #define SANDBOX_CALL(call_name) { .name = (call_name) }
+#define SANDBOX_CALL_ERROR(call_name, number) { .name = (call_name), .error = (number) }
 #define SANDBOX_CALL_IF(call_name, arg, bits, result) \
         { .name = (call_name), .check = true, .argument = (arg), .mask = (bits), .value = (result) }
 

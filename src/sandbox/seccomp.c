@@ -119,14 +119,15 @@ static const struct sandbox_call thread_calls[] = {
         { .name = NULL },
 };
 
-static int allow(scmp_filter_ctx filter, const struct sandbox_call *call)
+static int add_rule(scmp_filter_ctx filter, const struct sandbox_call *call)
 {
         int number = seccomp_syscall_resolve_name(call->name);
         struct scmp_arg_cmp check = { call->argument, SCMP_CMP_MASKED_EQ, call->mask, call->value };
+        uint32_t action = call->error ? SCMP_ACT_ERRNO((uint32_t) call->error) : SCMP_ACT_ALLOW;
 
         if (number < 0)
                 return 0;
-        return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, number, call->check, &check);
+        return seccomp_rule_add_array(filter, action, number, call->check, &check);
 }
 
 /* abort() ends this process and no other. */
@@ -142,7 +143,7 @@ static int fill(scmp_filter_ctx filter, const struct sandbox_call *list)
         int r = 0;
 
         for (; list->name && r == 0; list++)
-                r = allow(filter, list);
+                r = add_rule(filter, list);
         return r;
 }
 
