@@ -11,26 +11,15 @@
  *                                                        "guard": "telltale", "violated": true, "timeNs": 1}
  * What fails is answered {"error": "..."}.
  *
- * A descriptor (SCM_RIGHTS) belongs to the request whose bytes it comes with: a pipe or a regular file, open for
- * writing.
- *
- * Who may call: the server's own user and root (SO_PEERCRED). What a caller can cost is bounded:
- * DISPLAY_CONTROL_CLIENTS_MAX at a time, half of them watching; CONTROL_REQUEST_MAX bytes a request; a deadline for a
- * request to be complete and for an answer to be taken. When all places are taken, the caller that has been idle
- * longest loses its own, except those who watch; a watcher that does not read loses its place. Pictures are written
- * by threads: one screenshot at a time, the next caller waits; one dump, the next is refused.
+ * A descriptor is a pipe or a regular file, open for writing. Callers and their bounds: base/control.h; half of the
+ * places may watch, and a watcher that does not read loses its own. Pictures are written by threads: one screenshot at a
+ * time, the next caller waits; one dump, the next is refused.
  *
  * Threads: the screens' loop.
  */
 #pragma once
 
-#include <stddef.h>
-
 #include <jansson.h>
-
-#define DISPLAY_CONTROL_CLIENTS_MAX 16
-#define DISPLAY_CONTROL_REQUEST_MAX 4096
-#define DISPLAY_CONTROL_DEADLINE_MS 10000
 
 struct display_control;
 struct loop;

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/control.h"
 #include "base/fd.h"
 #include "display/control.h"
 #include "display/image.h"
@@ -358,7 +359,7 @@ static void an_oversized_request_ends_its_connection_only(void **state)
         struct fixture *f = *state;
         auto_cleanup(closep) int fd = connect_to(f);
         auto_cleanup(closep) int other = connect_to(f);
-        char text[DISPLAY_CONTROL_REQUEST_MAX + 1];
+        char text[CONTROL_REQUEST_MAX + 1];
 
         memset(text, ' ', sizeof(text) - 1);
         text[sizeof(text) - 1] = '\0';
@@ -421,12 +422,12 @@ static void a_watcher_that_does_not_read_loses_its_place(void **state)
 static void watchers_are_limited(void **state)
 {
         struct fixture *f = *state;
-        int fds[DISPLAY_CONTROL_CLIENTS_MAX];
+        int fds[CONTROL_CLIENTS_MAX];
 
         for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
                 fds[i] = connect_to(f);
                 assert_memory_equal(ask(f, fds[i], "{\"watch\":true}\n"),
-                                    i < DISPLAY_CONTROL_CLIENTS_MAX / 2 ? "{\"ok\":true}" : "{\"error\":\"8", 11);
+                                    i < CONTROL_CLIENTS_MAX / 2 ? "{\"ok\":true}" : "{\"error\":\"8", 11);
         }
         for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
                 (void) close(fds[i]);

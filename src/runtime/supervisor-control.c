@@ -117,9 +117,10 @@ static const struct {
         { "stop", on_stop },   { "pause", on_pause }, { "resume", on_resume },
 };
 
-static void on_request(struct control_client *c, const char *op, const json_t *request)
+static void on_request(struct control_client *c, const json_t *request)
 {
         struct supervisor *s = container_of(c->control, struct supervisor, control);
+        const char *op = report_text(request, "op");
 
         for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
                 if (strcmp(requests[i].op, op) == 0) {
@@ -130,11 +131,13 @@ static void on_request(struct control_client *c, const char *op, const json_t *r
         control_fail(c, "unknown op '%s'", op);
 }
 
+static const struct control_ops control_ops = { .request = on_request };
+
 int supervisor_control_open(struct supervisor *s)
 {
         auto_cleanup(freep) char *path = path_join(s->options->dir->path, CONTROL_SOCKET);
 
-        return path ? control_open(&s->control, s->keeper.loop, path, on_request) : -ENOMEM;
+        return path ? control_open(&s->control, s->keeper.loop, path, &control_ops) : -ENOMEM;
 }
 
 void supervisor_follow_order(struct keeper *k, const json_t *message)

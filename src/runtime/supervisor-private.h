@@ -2,8 +2,8 @@
 /* What the files of the machine's supervisor share. Everything lives in its one process and on its one loop. */
 #pragma once
 
+#include "base/control.h"
 #include "platform/platform.h"
-#include "runtime/control.h"
 #include "runtime/keeper.h"
 #include "runtime/server-set.h"
 #include "runtime/state.h"

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/control.h"
 #include "base/macros.h"
-#include "runtime/control.h"
 #include "runtime/guard-watch.h"
 #include "runtime/keeper.h"
 #include "runtime/server-set.h"
@@ -291,9 +291,10 @@ static json_t *state_to_json(const struct system_supervisor *s)
                          "guards", guard_watch_to_json(&s->guards), "scene", s->plan->scene_path);
 }
 
-static void on_request(struct control_client *c, const char *op, const json_t *request)
+static void on_request(struct control_client *c, const json_t *request)
 {
         struct system_supervisor *s = container_of(c->control, struct system_supervisor, control);
+        const char *op = report_text(request, "op");
 
         if (strcmp(op, "state") == 0)
                 control_answer(c, state_to_json(s));
@@ -303,6 +304,8 @@ static void on_request(struct control_client *c, const char *op, const json_t *r
         } else
                 control_fail(c, "unknown op '%s'", op);
 }
+
+static const struct control_ops control_ops = { .request = on_request };
 
 static int set_up(struct system_supervisor *s, const struct janitor_link *link, char **ret_error)
 {
@@ -316,7 +319,7 @@ static int set_up(struct system_supervisor *s, const struct janitor_link *link, 
         if (r == 0)
                 r = init_slots(s);
         if (r == 0)
-                r = path ? control_open(&s->control, s->keeper.loop, path, on_request) : -ENOMEM;
+                r = path ? control_open(&s->control, s->keeper.loop, path, &control_ops) : -ENOMEM;
         if (r == 0)
                 r = server_set_start(&s->shared, s->keeper.loop, s->plan, NULL, false, s->options->program, &s->keeper.log,
                                      &server_events, s, ret_error);

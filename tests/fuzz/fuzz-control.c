@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/control.h"
 #include "base/fd.h"
 #include "base/macros.h"
-#include "runtime/control.h"
 
 #define N_CALLERS 3
 
@@ -31,8 +31,10 @@ static struct loop *loop;
 static struct control control;
 static char path[64];
 
-static void on_request(struct control_client *c, const char *op, const json_t *request)
+static void on_request(struct control_client *c, const json_t *request)
 {
+        const char *op = json_string_value(json_object_get(request, "op")) ?: "";
+
         if (strcmp(op, "wait") == 0)
                 c->waits_for = 1;
         else if (strcmp(op, "fail") == 0)
@@ -41,10 +43,12 @@ static void on_request(struct control_client *c, const char *op, const json_t *r
                 control_answer(c, NULL);
 }
 
+static const struct control_ops ops = { .request = on_request };
+
 static void set_up(void)
 {
         (void) snprintf(path, sizeof(path), "/tmp/busbar-fuzz-control.%d", getpid());
-        expect(loop_new(&loop) == 0 && control_open(&control, loop, path, on_request) == 0);
+        expect(loop_new(&loop) == 0 && control_open(&control, loop, path, &ops) == 0);
 }
 
 static void settle(void)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* bad-input 18: oversized and partial requests, many idle clients, peers that never read. */
+/* bad-input 18: oversized and partial requests, descriptors, many idle clients, peers that never read. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,22 +9,24 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "base/control.h"
 #include "base/fd.h"
 #include "base/macros.h"
-#include "runtime/control.h"
-#include "runtime/run-dir.h"
 
 static char root[64], path[80];
 static struct loop *loop;
 static struct control control;
-static int n_requests;
+static int n_requests, n_left;
 
-static void on_request(struct control_client *c, const char *op, const json_t *request)
+static void on_request(struct control_client *c, const json_t *request)
 {
+        const char *op = json_string_value(json_object_get(request, "op")) ?: "";
+
         n_requests++;
         if (strcmp(op, "wait") == 0)
                 c->waits_for = 1;
@@ -31,9 +34,20 @@ static void on_request(struct control_client *c, const char *op, const json_t *r
                 control_fail(c, "bad \xff text");
         else if (strcmp(op, "big") == 0)
                 control_answer(c, json_pack("{so}", "text", json_stringn((char[500000]){ 0 }, 500000)));
+        else if (strcmp(op, "stay") == 0) {
+                c->stays_for = 1;
+                control_answer(c, NULL);
+        } else if (strcmp(op, "write") == 0 && c->given_fd >= 0)
+                control_answer(c, json_pack("{si}", "written", (int) write(c->given_fd, "x", 1)));
+        else if (!op[0])
+                control_fail(c, "no op");
         else
                 control_answer(c, NULL);
 }
+
+static void on_left(struct control_client *c) { n_left++; }
+
+static const struct control_ops ops = { .request = on_request, .left = on_left };
 
 static int set_up(void **state)
 {
@@ -41,15 +55,15 @@ static int set_up(void **state)
         if (!mkdtemp(root) || loop_new(&loop) < 0)
                 return -1;
         (void) snprintf(path, sizeof(path), "%s/control", root);
-        n_requests = 0;
-        return control_open(&control, loop, path, on_request);
+        n_requests = n_left = 0;
+        return control_open(&control, loop, path, &ops);
 }
 
 static int tear_down(void **state)
 {
         control_close(&control);
         loop = loop_free(loop);
-        return run_dir_remove(root);
+        return unlink(path) < 0 || rmdir(root) < 0 ? -1 : 0;
 }
 
 static void settle(void)
@@ -128,7 +142,7 @@ static void garbage_gets_an_error_and_goes_on(void **state)
         assert_int_equal(send(fd, "a\0b\n", 4, 0), 4);
         settle();
         assert_non_null(strstr(take(fd, buf), "error"));
-        assert_int_equal(n_requests, 0);
+        assert_int_equal(n_requests, 2); /* objects */
         say(fd, "{\"op\": \"a\"}\n");
         assert_string_equal(take(fd, buf), "{\"ok\":true}\n");
 }
@@ -172,6 +186,94 @@ static void peer_that_never_reads_hurts_itself_only(void **state)
         assert_int_equal(n_requests, 2); /* the second big one waits for its turn */
 }
 
+static void events_reach_those_who_read(void **state)
+{
+        auto_cleanup(closep) int fd = join();
+        auto_cleanup(closep) int deaf = -1;
+        char buf[256];
+
+        say(fd, "{\"op\": \"stay\"}\n");
+        deaf = join();
+        say(deaf, "{\"op\": \"stay\"}\n");
+        assert_string_equal(take(fd, buf), "{\"ok\":true}\n");
+        for (int i = 0; i < 20000 && n_left == 0; i++) {
+                control_tell(&control.clients[0], json_pack("{si}", "event", i));
+                assert_non_null(strstr(take(fd, buf), "event"));
+                control_tell(&control.clients[1], json_pack("{si}", "event", i));
+        }
+        assert_null(control.clients[1].control);
+        assert_non_null(control.clients[0].control);
+        assert_int_equal(n_left, 1);
+}
+
+static void event_between_request_and_answer_keeps_their_order(void **state)
+{
+        auto_cleanup(closep) int fd = join();
+        char buf[256];
+
+        say(fd, "{\"op\": \"wait\"}\n{\"op\": \"a\"}\n");
+        control_tell(&control.clients[0], json_pack("{si}", "event", 1));
+        settle();
+        assert_string_equal(take(fd, buf), "{\"event\":1}\n");
+        control_answer_waiting(&control, 1, "over");
+        assert_string_equal(take(fd, buf), "{\"error\":\"over\"}\n{\"ok\":true}\n");
+}
+
+static void give(int to, const char *text, int fd, size_t n_fds)
+{
+        char bytes[CMSG_SPACE(8 * sizeof(int))] __attribute__((aligned(8))) = { 0 };
+        struct iovec iov = { .iov_base = (char *) text, .iov_len = strlen(text) };
+        struct msghdr message = {
+                .msg_iov = &iov, .msg_iovlen = 1, .msg_control = bytes, .msg_controllen = CMSG_SPACE(n_fds * sizeof(int))
+        };
+        struct cmsghdr *h = CMSG_FIRSTHDR(&message);
+
+        *h = (struct cmsghdr){ .cmsg_len = CMSG_LEN(n_fds * sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+        for (size_t i = 0; i < n_fds; i++)
+                memcpy(CMSG_DATA(h) + i * sizeof(int), &fd, sizeof(fd));
+        assert_int_equal(sendmsg(to, &message, MSG_NOSIGNAL), strlen(text));
+        settle();
+}
+
+/* The pipe's reader sees the end once nobody holds the other one. */
+static void descriptor_lasts_as_long_as_its_request(void **state)
+{
+        auto_cleanup(closep) int fd = join();
+        char buf[256];
+        int ends[2];
+
+        assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+        give(fd, "{\"op\": \"write\"}\n", ends[1], 1);
+        assert_string_equal(take(fd, buf), "{\"written\":1}\n");
+        say(fd, "{\"op\": \"write\"}\n");
+        assert_string_equal(take(fd, buf), "{\"ok\":true}\n");
+        give(fd, "{\"op\": \"wait\"}\n", ends[1], 1);
+        (void) close(ends[1]);
+        assert_int_equal(read(ends[0], buf, sizeof(buf)), 1);
+        assert_int_equal(read(ends[0], buf, sizeof(buf)), -1);
+        control_answer_waiting(&control, 1, NULL);
+        assert_int_equal(read(ends[0], buf, sizeof(buf)), 0);
+        (void) close(ends[0]);
+}
+
+static void several_descriptors_end_the_caller_and_are_closed(void **state)
+{
+        for (size_t n = 2; n <= 8; n++) {
+                auto_cleanup(closep) int fd = join();
+                char buf[256];
+                int ends[2];
+
+                assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+                give(fd, "{\"op\": \"a\"}\n", ends[1], n);
+                (void) close(ends[1]);
+                assert_non_null(strstr(take(fd, buf), "more than one"));
+                assert_string_equal(take(fd, buf), "EOF");
+                assert_int_equal(read(ends[0], buf, sizeof(buf)), 0);
+                (void) close(ends[0]);
+        }
+        assert_int_equal(n_requests, 0);
+}
+
 static void waiting_caller_is_answered_and_may_leave(void **state)
 {
         auto_cleanup(closep) int stays = join();
@@ -189,7 +291,7 @@ static void waiting_caller_is_answered_and_may_leave(void **state)
         assert_string_equal(take(stays, buf), "{\"error\":\"it ended\"}\n{\"ok\":true}\n");
 }
 
-static void callers_that_wait_keep_their_place(void **state)
+static void callers_that_wait_or_stay_keep_their_place(void **state)
 {
         int waiting[CONTROL_CLIENTS_MAX];
         auto_cleanup(closep) int late = -1;
@@ -197,7 +299,7 @@ static void callers_that_wait_keep_their_place(void **state)
 
         for (size_t i = 0; i < ARRAY_SIZE(waiting); i++) {
                 waiting[i] = join();
-                say(waiting[i], "{\"op\": \"wait\"}\n");
+                say(waiting[i], i % 2 ? "{\"op\": \"stay\"}\n" : "{\"op\": \"wait\"}\n");
         }
         late = join();
         assert_string_equal(take(late, buf), "EOF");
@@ -217,9 +319,14 @@ int main(void)
                 cmocka_unit_test_setup_teardown(oversized_request_ends_the_caller, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(idle_callers_shut_nobody_out, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(peer_that_never_reads_hurts_itself_only, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(events_reach_those_who_read, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(event_between_request_and_answer_keeps_their_order, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(descriptor_lasts_as_long_as_its_request, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(several_descriptors_end_the_caller_and_are_closed, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(waiting_caller_is_answered_and_may_leave, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(callers_that_wait_keep_their_place, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(callers_that_wait_or_stay_keep_their_place, set_up, tear_down),
         };
 
+        cmocka_set_message_output(CM_OUTPUT_TAP);
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
