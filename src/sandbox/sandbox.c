@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -59,6 +61,21 @@ int sandbox_allow_path(struct sandbox *s, const char *path, unsigned access)
         s->paths[s->n_paths].access = access;
         s->n_paths++;
         return 0;
+}
+
+int sandbox_allow_removal(struct sandbox *s, const char *path)
+{
+        static const struct sandbox_call calls[] = { SANDBOX_CALL("unlink"), SANDBOX_CALL("unlinkat"), { .name = NULL } };
+        auto_cleanup(freep) char *copy = strdup(path);
+        int r;
+
+        if (!copy)
+                return -ENOMEM;
+        r = sandbox_allow_path(s, dirname(copy), SANDBOX_REMOVE);
+        for (size_t i = 0; i < s->n_lists && r == 0; i++)
+                if (s->lists[i] == calls)
+                        return 0;
+        return r < 0 ? r : sandbox_allow_calls(s, calls);
 }
 
 /* Locked memory, address space and CPU are the business of who starts the server. */

@@ -73,6 +73,9 @@ int sandbox_allow_calls(struct sandbox *s, const struct sandbox_call *calls);
 /* Leaves a folder (and all below) or a file reachable. Return: 0; -ENOSPC; a negative errno of open(2). */
 int sandbox_allow_path(struct sandbox *s, const char *path, unsigned access);
 
+/* Lets a file be removed, such as a socket at the end. Return: 0; -ENOSPC; a negative errno of open(2). */
+int sandbox_allow_removal(struct sandbox *s, const char *path);
+
 /* Return: 0; a negative errno after which the process must not serve anybody. */
 int sandbox_enter(struct sandbox *s);
 int sandbox_filter_calls(struct sandbox *s);

@@ -2,8 +2,6 @@
 #include "server/net-stats.h"
 
 #include <errno.h>
-#include <libgen.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,11 +117,5 @@ int net_stats_add(struct net_stats *s, const char *id, const struct device *dev)
 
 int net_stats_sandbox(const struct net_stats *s, struct sandbox *sandbox)
 {
-        static const struct sandbox_call calls[] = { SANDBOX_CALL("unlink"), SANDBOX_CALL("unlinkat"), { .name = NULL } };
-        char path[PATH_MAX];
-        int r;
-
-        (void) snprintf(path, sizeof(path), "%s", s->path);
-        r = sandbox_allow_path(sandbox, dirname(path), SANDBOX_REMOVE);
-        return r < 0 ? r : sandbox_allow_calls(sandbox, calls);
+        return sandbox_allow_removal(sandbox, s->path);
 }

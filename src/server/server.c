@@ -3,8 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <libgen.h>
-#include <limits.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -155,21 +153,12 @@ static int open_all(struct server *server)
 /* A socket that was made here is removed at the end, which is all that may be done in its folder. */
 static int allow_sockets_removal(struct server *server, struct sandbox *sandbox)
 {
-        static const struct sandbox_call calls[] = { SANDBOX_CALL("unlink"), SANDBOX_CALL("unlinkat"),
-                                                     { .name = NULL } };
-        bool any = false;
         int r = 0;
 
-        for (size_t i = 0; i < server->n_guests && r == 0; i++) {
-                char path[PATH_MAX];
-
-                if (!server->guests[i].bound)
-                        continue;
-                (void) snprintf(path, sizeof(path), "%s", server->guests[i].socket_path);
-                r = sandbox_allow_path(sandbox, dirname(path), SANDBOX_REMOVE);
-                any = true;
-        }
-        return r == 0 && any ? sandbox_allow_calls(sandbox, calls) : r;
+        for (size_t i = 0; i < server->n_guests && r == 0; i++)
+                if (server->guests[i].bound)
+                        r = sandbox_allow_removal(sandbox, server->guests[i].socket_path);
+        return r;
 }
 
 static int fill_sandbox(struct server *server, struct sandbox *sandbox)

@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -310,17 +309,6 @@ static int allow_ioctls(struct gpu_server *gs, uint8_t type)
         return 0;
 }
 
-static int allow_removal(struct gpu_server *gs, struct sandbox *sandbox, const char *path)
-{
-        static const char *const calls[] = { "unlink", "unlinkat", NULL };
-        char copy[PATH_MAX];
-        int r;
-
-        (void) snprintf(copy, sizeof(copy), "%s", path);
-        r = sandbox_allow_path(sandbox, dirname(copy), SANDBOX_REMOVE);
-        return r < 0 ? r : allow_calls(gs, calls);
-}
-
 static int gpu_sandbox(struct server *server, struct sandbox *sandbox)
 {
         static const char *const render_calls[] = { "socketpair", "wait4", NULL };
@@ -339,10 +327,10 @@ static int gpu_sandbox(struct server *server, struct sandbox *sandbox)
                 if (r == 0 && needs.ioctl_type)
                         r = allow_ioctls(gs, needs.ioctl_type);
                 if (r == 0 && needs.removes)
-                        r = allow_removal(gs, sandbox, needs.removes);
+                        r = sandbox_allow_removal(sandbox, needs.removes);
         }
         if (r == 0 && gs->control)
-                r = allow_removal(gs, sandbox, settings_string(server_settings(server), "control"));
+                r = sandbox_allow_removal(sandbox, settings_string(server_settings(server), "control"));
         return r < 0 ? r : sandbox_allow_calls(sandbox, gs->calls);
 }
 

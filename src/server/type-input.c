@@ -6,8 +6,6 @@
  * own, of that name.
  */
 #include <errno.h>
-#include <libgen.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,14 +45,12 @@ static const struct setting_spec input_settings[] = {
         { .name = NULL },
 };
 
-/* The socket goes at the end; a sender's end is noticed; devices of the host come and go (EVIOC*). */
+/* A sender's end is noticed; devices of the host come and go (EVIOC*). */
 static const struct sandbox_call input_calls[] = {
         SANDBOX_CALL_IF("ioctl", 1, 0xff00, 'E' << 8),
         SANDBOX_CALL("open"),
         SANDBOX_CALL("openat"),
         SANDBOX_CALL("pidfd_open"),
-        SANDBOX_CALL("unlink"),
-        SANDBOX_CALL("unlinkat"),
         { .name = NULL },
 };
 
@@ -223,13 +219,9 @@ static int input_sandbox(struct server *server, struct sandbox *sandbox)
 {
         const struct seat *seat = server_data(server);
         const char *path = settings_string(server_settings(server), "seat");
-        char folder[PATH_MAX];
         int r = allow_sources(seat, sandbox);
 
-        if (r < 0 || !path)
-                return r;
-        (void) snprintf(folder, sizeof(folder), "%s", path);
-        return sandbox_allow_path(sandbox, dirname(folder), SANDBOX_REMOVE);
+        return r < 0 || !path ? r : sandbox_allow_removal(sandbox, path);
 }
 
 static void input_close(struct server *server)
