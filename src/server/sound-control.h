@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Control socket of the sound server: requests and answers are JSON objects, one a line.
+ * Control socket of the sound server (base/control.h).
  *
- *      {"stats": true}   {"speakers": [{"name", "rate", "periodFrames", "periods", "missed", "lateMaxNs", "realtime"}],
- *                         "guests": [{"id", "running", "xruns"}]}
- *      anything else     {"error": "..."}
+ *      → {"stats": true}       ← {"speakers": [{"name", "rate", "periodFrames", "periods", "missed", "lateMaxNs",
+ *                                 "realtime"}], "guests": [{"id", "running", "xruns"}]}
+ *      → anything else         ← {"error": "..."}
  *
- * All on the server's main loop. A client that does not read loses its answers, one that says too much its connection.
+ * Threads: the server's main loop.
  */
 #pragma once
 
