@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <linux/virtio_gpu.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,8 +25,7 @@
 #include "render/host.h"
 #include "render/protocol.h"
 
-/* For one request and its answer. A frame of a software renderer on a slow machine takes a second; this is "never". While the
-   guest's thread waits, whoever stops its queues waits for it, so it is not longer. */
+/* For one request and its answer. A frame of a software renderer on a slow machine takes a second; this is "never". */
 #define ANSWER_LIMIT_NS UINT64_C(5000000000)
 
 struct render_host {
@@ -38,6 +38,8 @@ struct render {
         struct render_host *host; /* borrowed */
         uint32_t slot;
         int fd; /* owned; -1: not running */
+        int interrupt_fd; /* owned eventfd: wakes who waits */
+        _Atomic uint64_t limit_ns; /* nobody waits longer; UINT64_MAX: as long as it takes */
         struct {
                 int fd; /* owned; -1: none yet */
                 uint8_t *pixels; /* owned: mapped */
@@ -118,7 +120,15 @@ int render_new(struct render_host *host, struct render **ret)
         r = calloc(1, sizeof(*r));
         if (!r)
                 return -ENOMEM;
-        *r = (struct render){ .host = host, .slot = host->n_slots++, .fd = -1, .frame.fd = -1 };
+        *r = (struct render){ .host = host, .fd = -1, .frame.fd = -1, .limit_ns = UINT64_MAX };
+        r->interrupt_fd = fd_event();
+        if (r->interrupt_fd < 0) {
+                int error = r->interrupt_fd;
+
+                free(r);
+                return error;
+        }
+        r->slot = host->n_slots++;
         *ret = r;
         return 0;
 }
@@ -138,7 +148,8 @@ struct render *render_free(struct render *r)
         if (!r)
                 return NULL;
         drop_frame(r);
-        fd_close(&r->fd);
+        render_stop(r);
+        fd_close(&r->interrupt_fd);
         free(r);
         return NULL;
 }
@@ -170,17 +181,26 @@ static int send_with_fds(int socket_fd, const struct iovec *parts, size_t n_part
         return n < 0 ? -errno : (int) n;
 }
 
-int render_restart(struct render *r)
+/* A process for this slot on @fd, or none any more if that is -1. Return: as send_with_fds(). */
+static int tell_host(struct render *r, int fd)
 {
         struct render_start start = { .slot = r->slot };
         struct iovec part = { &start, sizeof(start) };
+
+        return send_with_fds(r->host->fd, &part, 1, &fd, fd >= 0);
+}
+
+int render_restart(struct render *r)
+{
         int pair[2], sent;
 
         fd_close(&r->fd);
         r->frame.told = false;
+        if (clock_now_ns() >= r->limit_ns)
+                return -EPIPE;
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
                 return -errno;
-        sent = send_with_fds(r->host->fd, &part, 1, &pair[1], 1);
+        sent = tell_host(r, pair[1]);
         (void) close(pair[1]);
         if (sent < 0) {
                 (void) close(pair[0]);
@@ -192,29 +212,47 @@ int render_restart(struct render *r)
 
 void render_stop(struct render *r)
 {
+        if (r->fd < 0)
+                return;
         fd_close(&r->fd);
+        /* One that hangs does not see that. A host with no room for this word is told the next time. */
+        (void) tell_host(r, -1);
+}
+
+void render_interrupt(struct render *r)
+{
+        r->limit_ns = clock_now_ns() + RENDER_GRACE_NS;
+        fd_event_signal(r->interrupt_fd);
+}
+
+void render_resume(struct render *r)
+{
+        (void) fd_event_take(r->interrupt_fd);
+        r->limit_ns = UINT64_MAX;
 }
 
 /* The process is of no more use: it is gone, too slow, or does not keep to the protocol. Return: -EPIPE. */
 static int lose(struct render *r)
 {
-        fd_close(&r->fd);
+        render_stop(r);
         return -EPIPE;
 }
 
 /* Sends, or receives, all of it before the deadline. Return: 0 or a negative errno. */
-static int move_bytes(int fd, bool out, void *bytes, size_t n, uint64_t deadline_ns)
+static int move_bytes(const struct render *r, bool out, void *bytes, size_t n, uint64_t deadline_ns)
 {
         for (char *at = bytes; n > 0;) {
-                struct pollfd ready = { .fd = fd, .events = out ? POLLOUT : POLLIN };
-                uint64_t now = clock_now_ns();
+                struct pollfd ready[] = { { .fd = r->fd, .events = out ? POLLOUT : POLLIN },
+                                          { .fd = r->interrupt_fd, .events = POLLIN } };
+                uint64_t now = clock_now_ns(), limit_ns = r->limit_ns, until_ns = MIN(deadline_ns, limit_ns);
                 ssize_t k;
 
-                if (now >= deadline_ns)
+                if (now >= until_ns)
                         return -ETIMEDOUT;
-                if (poll(&ready, 1, (int) ((deadline_ns - now) / 1000000) + 1) < 0 && errno != EINTR)
+                /* Who was interrupted already is not woken by that again. */
+                if (poll(ready, limit_ns == UINT64_MAX ? 2 : 1, (int) ((until_ns - now) / 1000000) + 1) < 0 && errno != EINTR)
                         return -errno;
-                k = out ? send(fd, at, n, MSG_NOSIGNAL | MSG_DONTWAIT) : recv(fd, at, n, MSG_DONTWAIT);
+                k = out ? send(r->fd, at, n, MSG_NOSIGNAL | MSG_DONTWAIT) : recv(r->fd, at, n, MSG_DONTWAIT);
                 if (k == 0)
                         return -ENODATA;
                 if (k < 0 && errno != EAGAIN && errno != EINTR)
@@ -251,12 +289,12 @@ static int ask(struct render *r, enum render_request_type type, const struct iov
 
                 n_sent -= skip;
                 if (skip < parts[i].iov_len &&
-                    move_bytes(r->fd, true, (char *) parts[i].iov_base + skip, parts[i].iov_len - skip, deadline_ns) < 0)
+                    move_bytes(r, true, (char *) parts[i].iov_base + skip, parts[i].iov_len - skip, deadline_ns) < 0)
                         return lose(r);
         }
-        if (move_bytes(r->fd, false, &reply, sizeof(reply), deadline_ns) < 0 || reply.size_bytes > n_answer_max ||
+        if (move_bytes(r, false, &reply, sizeof(reply), deadline_ns) < 0 || reply.size_bytes > n_answer_max ||
             reply.type < VIRTIO_GPU_RESP_OK_NODATA || reply.type > VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER ||
-            move_bytes(r->fd, false, answer, reply.size_bytes, deadline_ns) < 0)
+            move_bytes(r, false, answer, reply.size_bytes, deadline_ns) < 0)
                 return lose(r);
         if (ret_n)
                 *ret_n = reply.size_bytes;

@@ -6,13 +6,15 @@
  *                    after the old one died
  *      render        one guest's process; used by that guest's thread only, which waits for each answer
  *
- * A process that dies or does not answer in time ends with -EPIPE, and stays so until render_restart(): nobody but
- * the guest whose commands it worked on notices.
+ * A process that dies or does not answer in time is killed; what was asked of it ends with -EPIPE, and all else until
+ * render_restart(): nobody but the guest whose commands it worked on notices.
  */
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
+
+#define RENDER_GUESTS_MAX 64 /* of one host */
 
 struct loop;
 struct rectangle;
@@ -38,8 +40,14 @@ struct render *render_free(struct render *r); /* NULL ok */
 /* Starts the process, or a new one in its place; it knows nothing yet. Return: 0 or a negative errno. */
 int render_restart(struct render *r);
 
-/* Lets the process end; it knows nothing of the guest any more. render_restart() makes a new one. */
+/* Ends the process; it knows nothing of the guest any more. render_restart() makes a new one. */
 void render_stop(struct render *r);
+
+/* Whoever waits for the process, or will, does so for RENDER_GRACE_NS more and then gives it up, until render_resume(). Any
+   thread. */
+#define RENDER_GRACE_NS UINT64_C(10000000)
+void render_interrupt(struct render *r);
+void render_resume(struct render *r);
 
 /* The functions below return -EPIPE if the process is gone, and then again until render_restart(). */
 

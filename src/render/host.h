@@ -4,10 +4,12 @@
 
 #include <stdint.h>
 
-#define RENDER_HOST_FD 3
-#define RENDER_SLOTS_MAX 64
+#include "render/client.h"
 
-/* Serve one fd, which comes with it, in a new process; the slot's earlier process ends. */
+#define RENDER_HOST_FD 3
+#define RENDER_SLOTS_MAX RENDER_GUESTS_MAX
+
+/* Serve one fd, which comes with it, in a new process; the slot's earlier process is killed. Without an fd that is all. */
 struct render_start {
         uint32_t slot;
 };

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,7 @@
 
 static pid_t processes[RENDER_SLOTS_MAX]; /* 0: none */
 
-/* Return: the slot's number, with the socket that came along; a negative errno: the display server is gone. */
+/* Return: the slot's number, with the socket that came along or -1; a negative errno: the display server is gone. */
 static int receive(int *ret_fd)
 {
         union {
@@ -40,11 +41,12 @@ static int receive(int *ret_fd)
         do
                 n = recvmsg(RENDER_HOST_FD, &message, MSG_CMSG_CLOEXEC);
         while (n < 0 && errno == EINTR);
-        header = n == sizeof(start) ? CMSG_FIRSTHDR(&message) : NULL;
-        if (!header || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(sizeof(int)) ||
-            start.slot >= RENDER_SLOTS_MAX)
+        if (n != sizeof(start) || start.slot >= RENDER_SLOTS_MAX)
                 return -ECONNRESET;
-        memcpy(ret_fd, CMSG_DATA(header), sizeof(int));
+        *ret_fd = -1;
+        header = CMSG_FIRSTHDR(&message);
+        if (header && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(sizeof(int)))
+                memcpy(ret_fd, CMSG_DATA(header), sizeof(int));
         return (int) start.slot;
 }
 
@@ -88,6 +90,23 @@ static int enter_sandbox(void)
         return r;
 }
 
+/* Return: true in the new process. */
+static bool begin(pid_t *pid, int fd)
+{
+        *pid = fork();
+        if (*pid == 0) {
+                (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+                (void) close(RENDER_HOST_FD);
+                return true;
+        }
+        if (*pid < 0) {
+                log_error("render", "cannot make a process: %s", strerror(errno));
+                *pid = 0;
+        }
+        (void) close(fd);
+        return false;
+}
+
 int main(void)
 {
         int fd, slot, r;
@@ -104,17 +123,8 @@ int main(void)
         (void) setenv("MESA_SHADER_CACHE_DISABLE", "true", 1);
         while ((slot = receive(&fd)) >= 0) {
                 end(&processes[slot]);
-                processes[slot] = fork();
-                if (processes[slot] == 0) {
-                        (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
-                        (void) close(RENDER_HOST_FD);
+                if (fd >= 0 && begin(&processes[slot], fd))
                         return render_process_run(fd);
-                }
-                if (processes[slot] < 0) {
-                        log_error("render", "cannot make a process: %s", strerror(errno));
-                        processes[slot] = 0;
-                }
-                (void) close(fd);
         }
         for (size_t i = 0; i < RENDER_SLOTS_MAX; i++)
                 end(&processes[i]);

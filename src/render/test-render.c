@@ -2,6 +2,8 @@
 /* The display server's side of 3D against the real busbar-render, with virglrenderer on a software GL driver. */
 #include <errno.h>
 #include <linux/virtio_gpu.h>
+#include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -10,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -219,6 +222,43 @@ static void a_process_that_dies_is_replaced(void **state)
         create_picture(0);
 }
 
+struct asked {
+        pthread_t thread;
+        int result;
+};
+
+static void *ask(void *data)
+{
+        struct virtio_gpu_ctx_destroy in = { .hdr = { .type = VIRTIO_GPU_CMD_CTX_DESTROY, .ctx_id = CONTEXT } };
+
+        ((struct asked *) data)->result = command(&in, sizeof(in));
+        return NULL;
+}
+
+static void a_process_that_hangs_is_killed_once_nobody_may_wait(void **state)
+{
+        struct asked asked = { .result = 1 };
+        struct pollfd process;
+        uint64_t begin_ns;
+
+        start();
+        process = (struct pollfd){ .fd = pidfd_open(render_process(), 0), .events = POLLIN };
+        assert_true(process.fd >= 0);
+        assert_int_equal(pidfd_send_signal(process.fd, SIGSTOP, NULL, 0), 0);
+        begin_ns = clock_now_ns();
+        assert_int_equal(pthread_create(&asked.thread, NULL, ask, &asked), 0);
+        render_interrupt(f.render);
+        assert_int_equal(pthread_join(asked.thread, NULL), 0);
+        assert_int_equal(asked.result, -EPIPE);
+        assert_in_range(clock_now_ns() - begin_ns, 0, UINT64_C(2000000000)); /* an answer may take 5 s */
+        assert_int_equal(poll(&process, 1, 10000), 1);
+        (void) close(process.fd);
+        assert_int_equal(render_restart(f.render), -EPIPE);
+        render_resume(f.render);
+        start();
+        create_picture(0);
+}
+
 static int set_up(void **state)
 {
         auto_cleanup(closep) int fd = fd_memfd_sealed("guest", MEMORY_BYTES);
@@ -255,6 +295,7 @@ int main(void)
                 cmocka_unit_test(memory_may_change_while_resources_are_attached),
                 cmocka_unit_test(garbage_in_a_command_stream_costs_nothing_but_itself),
                 cmocka_unit_test(a_process_that_dies_is_replaced),
+                cmocka_unit_test(a_process_that_hangs_is_killed_once_nobody_may_wait),
         };
 
         return cmocka_run_group_tests(tests, set_up, tear_down);

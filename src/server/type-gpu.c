@@ -45,6 +45,8 @@ struct gpu_server {
         } screens[SCREENS_MAX];
         size_t n_screens;
         struct render_host *render; /* owned; NULL: no guest has 3D */
+        struct device *with_3d[RENDER_GUESTS_MAX]; /* borrowed */
+        size_t n_with_3d;
         struct view *used[DISPLAYS_MAX]; /* a display is one guest's */
         size_t n_used;
         struct sandbox_call calls[CALLS_MAX]; /* that outputs need */
@@ -269,6 +271,7 @@ static int add_render(struct server *server, struct render **ret)
 
 static int gpu_guest_new(struct server *server, const struct settings *guest, const char *id, struct device **ret)
 {
+        struct gpu_server *gs = server_data(server);
         struct view *views[GPU_SCANOUTS_MAX];
         struct gpu_options options = {
                 .views = views,
@@ -288,6 +291,8 @@ static int gpu_guest_new(struct server *server, const struct settings *guest, co
                 r = gpu_new(server_loop(server), id, &options, ret);
         if (r < 0)
                 render_free(options.render);
+        else if (options.render)
+                gs->with_3d[gs->n_with_3d++] = *ret; /* render_new() limits them */
         return r;
 }
 
@@ -343,6 +348,8 @@ static int gpu_start_threads(struct server *server)
                 r = output_start(gs->screens[i].output);
         if (r == 0 && gs->control)
                 r = display_control_start(gs->control);
+        for (size_t i = 0; i < gs->n_with_3d && r == 0; i++)
+                r = gpu_start_thread(gs->with_3d[i]);
         return r;
 }
 

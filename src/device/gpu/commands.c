@@ -119,19 +119,28 @@ static uint32_t answer(struct gpu_command *c, uint32_t type)
         return (uint32_t) chain_write(c->chain, 0, &c->response, c->n_response_bytes);
 }
 
+int gpu_command_begin(const struct queue *q, const struct chain *chain, struct gpu_command *ret)
+{
+        if (chain->n_write_bytes < sizeof(ret->response.header) && (q->index != GPU_CURSOR_QUEUE || chain->n_write_bytes > 0))
+                return -EBADMSG;
+        *ret = (struct gpu_command) { .chain = chain, .space = queue_space(q) };
+        return 0;
+}
+
+int gpu_command_end(struct queue *q, struct gpu_command *c, uint32_t result)
+{
+        if (result == 0)
+                return -EBADMSG;
+        queue_push(q, c->chain, c->chain->n_write_bytes > 0 ? answer(c, result) : 0);
+        return 0;
+}
+
 static int serve_one(struct gpu *gpu, struct queue *q, const struct chain *chain)
 {
-        struct gpu_command c = { .chain = chain, .space = queue_space(q) };
-        bool answered = chain->n_write_bytes >= sizeof(c.response.header);
-        uint32_t type;
+        struct gpu_command c;
+        int r = gpu_command_begin(q, chain, &c);
 
-        if (!answered && (q->index != GPU_CURSOR_QUEUE || chain->n_write_bytes > 0))
-                return -EBADMSG;
-        type = gpu_command_run(gpu, &c);
-        if (type == 0)
-                return -EBADMSG;
-        queue_push(q, chain, answered ? answer(&c, type) : 0);
-        return 0;
+        return r < 0 ? r : gpu_command_end(q, &c, gpu_command_run(gpu, &c));
 }
 
 int gpu_handle_queue(struct device *dev, struct queue *q)
@@ -141,6 +150,8 @@ int gpu_handle_queue(struct device *dev, struct queue *q)
         uint64_t until_ns;
         int r;
 
+        if (gpu->render.runner)
+                return gpu_runner_handle_queue(gpu->render.runner, q);
         gpu->n_wakeup_bytes = 0;
         until_ns = clock_now_ns() + WAKEUP_NS;
         while ((r = queue_pop(q, &chain)) > 0) {

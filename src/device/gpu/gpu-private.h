@@ -12,8 +12,10 @@
  *   edid.c      what a display says of itself
  *   journal.c   what outlives a server that is killed
  *   render3d.c  3D, by way of the guest's render process
+ *   runner.c    a thread for the commands of a guest with 3D, which may take long
  *
- * Threads: everything but what gpu.c does on the control thread belongs to the thread of the queues' loop.
+ * Threads: everything but what gpu.c does on the control thread belongs to the thread of the queues' loop, or to the runner
+ * while it has a command.
  */
 #pragma once
 
@@ -41,6 +43,7 @@
 #define GPU_CAPSET_BYTES_MAX 4096
 
 struct gpu_journal;
+struct gpu_runner;
 struct picture;
 struct render;
 struct view;
@@ -113,8 +116,10 @@ struct gpu {
         struct gpu_journal *journal; /* owned; NULL: none */
         struct {
                 struct render *process; /* owned; NULL: no 3D */
-                bool runs, knows_memory;
+                bool runs;
+                atomic_bool knows_memory; /* a queue that starts may tell while the other's command runs */
                 struct ratelimit restarts;
+                struct gpu_runner *runner; /* owned; NULL: commands run on the queues' thread */
         } render;
 
         unsigned n_scanouts;
@@ -170,6 +175,9 @@ typedef uint32_t (*gpu_command_fn)(struct gpu *gpu, struct gpu_command *c);
 /* Reads the request out of its chain, checks it and has it done. Return: the response's type; 0 if it has no header. */
 uint32_t gpu_command_run(struct gpu *gpu, struct gpu_command *c);
 int gpu_handle_queue(struct device *dev, struct queue *q);
+/* Around it, on the queues' thread: a request's answer has room; it is pushed. Return: 0 or -EBADMSG. */
+int gpu_command_begin(const struct queue *q, const struct chain *chain, struct gpu_command *ret);
+int gpu_command_end(struct queue *q, struct gpu_command *c, uint32_t result);
 
 /* resource.c */
 
@@ -268,3 +276,14 @@ uint32_t gpu_3d_attach(struct gpu *gpu, const struct space *space, struct gpu_re
 void gpu_3d_forget(struct gpu *gpu, struct gpu_resource *resource);
 /* Reads a rectangle of a rendered resource into its picture. Return: 0 or a RESP_ERR. */
 uint32_t gpu_3d_fetch(struct gpu *gpu, const struct space *space, struct gpu_resource *resource, const struct rectangle *r);
+
+/* runner.c; all on the queues' thread */
+
+int gpu_runner_new(struct gpu *gpu, struct gpu_runner **ret);
+struct gpu_runner *gpu_runner_free(struct gpu_runner *r); /* NULL ok */
+/* As the operations of a device. */
+int gpu_runner_handle_queue(struct gpu_runner *r, struct queue *q);
+int gpu_runner_queue_start(struct gpu_runner *r, struct queue *q);
+void gpu_runner_queue_stop(struct gpu_runner *r, struct queue *q);
+/* Has the command that is under way ended soon, whatever it is; nothing if there is none. */
+void gpu_runner_settle(struct gpu_runner *r);

@@ -51,17 +51,28 @@ static int gpu_start(struct device *dev, uint64_t negotiated) { return 0; }
 static int gpu_queue_start(struct device *dev, struct queue *q)
 {
         struct gpu *gpu = container_of(dev, struct gpu, dev);
+        int r = gpu->render.runner ? gpu_runner_queue_start(gpu->render.runner, q) : 0;
 
         /* One thread serves both: the table of resources has no lock. */
         assert(dev->queues[0].loop == dev->queues[1].loop);
         gpu->render.knows_memory = false;
-        if (!gpu_journal_waits(gpu))
-                return 0;
+        if (r < 0 || !gpu_journal_waits(gpu))
+                return r;
+        if (gpu->render.runner)
+                gpu_runner_settle(gpu->render.runner);
         if (!queue_looks_new(q))
                 gpu_journal_resume(gpu, queue_space(q));
         else if (q->index == GPU_CONTROL_QUEUE)
                 gpu_journal_clear(gpu);
         return 0;
+}
+
+static void gpu_queue_stop(struct device *dev, struct queue *q)
+{
+        struct gpu *gpu = container_of(dev, struct gpu, dev);
+
+        if (gpu->render.runner)
+                gpu_runner_queue_stop(gpu->render.runner, q);
 }
 
 static void gpu_reset(struct device *dev)
@@ -124,6 +135,7 @@ static struct device *gpu_free(struct device *dev)
                 view_on_mode(gpu->scanouts[i].view, NULL, NULL);
         device_deinit(dev);
         gpu_journal_close(gpu);
+        gpu_runner_free(gpu->render.runner);
         render_free(gpu->render.process);
         free(gpu->buckets);
         free(gpu);
@@ -142,6 +154,7 @@ static const struct device_ops gpu_ops = {
         .config_read = gpu_config_read,
         .config_write = gpu_config_write,
         .queue_start = gpu_queue_start,
+        .queue_stop = gpu_queue_stop,
 };
 
 int gpu_new(struct loop *loop, const char *name, const struct gpu_options *options, struct device **ret)
@@ -172,4 +185,11 @@ int gpu_new(struct loop *loop, const char *name, const struct gpu_options *optio
         }
         *ret = &take_ptr(&gpu)->dev;
         return 0;
+}
+
+int gpu_start_thread(struct device *dev)
+{
+        struct gpu *gpu = container_of(dev, struct gpu, dev);
+
+        return gpu->render.process ? gpu_runner_new(gpu, &gpu->render.runner) : 0;
 }

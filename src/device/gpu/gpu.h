@@ -31,3 +31,9 @@ struct gpu_options {
 
 /* Return: 0 and *ret owned by the caller (device_free()), or a negative errno. */
 int gpu_new(struct loop *loop, const char *name, const struct gpu_options *options, struct device **ret);
+
+/*
+ * For guests with 3D, before the first queue starts: a thread for their commands. Without it they run on the queues' loop, and
+ * whoever stops a queue waits until the render process has answered. Return: 0 or a negative errno.
+ */
+int gpu_start_thread(struct device *dev);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * 3D: commands are passed on as the guest wrote them to its render process (render/client.h), and waited for by this guest's
- * thread. The control thread waits with it only when it stops the guest's queues meanwhile: for one command, which render/client.c
- * limits.
+ * runner (runner.c), so that the thread of its queues, and with it whoever changes or stops them, does not wait.
  *
  * A 3D resource is in the table like the others, for its id, quota, backing and what is scanned out of it; its pixels are
  * the render process's. They are read back when it is flushed, into a picture, as a blob's are copied then.

@@ -99,6 +99,7 @@ static void make_device(struct gpu_guest *g)
         check(gpu_new(g->loop, "gpu", &g->options, &g->dev) == 0);
         g->dev->transport = &transport;
         g->dev->transport_data = g;
+        check(!g->worker || gpu_start_thread(g->dev) == 0);
         for (uint16_t i = 0; i < 2 && g->worker; i++)
                 device_set_queue_loop(g->dev, i, worker_loop(g->worker));
 }

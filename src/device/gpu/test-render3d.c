@@ -6,13 +6,17 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <endian.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "base/cleanup.h"
+#include "base/fd.h"
 #include "base/loop.h"
 #include "device/gpu/test-gpu-guest.h"
 #include "render/client.h"
@@ -33,6 +37,17 @@ static struct render_host *host;
 static int setup(void **state)
 {
         struct gpu_guest_config config = { 0 };
+
+        if (render_new(host, &config.render) < 0)
+                return -1;
+        gpu_guest_init(&g, &config);
+        return 0;
+}
+
+/* With the threads that a server has. */
+static int setup_threads(void **state)
+{
+        struct gpu_guest_config config = { .worker = true };
 
         if (render_new(host, &config.render) < 0)
                 return -1;
@@ -101,17 +116,28 @@ static void assert_shown(uint32_t seed)
                 assert_int_equal(test_view_pixel(&g.views[0], i % W, i / W) & 0xffffff, gpu_guest_colour(seed, i) & 0xffffff);
 }
 
-static void end_of_render_process(void)
+/* Of the guest that came last. Return: a pidfd of the caller's. */
+static int render_process(void)
 {
         char text[96];
         FILE *pipe;
+        int fd;
 
         (void) snprintf(text, sizeof(text), "pgrep -n -P $(pgrep -P %d busbar-render)", (int) getpid());
         pipe = popen(text, "r");
         assert_non_null(pipe);
         assert_non_null(fgets(text, sizeof(text), pipe));
         assert_int_equal(pclose(pipe), 0);
-        assert_int_equal(kill((pid_t) strtol(text, NULL, 10), SIGKILL), 0);
+        fd = pidfd_open((pid_t) strtol(text, NULL, 10), 0);
+        assert_true(fd >= 0);
+        return fd;
+}
+
+static void end_of_render_process(void)
+{
+        auto_cleanup(closep) int process = render_process();
+
+        assert_int_equal(pidfd_send_signal(process, SIGKILL, NULL, 0), 0);
 }
 
 static void it_is_offered_with_two_capability_sets(void **state)
@@ -240,6 +266,97 @@ static void end_of_the_process_costs_3d_and_no_more(void **state)
         assert_int_equal(g.n_needs_reset, 0);
 }
 
+static void nothing(void *data)
+{
+}
+
+static void set_call(void *data)
+{
+        queue_set_call(&g.dev->queues[0], g.call_fd[0]);
+}
+
+/* Gives the device a command that its process does not answer, and returns once it was taken. */
+static void ask_in_vain(int process)
+{
+        struct virtio_gpu_ctx_create request = { HEADER(CTX_CREATE) };
+        struct driver_buffer buffers[] = { { GUEST_REQUEST, sizeof(request), false },
+                                           { GUEST_RESPONSE, sizeof(struct virtio_gpu_ctrl_hdr), true } };
+
+        request.hdr.ctx_id = htole32(CONTEXT + 1);
+        assert_int_equal(pidfd_send_signal(process, SIGSTOP, NULL, 0), 0);
+        memcpy(g.memory + GUEST_REQUEST, &request, sizeof(request));
+        assert_int_equal(driver_queue_add(&g.queues[0], buffers, 2, NULL), 0);
+        (void) driver_queue_kick(&g.queues[0]);
+        loop_call(g.dev->queues[0].loop, nothing, NULL);
+}
+
+static uint32_t answer(void)
+{
+        struct pollfd call = { .fd = g.call_fd[0], .events = POLLIN };
+        struct virtio_gpu_ctrl_hdr header;
+        void *cookie;
+        uint32_t len;
+
+        while (driver_queue_get(&g.queues[0], &cookie, &len) == 0) {
+                assert_int_equal(poll(&call, 1, 10000), 1);
+                (void) fd_event_take(call.fd);
+        }
+        memcpy(&header, g.memory + GUEST_RESPONSE, sizeof(header));
+        return le32toh(header.type);
+}
+
+/* An answer may take 5 s. */
+#define SOON_NS UINT64_C(2000000000)
+
+static void a_slow_command_holds_nobody_who_changes_its_queue(void **state)
+{
+        uint64_t begin_ns = clock_now_ns();
+        auto_cleanup(closep) int process = -1;
+
+        assert_int_equal(context(), OK);
+        process = render_process();
+        ask_in_vain(process);
+        loop_call(g.dev->queues[0].loop, set_call, NULL);
+        assert_in_range(clock_now_ns() - begin_ns, 0, SOON_NS);
+        assert_int_equal(pidfd_send_signal(process, SIGCONT, NULL, 0), 0);
+        assert_int_equal(answer(), OK);
+}
+
+static void a_slow_command_holds_nobody_who_resets_the_device(void **state)
+{
+        struct pollfd process = { .events = POLLIN };
+        uint64_t begin_ns;
+
+        assert_int_equal(context(), OK);
+        show(1, 3);
+        process.fd = render_process();
+        ask_in_vain(process.fd);
+        begin_ns = clock_now_ns();
+        device_reset(g.dev);
+        assert_in_range(clock_now_ns() - begin_ns, 0, SOON_NS);
+        assert_int_equal(answer(), VIRTIO_GPU_RESP_ERR_UNSPEC);
+        assert_int_equal(poll(&process, 1, 10000), 1);
+        (void) close(process.fd);
+
+        gpu_guest_stop(&g);
+        gpu_guest_start(&g);
+        assert_int_equal(context(), OK);
+        show(1, 7);
+        assert_shown(7);
+}
+
+static void a_guest_that_pauses_goes_on(void **state)
+{
+        assert_int_equal(context(), OK);
+        show(1, 3);
+        for (unsigned i = 0; i < 20; i++) {
+                gpu_guest_stop(&g);
+                gpu_guest_start(&g);
+                assert_int_equal(gpu_guest_flush(&g, 1, ALL), OK);
+        }
+        assert_shown(3);
+}
+
 static int start_host(void **state)
 {
         char program[4096];
@@ -256,6 +373,7 @@ static int end_host(void **state)
 }
 
 #define CASE(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+#define CASE_THREADS(function) cmocka_unit_test_setup_teardown(function, setup_threads, teardown)
 
 int main(void)
 {
@@ -268,6 +386,11 @@ int main(void)
                 CASE(the_quota_counts_rendered_resources_while_they_live),
                 CASE(memory_may_be_given_anew),
                 CASE(end_of_the_process_costs_3d_and_no_more),
+                CASE_THREADS(a_rendered_resource_is_shown_when_flushed),
+                CASE_THREADS(end_of_the_process_costs_3d_and_no_more),
+                CASE_THREADS(a_slow_command_holds_nobody_who_changes_its_queue),
+                CASE_THREADS(a_slow_command_holds_nobody_who_resets_the_device),
+                CASE_THREADS(a_guest_that_pauses_goes_on),
         };
 
         return cmocka_run_group_tests(tests, start_host, end_host);
