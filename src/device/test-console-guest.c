@@ -4,13 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/cleanup.h"
-#include "base/fd.h"
-#include "base/loop.h"
 #include "base/macros.h"
-#include "virtio/features.h"
 
 static void spy_write(struct stream *s, const void *buf, size_t n)
 {
@@ -56,21 +51,13 @@ static const struct stream_ops spy_ops = {
         .want = spy_want,
 };
 
-static void needs_reset(struct device *dev, struct queue *q, void *data)
-{
-        ((struct console_guest *) data)->n_needs_reset++;
-}
-
-static void config_changed(struct device *dev, void *data) { ((struct console_guest *) data)->n_config_changed++; }
-
-static const struct transport_ops transport = { .config_changed = config_changed, .needs_reset = needs_reset };
-
-static int make_device(struct console_guest *g)
+static int start_device(struct console_guest *g)
 {
         struct console_port_options ports[GUEST_PORTS] = {
                 { .name = "org.busbar.console", .console = true, .columns = 80, .rows = 25 },
                 { .name = "channel" },
         };
+        struct device *dev;
         int r;
 
         for (size_t i = 0; i < GUEST_PORTS; i++) {
@@ -80,97 +67,15 @@ static int make_device(struct console_guest *g)
                 g->spies[i]->stream.ops = &spy_ops;
                 ports[i].stream = &g->spies[i]->stream;
         }
-        r = console_new(g->loop, "test", ports, GUEST_PORTS, &g->dev);
-        if (r < 0)
-                return r;
-        g->dev->transport = &transport;
-        g->dev->transport_data = g;
-        return 0;
-}
-
-static int start_queue(struct console_guest *g, uint16_t i)
-{
-        struct driver_queue *dq = &g->queues[i];
-        struct queue_setup setup;
-        int r;
-
-        g->kick_fds[i] = fd_event();
-        g->call_fds[i] = fd_event();
-        r = driver_queue_init(dq, g->space, 4096 + i * 0x10000U, g->features, GUEST_QUEUE_SIZE, 16);
-        if (r < 0)
-                return r;
-        dq->kick_fd = g->kick_fds[i];
-        dq->call_fd = g->call_fds[i];
-        setup = (struct queue_setup) {
-                .space = g->space,
-                .features = g->features,
-                .size = GUEST_QUEUE_SIZE,
-                .descriptors = dq->descriptors,
-                .driver = dq->driver,
-                .device = dq->device,
-                .base = driver_queue_base(dq),
-                .kick_fd = g->kick_fds[i],
-                .call_fd = g->call_fds[i],
-        };
-        return queue_start(&g->dev->queues[i], &setup);
-}
-
-void console_guest_settle(struct console_guest *g)
-{
-        for (int i = 0; i < 8; i++)
-                (void) loop_step(g->loop, 0);
+        r = console_new(g->vm.loop, "test", ports, GUEST_PORTS, &dev);
+        return r < 0 ? r : test_guest_start(&g->vm, dev);
 }
 
 int console_guest_init(struct console_guest *g, uint64_t features)
 {
-        struct region_spec region = { .size_bytes = GUEST_MEMORY_BYTES };
-        auto_cleanup(closep) int memory_fd = -1;
         int r;
 
-        *g = (struct console_guest) { .features = features | FEATURE(VIRTIO_FEATURE_VERSION_1) };
-        for (size_t i = 0; i < GUEST_QUEUES; i++)
-                g->kick_fds[i] = g->call_fds[i] = -1;
-        r = loop_new(&g->loop);
-        if (r < 0)
-                return r;
-        memory_fd = fd_memfd_sealed("guest", GUEST_MEMORY_BYTES);
-        if (memory_fd < 0)
-                return memory_fd;
-        r = space_new(&g->space);
-        if (r == 0)
-                r = space_add(g->space, &region, memory_fd);
-        if (r == 0)
-                r = make_device(g);
-        if (r == 0)
-                r = device_start(g->dev, g->features);
-        if (r < 0)
-                return r;
-        g->memory = space_pointer(g->space, 0, GUEST_MEMORY_BYTES, 1);
-        for (uint16_t i = 0; i < GUEST_QUEUES && r == 0; i++)
-                r = start_queue(g, i);
-        console_guest_settle(g);
-        return r;
-}
-
-void console_guest_deinit(struct console_guest *g)
-{
-        g->dev = device_free(g->dev);
-        for (size_t i = 0; i < GUEST_QUEUES; i++) {
-                driver_queue_deinit(&g->queues[i]);
-                closep(&g->kick_fds[i]);
-                closep(&g->call_fds[i]);
-        }
-        space_free(g->space);
-        loop_free(g->loop);
-}
-
-int console_guest_send(struct console_guest *g, unsigned queue, const struct driver_buffer *buffers, unsigned n)
-{
-        int r = driver_queue_add(&g->queues[queue], buffers, n, NULL);
-
-        if (r < 0)
-                return r;
-        (void) driver_queue_kick(&g->queues[queue]);
-        console_guest_settle(g);
-        return 0;
+        *g = (struct console_guest){ 0 };
+        r = test_guest_init(&g->vm, features, GUEST_MEMORY_BYTES, GUEST_QUEUES, GUEST_QUEUE_SIZE);
+        return r < 0 ? r : start_device(g);
 }

@@ -44,7 +44,7 @@ static int set_up_plain(void **state) { return set_up_with(state, 0); }
 
 static int tear_down(void **state)
 {
-        console_guest_deinit(*state);
+        test_guest_deinit(&((struct console_guest *) *state)->vm);
         free(*state);
         return 0;
 }
@@ -56,16 +56,16 @@ static void control(struct console_guest *g, uint32_t id, uint16_t event, uint16
         uint32_t len;
         void *cookie;
 
-        memcpy(g->memory + GUEST_DATA, &message, sizeof(message));
-        assert_int_equal(console_guest_send(g, CONTROL_OUT, &buffer, 1), 0);
-        assert_int_equal(driver_queue_get(&g->queues[CONTROL_OUT], &cookie, &len), 1);
+        memcpy(g->vm.memory + GUEST_DATA, &message, sizeof(message));
+        assert_int_equal(test_guest_send(&g->vm, CONTROL_OUT, &buffer, 1, NULL), 0);
+        assert_int_equal(driver_queue_get(&g->vm.queues[CONTROL_OUT], &cookie, &len), 1);
 }
 
 static void give_buffer(struct console_guest *g, unsigned queue, gpa_t at, uint32_t n)
 {
         struct driver_buffer buffer = { at, n, true };
 
-        assert_int_equal(console_guest_send(g, queue, &buffer, 1), 0);
+        assert_int_equal(test_guest_send(&g->vm, queue, &buffer, 1, NULL), 0);
 }
 
 /* Gives a buffer and expects this message in it. */
@@ -76,13 +76,13 @@ static void expect_control(struct console_guest *g, uint32_t id, uint16_t event,
         void *cookie;
 
         give_buffer(g, CONTROL_IN, GUEST_DATA + 0x1000, 128);
-        assert_int_equal(driver_queue_get(&g->queues[CONTROL_IN], &cookie, &len), 1);
+        assert_int_equal(driver_queue_get(&g->vm.queues[CONTROL_IN], &cookie, &len), 1);
         assert_int_equal(len, sizeof(message) + strlen(more));
-        memcpy(&message, g->memory + GUEST_DATA + 0x1000, sizeof(message));
+        memcpy(&message, g->vm.memory + GUEST_DATA + 0x1000, sizeof(message));
         assert_int_equal(le32toh(message.id), id);
         assert_int_equal(le16toh(message.event), event);
         assert_int_equal(le16toh(message.value), value);
-        assert_memory_equal(g->memory + GUEST_DATA + 0x1000 + sizeof(message), more, strlen(more));
+        assert_memory_equal(g->vm.memory + GUEST_DATA + 0x1000 + sizeof(message), more, strlen(more));
 }
 
 static void expect_nothing(struct console_guest *g, unsigned queue)
@@ -90,8 +90,8 @@ static void expect_nothing(struct console_guest *g, unsigned queue)
         uint32_t len;
         void *cookie;
 
-        console_guest_settle(g);
-        assert_int_equal(driver_queue_get(&g->queues[queue], &cookie, &len), 0);
+        test_guest_settle(&g->vm);
+        assert_int_equal(driver_queue_get(&g->vm.queues[queue], &cookie, &len), 0);
 }
 
 static void input(struct console_guest *g, size_t port, const char *text)
@@ -102,7 +102,7 @@ static void input(struct console_guest *g, size_t port, const char *text)
         spy->n_input = strlen(text);
         if (spy->wanted)
                 spy->stream.owner.readable(spy->stream.owner.data);
-        console_guest_settle(g);
+        test_guest_settle(&g->vm);
 }
 
 static void ports_are_announced_named_and_opened(void **state)
@@ -123,10 +123,10 @@ static void ports_are_announced_named_and_opened(void **state)
         expect_control(g, 0, CONSOLE_CONSOLE_PORT, 1, "");
         expect_control(g, 0, CONSOLE_PORT_NAME, 0, "org.busbar.console");
         give_buffer(g, CONTROL_IN, GUEST_DATA + 0x1000, 12);
-        assert_int_equal(driver_queue_get(&g->queues[CONTROL_IN], &cookie, &len), 1);
+        assert_int_equal(driver_queue_get(&g->vm.queues[CONTROL_IN], &cookie, &len), 1);
         assert_int_equal(len, sizeof(message) + sizeof(size));
-        memcpy(&message, g->memory + GUEST_DATA + 0x1000, sizeof(message));
-        memcpy(size, g->memory + GUEST_DATA + 0x1000 + sizeof(message), sizeof(size));
+        memcpy(&message, g->vm.memory + GUEST_DATA + 0x1000, sizeof(message));
+        memcpy(size, g->vm.memory + GUEST_DATA + 0x1000 + sizeof(message), sizeof(size));
         assert_int_equal(le16toh(message.event), CONSOLE_RESIZE);
         assert_int_equal(le16toh(size[0]), 80);
         assert_int_equal(le16toh(size[1]), 25);
@@ -142,7 +142,7 @@ static void read_all_control(struct console_guest *g)
 
         for (int i = 0; i < 16; i++) {
                 give_buffer(g, CONTROL_IN, GUEST_DATA + 0x1000, 64);
-                (void) driver_queue_get(&g->queues[CONTROL_IN], &cookie, &len);
+                (void) driver_queue_get(&g->vm.queues[CONTROL_IN], &cookie, &len);
         }
 }
 
@@ -164,11 +164,11 @@ static void output_of_many_pieces_arrives_in_order(void **state)
         uint32_t len;
         void *cookie;
 
-        memcpy(g->memory + GUEST_DATA, "a", 1);
-        memcpy(g->memory + GUEST_DATA + 100, "bcdef", 5);
-        memcpy(g->memory + GUEST_DATA + 200, "gh", 2);
-        assert_int_equal(console_guest_send(g, OUT1, pieces, 3), 0);
-        assert_int_equal(driver_queue_get(&g->queues[OUT1], &cookie, &len), 1);
+        memcpy(g->vm.memory + GUEST_DATA, "a", 1);
+        memcpy(g->vm.memory + GUEST_DATA + 100, "bcdef", 5);
+        memcpy(g->vm.memory + GUEST_DATA + 200, "gh", 2);
+        assert_int_equal(test_guest_send(&g->vm, OUT1, pieces, 3, NULL), 0);
+        assert_int_equal(driver_queue_get(&g->vm.queues[OUT1], &cookie, &len), 1);
         assert_int_equal(len, 0);
         assert_int_equal(g->spies[1]->n_output, 8);
         assert_memory_equal(g->spies[1]->output, "abcdefgh", 8);
@@ -183,18 +183,18 @@ static void output_beyond_the_budget_is_written_in_several_rounds(void **state)
         void *cookie;
 
         for (size_t i = GUEST_DATA; i < GUEST_MEMORY_BYTES; i++)
-                g->memory[i] = (char) (i * 2654435761U >> 13);
-        assert_int_equal(driver_queue_add(&g->queues[OUT0], pieces, 2, NULL), 0);
-        (void) driver_queue_kick(&g->queues[OUT0]);
-        assert_int_equal(loop_step(g->loop, 0), 0);
+                g->vm.memory[i] = (char) (i * 2654435761U >> 13);
+        assert_int_equal(driver_queue_add(&g->vm.queues[OUT0], pieces, 2, NULL), 0);
+        (void) driver_queue_kick(&g->vm.queues[OUT0]);
+        assert_int_equal(loop_step(g->vm.loop, 0), 0);
         assert_true(g->spies[0]->n_output < 3U << 20);
-        assert_int_equal(driver_queue_get(&g->queues[OUT0], &cookie, &len), 0);
+        assert_int_equal(driver_queue_get(&g->vm.queues[OUT0], &cookie, &len), 0);
         for (int i = 0; i < 8; i++)
-                console_guest_settle(g);
-        assert_int_equal(driver_queue_get(&g->queues[OUT0], &cookie, &len), 1);
+                test_guest_settle(&g->vm);
+        assert_int_equal(driver_queue_get(&g->vm.queues[OUT0], &cookie, &len), 1);
         assert_int_equal(g->spies[0]->n_output, 8U << 20);
-        assert_memory_equal(g->spies[0]->output, g->memory + GUEST_DATA, 3U << 20);
-        assert_memory_equal(g->spies[0]->output + (3U << 20), g->memory + GUEST_DATA + (4U << 20), 5U << 20);
+        assert_memory_equal(g->spies[0]->output, g->vm.memory + GUEST_DATA, 3U << 20);
+        assert_memory_equal(g->spies[0]->output + (3U << 20), g->vm.memory + GUEST_DATA + (4U << 20), 5U << 20);
 }
 
 static void reset_amid_long_output_ends_it(void **state)
@@ -203,12 +203,12 @@ static void reset_amid_long_output_ends_it(void **state)
         struct driver_buffer piece = { GUEST_DATA, 8U << 20, false };
         size_t n;
 
-        assert_int_equal(driver_queue_add(&g->queues[OUT0], &piece, 1, NULL), 0);
-        (void) driver_queue_kick(&g->queues[OUT0]);
-        assert_int_equal(loop_step(g->loop, 0), 0);
-        device_reset(g->dev);
+        assert_int_equal(driver_queue_add(&g->vm.queues[OUT0], &piece, 1, NULL), 0);
+        (void) driver_queue_kick(&g->vm.queues[OUT0]);
+        assert_int_equal(loop_step(g->vm.loop, 0), 0);
+        device_reset(g->vm.dev);
         n = g->spies[0]->n_output;
-        console_guest_settle(g);
+        test_guest_settle(&g->vm);
         assert_int_equal(g->spies[0]->n_output, n);
 }
 
@@ -225,12 +225,12 @@ static void input_waits_for_the_port_to_open_and_for_buffers(void **state)
         expect_nothing(g, IN1);
         control(g, 1, CONSOLE_PORT_READY, 1);
         control(g, 1, CONSOLE_PORT_OPEN, 1);
-        assert_int_equal(driver_queue_get(&g->queues[IN1], &cookie, &len), 1);
+        assert_int_equal(driver_queue_get(&g->vm.queues[IN1], &cookie, &len), 1);
         assert_int_equal(len, 4);
-        assert_memory_equal(g->memory + GUEST_DATA + 0x2000, "hell", 4);
+        assert_memory_equal(g->vm.memory + GUEST_DATA + 0x2000, "hell", 4);
         assert_false(g->spies[1]->wanted);
         give_buffer(g, IN1, GUEST_DATA + 0x2000, 4);
-        assert_int_equal(driver_queue_get(&g->queues[IN1], &cookie, &len), 1);
+        assert_int_equal(driver_queue_get(&g->vm.queues[IN1], &cookie, &len), 1);
         assert_int_equal(len, 1);
         give_buffer(g, IN1, GUEST_DATA + 0x2000, 4);
         assert_true(g->spies[1]->wanted);
@@ -246,7 +246,7 @@ static void input_reaches_a_driver_that_was_there_before(void **state)
 
         give_buffer(g, IN0, GUEST_DATA + 0x2000, 64);
         input(g, 0, "again");
-        assert_int_equal(driver_queue_get(&g->queues[IN0], &cookie, &len), 1);
+        assert_int_equal(driver_queue_get(&g->vm.queues[IN0], &cookie, &len), 1);
         assert_int_equal(len, 5);
 }
 
@@ -259,11 +259,11 @@ static void a_driver_without_multiport_has_one_port(void **state)
 
         give_buffer(g, IN0, GUEST_DATA + 0x2000, 64);
         input(g, 0, "x");
-        assert_int_equal(driver_queue_get(&g->queues[IN0], &cookie, &len), 1);
-        assert_int_equal(console_guest_send(g, OUT0, &piece, 1), 0);
+        assert_int_equal(driver_queue_get(&g->vm.queues[IN0], &cookie, &len), 1);
+        assert_int_equal(test_guest_send(&g->vm, OUT0, &piece, 1, NULL), 0);
         assert_int_equal(g->spies[0]->n_output, 8);
-        assert_int_equal(console_guest_send(g, CONTROL_OUT, &piece, 1), 0);
-        assert_int_equal(console_guest_send(g, OUT1, &piece, 1), 0);
+        assert_int_equal(test_guest_send(&g->vm, CONTROL_OUT, &piece, 1, NULL), 0);
+        assert_int_equal(test_guest_send(&g->vm, OUT1, &piece, 1, NULL), 0);
         expect_nothing(g, CONTROL_OUT);
         assert_int_equal(g->spies[1]->n_output, 0);
 }
@@ -276,17 +276,17 @@ static void a_new_size_is_told_in_both_ways(void **state)
         void *cookie;
 
         get_ready(g);
-        console_resize(g->dev, 0, 132, 43);
-        console_guest_settle(g);
-        assert_int_equal(driver_queue_get(&g->queues[CONTROL_IN], &cookie, &len), 1);
+        console_resize(g->vm.dev, 0, 132, 43);
+        test_guest_settle(&g->vm);
+        assert_int_equal(driver_queue_get(&g->vm.queues[CONTROL_IN], &cookie, &len), 1);
         assert_int_equal(len, sizeof(struct console_control) + 4);
-        assert_int_equal(g->n_config_changed, 1);
-        assert_int_equal(device_config_read(g->dev, 0, &config, sizeof(config)), 0);
+        assert_int_equal(g->vm.n_config_changed, 1);
+        assert_int_equal(device_config_read(g->vm.dev, 0, &config, sizeof(config)), 0);
         assert_int_equal(le16toh(config.columns), 132);
         assert_int_equal(le16toh(config.rows), 43);
         assert_int_equal(le32toh(config.max_nr_ports), GUEST_PORTS);
-        console_resize(g->dev, 0, 132, 43);
-        assert_int_equal(g->n_config_changed, 1);
+        console_resize(g->vm.dev, 0, 132, 43);
+        assert_int_equal(g->vm.n_config_changed, 1);
 }
 
 static void an_emergency_write_needs_no_driver(void **state)
@@ -294,12 +294,12 @@ static void an_emergency_write_needs_no_driver(void **state)
         struct console_guest *g = *state;
         uint32_t word = htole32('!');
 
-        device_reset(g->dev);
-        assert_int_equal(device_config_write(g->dev, 8, &word, 4), 0);
+        device_reset(g->vm.dev);
+        assert_int_equal(device_config_write(g->vm.dev, 8, &word, 4), 0);
         assert_int_equal(g->spies[0]->n_output, 1);
         assert_int_equal(g->spies[0]->output[0], '!');
-        assert_int_equal(device_config_write(g->dev, 0, &word, 4), -EINVAL);
-        assert_int_equal(device_config_write(g->dev, 9, &word, 4), -EINVAL);
+        assert_int_equal(device_config_write(g->vm.dev, 0, &word, 4), -EINVAL);
+        assert_int_equal(device_config_write(g->vm.dev, 9, &word, 4), -EINVAL);
 }
 
 /* bad-input 15: control queue garbage. */
@@ -316,11 +316,11 @@ static void short_or_writable_control_messages_break_their_queue_only(void **sta
                 struct console_guest g;
 
                 assert_int_equal(console_guest_init(&g, MULTIPORT), 0);
-                assert_int_equal(console_guest_send(&g, CONTROL_OUT, bad[i], bad[i][1].len_bytes > 0 ? 2 : 1), 0);
-                assert_int_equal(g.n_needs_reset, 1);
-                assert_int_equal(console_guest_send(&g, OUT0, &piece, 1), 0);
+                assert_int_equal(test_guest_send(&g.vm, CONTROL_OUT, bad[i], bad[i][1].len_bytes > 0 ? 2 : 1, NULL), 0);
+                assert_int_equal(g.vm.n_needs_reset, 1);
+                assert_int_equal(test_guest_send(&g.vm, OUT0, &piece, 1, NULL), 0);
                 assert_int_equal(g.spies[0]->n_output, 3);
-                console_guest_deinit(&g);
+                test_guest_deinit(&g.vm);
         }
         (void) state;
 }
@@ -338,7 +338,7 @@ static void unknown_ports_and_events_are_ignored(void **state)
                 control(g, 0, event, 1);
         control(g, 0, CONSOLE_DEVICE_REMOVE, 1);
         control(g, 0, CONSOLE_DEVICE_READY, 0);
-        assert_int_equal(g->n_needs_reset, 0);
+        assert_int_equal(g->vm.n_needs_reset, 0);
         expect_nothing(g, CONTROL_IN);
 }
 
@@ -373,12 +373,12 @@ static void buffers_of_the_wrong_direction_break_their_queue_only(void **state)
                 struct console_guest g;
 
                 assert_int_equal(console_guest_init(&g, MULTIPORT), 0);
-                memcpy(g.memory + GUEST_DATA + 256, &ready, sizeof(ready));
+                memcpy(g.vm.memory + GUEST_DATA + 256, &ready, sizeof(ready));
                 if (bad[i].queue == CONTROL_IN)
-                        assert_int_equal(console_guest_send(&g, CONTROL_OUT, &message, 1), 0);
-                assert_int_equal(console_guest_send(&g, bad[i].queue, bad[i].buffers, bad[i].n), 0);
-                assert_int_equal(g.n_needs_reset, 1);
-                console_guest_deinit(&g);
+                        assert_int_equal(test_guest_send(&g.vm, CONTROL_OUT, &message, 1, NULL), 0);
+                assert_int_equal(test_guest_send(&g.vm, bad[i].queue, bad[i].buffers, bad[i].n, NULL), 0);
+                assert_int_equal(g.vm.n_needs_reset, 1);
+                test_guest_deinit(&g.vm);
         }
         (void) state;
 }
@@ -404,14 +404,14 @@ static void a_pipe_carries_a_plain_stream_and_its_last_words(void **state)
         char buf[16];
         int fds[2];
 
-        device_reset(g->dev);
+        device_reset(g->vm.dev);
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
-        assert_int_equal(console_pipe_new(g->loop, fds[0], dup(fds[0]), g->dev, on_closed, &end, &pipe), 0);
+        assert_int_equal(console_pipe_new(g->vm.loop, fds[0], dup(fds[0]), g->vm.dev, on_closed, &end, &pipe), 0);
         input(g, 0, "typed");
         assert_int_equal(read(fds[1], buf, sizeof(buf)), 5);
         assert_int_equal(write(fds[1], "last words", 10), 10);
         closep(&fds[1]);
-        console_guest_settle(g);
+        test_guest_settle(&g->vm);
         assert_int_equal(g->spies[0]->n_output, 10);
         assert_int_equal(end.n, 1);
         assert_int_equal(end.reason, 0);
@@ -427,14 +427,14 @@ static void two_fifos_carry_each_direction(void **state)
         int from_guest[2], to_guest[2];
         char buf[16];
 
-        device_reset(g->dev);
+        device_reset(g->vm.dev);
         assert_int_equal(pipe2(from_guest, O_CLOEXEC), 0);
         assert_int_equal(pipe2(to_guest, O_CLOEXEC), 0);
-        assert_int_equal(console_pipe_new(g->loop, from_guest[0], to_guest[1], g->dev, on_closed, &end, &pipe), 0);
+        assert_int_equal(console_pipe_new(g->vm.loop, from_guest[0], to_guest[1], g->vm.dev, on_closed, &end, &pipe), 0);
         input(g, 0, "typed");
         assert_int_equal(read(to_guest[0], buf, sizeof(buf)), 5);
         assert_int_equal(write(from_guest[1], "said", 4), 4);
-        console_guest_settle(g);
+        test_guest_settle(&g->vm);
         assert_int_equal(g->spies[0]->n_output, 4);
         assert_int_equal(end.n, 0);
         assert_null(console_pipe_free(pipe));
@@ -453,10 +453,10 @@ static void a_pipe_that_is_not_read_makes_input_wait(void **state)
         int fds[2];
 
         memset(text, 'x', sizeof(text) - 1);
-        device_reset(g->dev);
+        device_reset(g->vm.dev);
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
         peer = fds[1];
-        assert_int_equal(console_pipe_new(g->loop, fds[0], dup(fds[0]), g->dev, on_closed, &end, &pipe), 0);
+        assert_int_equal(console_pipe_new(g->vm.loop, fds[0], dup(fds[0]), g->vm.dev, on_closed, &end, &pipe), 0);
         input(g, 0, text);
         assert_false(g->spies[0]->wanted);
         assert_true(g->spies[0]->n_input > 0);
@@ -466,7 +466,7 @@ static void a_pipe_that_is_not_read_makes_input_wait(void **state)
 
                 assert_true(n > 0);
                 total += (size_t) n;
-                console_guest_settle(g);
+                test_guest_settle(&g->vm);
         }
         assert_true(g->spies[0]->wanted);
         assert_null(console_pipe_free(pipe));

@@ -32,7 +32,7 @@ static void begin(enum sink_kind kind, uint64_t features, uint16_t queue_size)
 
         log_set_level(LOG_LEVEL_ERROR);
         assert_int_equal(input_guest_init(&g, &options, features, queue_size), 0);
-        sink = input_sink(g.dev);
+        sink = input_sink(g.vm.dev);
 }
 
 static int open_touch(void **state)
@@ -73,7 +73,7 @@ static int open_rotary(void **state)
 
 static int close_guest(void **state)
 {
-        input_guest_deinit(&g);
+        test_guest_deinit(&g.vm);
         return 0;
 }
 
@@ -127,9 +127,9 @@ static struct virtio_input_config ask(uint8_t select, uint8_t subsel)
         const uint8_t words[2] = { select, subsel };
         struct virtio_input_config c;
 
-        assert_int_equal(device_config_write(g.dev, 0, &words[0], 1), 0);
-        assert_int_equal(device_config_write(g.dev, 1, &words[1], 1), 0);
-        assert_int_equal(device_config_read(g.dev, 0, &c, sizeof(c)), 0);
+        assert_int_equal(device_config_write(g.vm.dev, 0, &words[0], 1), 0);
+        assert_int_equal(device_config_write(g.vm.dev, 1, &words[1], 1), 0);
+        assert_int_equal(device_config_read(g.vm.dev, 0, &c, sizeof(c)), 0);
         assert_int_equal(c.select, select);
         assert_int_equal(c.subsel, subsel);
         return c;
@@ -221,13 +221,13 @@ static void only_the_selectors_can_be_written(void **state)
         memset(&c, 0xff, sizeof(c));
         c.select = VIRTIO_INPUT_CFG_ID_SERIAL;
         c.subsel = 0;
-        assert_int_equal(device_config_write(g.dev, 0, &c, sizeof(c)), 0);
-        assert_int_equal(device_config_read(g.dev, 0, &c, sizeof(c)), 0);
+        assert_int_equal(device_config_write(g.vm.dev, 0, &c, sizeof(c)), 0);
+        assert_int_equal(device_config_read(g.vm.dev, 0, &c, sizeof(c)), 0);
         assert_memory_equal(c.u.string, "test", 5);
-        assert_int_equal(device_config_write(g.dev, 2, &byte, 1), -EINVAL);
-        assert_int_equal(device_config_write(g.dev, sizeof(c) - 1, &byte, 1), -EINVAL);
-        assert_int_equal(device_config_write(g.dev, sizeof(c), &byte, 1), -EINVAL);
-        assert_int_equal(device_config_write(g.dev, 0, &c, sizeof(c) + 1), -EINVAL);
+        assert_int_equal(device_config_write(g.vm.dev, 2, &byte, 1), -EINVAL);
+        assert_int_equal(device_config_write(g.vm.dev, sizeof(c) - 1, &byte, 1), -EINVAL);
+        assert_int_equal(device_config_write(g.vm.dev, sizeof(c), &byte, 1), -EINVAL);
+        assert_int_equal(device_config_write(g.vm.dev, 0, &c, sizeof(c) + 1), -EINVAL);
 }
 
 /* ---- delivery ---- */
@@ -251,7 +251,7 @@ static void report_waits_until_there_are_buffers_for_all_of_it(void **state)
         assert_string_equal(listen(), "");
         (void) input_guest_give(&g, 1);
         assert_string_equal(listen(), "3:47=0 3:57=0 3:53=10 3:54=20 1:330=1 3:0=10 3:1=20 |");
-        assert_int_equal(g.n_needs_reset, 0);
+        assert_int_equal(g.vm.n_needs_reset, 0);
 }
 
 static void report_larger_than_the_queue_goes_out_in_pieces(void **state)
@@ -284,7 +284,7 @@ static void more_than_a_wake_ups_worth_arrives(void **state)
         for (int i = 0; i < 200; i++) {
                 (void) input_guest_give(&g, 16);
                 key(KEY_A, i % 2 == 0);
-                input_guest_settle(&g);
+                test_guest_settle(&g.vm);
                 (void) listen();
                 for (const char *p = heard; *p; p++)
                         n_ends += *p == '|';
@@ -403,9 +403,9 @@ static void new_driver_is_told_what_is_held(void **state)
         (void) input_guest_give(&g, 64);
         (void) finger_down(10, 20);
         (void) listen();
-        input_guest_pause(&g);
+        test_guest_pause(&g.vm);
         finger_move(0, 12, 22);
-        assert_int_equal(input_guest_resume(&g, true), 0);
+        assert_int_equal(test_guest_resume(&g.vm, true), 0);
         (void) input_guest_give(&g, 64);
         assert_string_equal(listen(), "3:47=0 3:57=0 3:53=12 3:54=22 3:0=12 3:1=22 1:330=1 |");
         finger_up(0);
@@ -422,8 +422,8 @@ static void ambiguous_ring_is_let_go_of_first(void **state)
                         finger_up(0);
                 (void) listen();
         }
-        input_guest_pause(&g);
-        assert_int_equal(input_guest_resume(&g, true), 0);
+        test_guest_pause(&g.vm);
+        assert_int_equal(test_guest_resume(&g.vm, true), 0);
         (void) input_guest_give(&g, 64);
         (void) listen();
         assert_int_equal(count(":57=-1 "), SINK_FINGERS_MAX);
@@ -437,11 +437,11 @@ static void new_driver_hears_nothing_of_what_was_let_go_meanwhile(void **state)
         (void) input_guest_give(&g, 64);
         key(KEY_A, true);
         (void) listen();
-        input_guest_pause(&g);
+        test_guest_pause(&g.vm);
         key(KEY_A, false);
         key(KEY_B, true);
         key(KEY_B, false);
-        assert_int_equal(input_guest_resume(&g, true), 0);
+        assert_int_equal(test_guest_resume(&g.vm, true), 0);
         (void) input_guest_give(&g, 64);
         assert_string_equal(listen(), "");
 }
@@ -453,9 +453,9 @@ static void stopped_ring_goes_on_with_what_changed(void **state)
                 (void) input_guest_give(&g, 16);
         (void) finger_down(10, 20);
         (void) listen();
-        input_guest_pause(&g);
+        test_guest_pause(&g.vm);
         finger_up(0);
-        assert_int_equal(input_guest_resume(&g, false), 0);
+        assert_int_equal(test_guest_resume(&g.vm, false), 0);
         (void) input_guest_give(&g, 16);
         assert_string_equal(listen(), "3:47=0 3:57=-1 1:330=0 |");
 }
@@ -468,12 +468,12 @@ static void ring_of_a_predecessor_is_let_go_of(void **state)
         (void) input_guest_give(&g, 64);
         (void) finger_down(10, 20);
         (void) listen();
-        input_guest_pause(&g);
-        g.dev = device_free(g.dev);
-        assert_int_equal(input_new(g.loop, "test", &options, &g.dev), 0);
-        sink = input_sink(g.dev);
-        assert_int_equal(device_start(g.dev, g.features), 0);
-        assert_int_equal(input_guest_resume(&g, false), 0);
+        test_guest_pause(&g.vm);
+        g.vm.dev = device_free(g.vm.dev);
+        assert_int_equal(input_new(g.vm.loop, "test", &options, &g.vm.dev), 0);
+        sink = input_sink(g.vm.dev);
+        assert_int_equal(device_start(g.vm.dev, g.vm.features), 0);
+        assert_int_equal(test_guest_resume(&g.vm, false), 0);
         (void) listen();
         assert_int_equal(count(":57=-1 "), SINK_FINGERS_MAX);
         assert_int_equal(count("1:330=0 |"), 1);
@@ -490,12 +490,12 @@ static void keyboard_of_a_predecessor_is_let_go_of_even_after_an_overflow(void *
         (void) input_guest_give(&g, 2);
         key(KEY_A, true);
         (void) listen();
-        input_guest_pause(&g);
-        g.dev = device_free(g.dev);
-        assert_int_equal(input_new(g.loop, "test", &options, &g.dev), 0);
-        sink = input_sink(g.dev);
-        assert_int_equal(device_start(g.dev, g.features), 0);
-        assert_int_equal(input_guest_resume(&g, false), 0);
+        test_guest_pause(&g.vm);
+        g.vm.dev = device_free(g.vm.dev);
+        assert_int_equal(input_new(g.vm.loop, "test", &options, &g.vm.dev), 0);
+        sink = input_sink(g.vm.dev);
+        assert_int_equal(device_start(g.vm.dev, g.vm.features), 0);
+        assert_int_equal(test_guest_resume(&g.vm, false), 0);
         (void) input_guest_give(&g, 2);
         for (int i = 0; i < 1000; i++)
                 key(KEY_B, i % 2 == 0);
@@ -518,14 +518,14 @@ static void all_keys_held_are_let_go_and_pressed_again(void **state)
         (void) input_guest_give(&g, 2);
         key(KEY_A, true);
         (void) listen();
-        input_guest_pause(&g);
-        g.dev = device_free(g.dev);
-        assert_int_equal(input_new(g.loop, "test", &options, &g.dev), 0);
-        sink = input_sink(g.dev);
+        test_guest_pause(&g.vm);
+        g.vm.dev = device_free(g.vm.dev);
+        assert_int_equal(input_new(g.vm.loop, "test", &options, &g.vm.dev), 0);
+        sink = input_sink(g.vm.dev);
         for (uint16_t code = 1; code < KEY_CNT; code++)
                 key(code, true);
-        assert_int_equal(device_start(g.dev, g.features), 0);
-        assert_int_equal(input_guest_resume(&g, false), 0);
+        assert_int_equal(device_start(g.vm.dev, g.vm.features), 0);
+        assert_int_equal(test_guest_resume(&g.vm, false), 0);
         for (int i = 0; i < 60; i++) {
                 (void) input_guest_give(&g, 64);
                 (void) listen();
@@ -545,23 +545,23 @@ static int status(uint16_t type, uint16_t code, uint32_t value, uint32_t n_bytes
         void *cookie;
         uint32_t len;
 
-        memcpy(g.memory + buffer.address, &e, sizeof(e));
-        assert_int_equal(input_guest_send(&g, 1, &buffer, 1), 0);
-        return driver_queue_get(&g.queues[1], &cookie, &len);
+        memcpy(g.vm.memory + buffer.address, &e, sizeof(e));
+        assert_int_equal(test_guest_send(&g.vm, 1, &buffer, 1, NULL), 0);
+        return driver_queue_get(&g.vm.queues[1], &cookie, &len);
 }
 
 static void lamps_are_remembered(void **state)
 {
         assert_int_equal(status(EV_LED, LED_CAPSL, 1, 8, false), 1);
         assert_int_equal(status(EV_LED, LED_NUML, 1, 8, false), 1);
-        assert_int_equal(input_leds(g.dev), 1 << LED_CAPSL | 1 << LED_NUML);
+        assert_int_equal(input_leds(g.vm.dev), 1 << LED_CAPSL | 1 << LED_NUML);
         assert_int_equal(status(EV_LED, LED_CAPSL, 0, 8, false), 1);
-        assert_int_equal(input_leds(g.dev), 1 << LED_NUML);
+        assert_int_equal(input_leds(g.vm.dev), 1 << LED_NUML);
         assert_int_equal(status(EV_LED, 4000, 1, 8, false), 1);
         assert_int_equal(status(EV_LED, LED_MISC, 1, 8, false), 1);
-        assert_int_equal(input_leds(g.dev), 1 << LED_NUML);
-        device_reset(g.dev);
-        assert_int_equal(input_leds(g.dev), 0);
+        assert_int_equal(input_leds(g.vm.dev), 1 << LED_NUML);
+        device_reset(g.vm.dev);
+        assert_int_equal(input_leds(g.vm.dev), 0);
 }
 
 static void force_feedback_and_garbage_are_completed_and_do_nothing(void **state)
@@ -569,14 +569,14 @@ static void force_feedback_and_garbage_are_completed_and_do_nothing(void **state
         assert_int_equal(status(EV_FF, FF_RUMBLE, 1, 8, false), 1);
         assert_int_equal(status(0xffff, 0xffff, UINT32_MAX, 8, false), 1);
         assert_int_equal(status(EV_SND, SND_BELL, 1, 4096, false), 1);
-        assert_int_equal(g.n_needs_reset, 0);
+        assert_int_equal(g.vm.n_needs_reset, 0);
 }
 
 static void short_status_breaks_its_queue(void **state)
 {
         assert_int_equal(status(EV_LED, LED_CAPSL, 1, 7, false), 0);
-        assert_int_equal(g.n_needs_reset, 1);
-        assert_true(g.dev->queues[1].broken);
+        assert_int_equal(g.vm.n_needs_reset, 1);
+        assert_true(g.vm.dev->queues[1].broken);
         (void) input_guest_give(&g, 8);
         key(KEY_A, true);
         assert_string_equal(listen(), "1:30=1 |");
@@ -585,22 +585,22 @@ static void short_status_breaks_its_queue(void **state)
 static void writable_status_breaks_its_queue(void **state)
 {
         assert_int_equal(status(EV_LED, LED_CAPSL, 1, 8, true), 0);
-        assert_true(g.dev->queues[1].broken);
+        assert_true(g.vm.dev->queues[1].broken);
 }
 
 static void expect_broken(uint32_t n_bytes, bool device_writes)
 {
         struct driver_buffer buffer = { GUEST_DATA, n_bytes, device_writes };
 
-        assert_int_equal(input_guest_send(&g, 0, &buffer, 1), 0);
+        assert_int_equal(test_guest_send(&g.vm, 0, &buffer, 1, NULL), 0);
         key(BTN_TOUCH, true);
-        assert_true(g.dev->queues[0].broken);
+        assert_true(g.vm.dev->queues[0].broken);
         assert_string_equal(listen(), "");
         key(BTN_TOUCH, false);
         /* Reset revives it, and it knows what is held. */
         (void) finger_down(1, 1);
-        input_guest_pause(&g);
-        assert_int_equal(input_guest_resume(&g, true), 0);
+        test_guest_pause(&g.vm);
+        assert_int_equal(test_guest_resume(&g.vm, true), 0);
         (void) input_guest_give(&g, 32);
         assert_string_equal(listen(), "3:47=0 3:57=0 3:53=1 3:54=1 3:0=1 3:1=1 1:330=1 |");
 }
@@ -611,12 +611,12 @@ static void readable_event_buffer_breaks_the_queue(void **state) { expect_broken
 static void event_buffer_may_be_in_pieces(void **state)
 {
         struct driver_buffer pieces[8];
-        uint8_t *bytes = (uint8_t *) g.memory + GUEST_DATA;
+        uint8_t *bytes = (uint8_t *) g.vm.memory + GUEST_DATA;
 
         for (int k = 0; k < 8; k++) {
                 for (uint32_t i = 0; i < ARRAY_SIZE(pieces); i++)
                         pieces[i] = (struct driver_buffer) { GUEST_DATA + 0x100 * (uint32_t) k + 2 * i, 1, true };
-                assert_int_equal(input_guest_send(&g, 0, pieces, ARRAY_SIZE(pieces)), 0);
+                assert_int_equal(test_guest_send(&g.vm, 0, pieces, ARRAY_SIZE(pieces), NULL), 0);
         }
         (void) finger_down(0x102, 20);
         assert_int_equal(bytes[0], EV_ABS);

@@ -29,33 +29,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char typed[4096];
 
-static void send(struct console_guest *g, const uint8_t step[8])
-{
-        unsigned queue = step[1] % GUEST_QUEUES, n = 1 + step[2] % 4;
-        struct driver_buffer buffers[4];
-
-        for (unsigned i = 0; i < n; i++) {
-                bool writes = step[3] >> i & 1;
-
-                /* Readable pieces come first, or the ring would not carry them. */
-                if (i > 0 && buffers[i - 1].device_writes)
-                        writes = true;
-                buffers[i] = (struct driver_buffer) {
-                        .address = GUEST_DATA + 8U * (step[4] + 256U * i),
-                        .len_bytes = step[5] < 250 ? (uint32_t) (step[5] >> i) + (i == 0) : (uint32_t) step[5] << 12,
-                        .device_writes = writes,
-                };
-        }
-        (void) console_guest_send(g, queue, buffers, n);
-}
-
 static void take_used(struct console_guest *g, unsigned queue)
 {
         uint32_t len;
         void *cookie;
         int r;
 
-        while ((r = driver_queue_get(&g->queues[queue], &cookie, &len)) > 0)
+        while ((r = driver_queue_get(&g->vm.queues[queue], &cookie, &len)) > 0)
                 ;
         expect(r == 0);
 }
@@ -68,7 +48,7 @@ static void type(struct console_guest *g, const uint8_t step[8])
         spy->n_input = MIN(16U * step[2], sizeof(typed));
         if (spy->wanted && spy->stream.owner.readable)
                 spy->stream.owner.readable(spy->stream.owner.data);
-        expect(spy->n_input == 0 || !spy->wanted || !g->dev->started);
+        expect(spy->n_input == 0 || !spy->wanted || !g->vm.dev->started);
 }
 
 static void play(struct console_guest *g, const uint8_t step[8])
@@ -82,7 +62,7 @@ static void play(struct console_guest *g, const uint8_t step[8])
         case 1:
         case 2:
         case 3:
-                send(g, step);
+                (void) test_guest_send_any(&g->vm, step, GUEST_DATA, 4096);
                 break;
         case 4:
                 take_used(g, step[1] % GUEST_QUEUES);
@@ -91,13 +71,13 @@ static void play(struct console_guest *g, const uint8_t step[8])
                 type(g, step);
                 break;
         case 6:
-                console_resize(g->dev, step[1] % GUEST_PORTS, step[2], step[3]);
+                console_resize(g->vm.dev, step[1] % GUEST_PORTS, step[2], step[3]);
                 break;
         case 7:
                 if (step[1] == 0)
-                        device_reset(g->dev);
-                (void) device_config_read(g->dev, step[2], config, step[3] % sizeof(config));
-                (void) device_config_write(g->dev, step[2], config, step[3] % sizeof(config));
+                        device_reset(g->vm.dev);
+                (void) device_config_read(g->vm.dev, step[2], config, step[3] % sizeof(config));
+                (void) device_config_write(g->vm.dev, step[2], config, step[3] % sizeof(config));
                 break;
         }
 }
@@ -110,15 +90,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         log_set_level(LOG_LEVEL_ERROR);
         if (size < 8)
                 return 0;
-        features = (data[0] & 1 ? FEATURE(CONSOLE_FEATURE_MULTIPORT) : 0) |
-                   (data[0] & 2 ? FEATURE(VIRTIO_FEATURE_RING_PACKED) : 0) |
-                   (data[0] & 4 ? FEATURE(VIRTIO_FEATURE_INDIRECT_DESC) : 0) |
-                   (data[0] & 8 ? FEATURE(VIRTIO_FEATURE_EVENT_IDX) : 0) |
-                   (data[0] & 16 ? FEATURE(VIRTIO_FEATURE_IN_ORDER) : 0) | FEATURE(CONSOLE_FEATURE_SIZE);
+        features = (data[0] & 1 ? FEATURE(CONSOLE_FEATURE_MULTIPORT) : 0) | FEATURE(CONSOLE_FEATURE_SIZE) |
+                   test_guest_ring_features(data[0] >> 1);
         expect(console_guest_init(&g, features) == 0);
-        memcpy(g.memory + GUEST_DATA, data, MIN(size, 65536U));
+        memcpy(g.vm.memory + GUEST_DATA, data, MIN(size, 65536U));
         for (size_t i = 8; i + 8 <= size && i < 8 * STEPS_MAX; i += 8)
                 play(&g, data + i);
-        console_guest_deinit(&g);
+        test_guest_deinit(&g.vm);
         return 0;
 }

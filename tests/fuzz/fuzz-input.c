@@ -108,20 +108,10 @@ static void act(struct run *run, const uint8_t step[8])
         }
 }
 
-/* Any request in any queue; readable pieces come first, or the ring would not carry them. */
+/* Any request in any queue. */
 static void send(struct run *run, const uint8_t step[8])
 {
-        unsigned n = 1 + step[2] % 4;
-        struct driver_buffer buffers[4];
-
-        for (unsigned i = 0; i < n; i++) {
-                bool writes = (step[3] >> i & 1) || (i > 0 && buffers[i - 1].device_writes);
-
-                buffers[i] = (struct driver_buffer) { .address = GUEST_DATA + 0x10000 + 8U * (step[4] + 256U * i),
-                                                      .len_bytes = (uint32_t) (step[5] >> i) + (i == 0),
-                                                      .device_writes = writes };
-        }
-        (void) input_guest_send(&run->g, step[1] % GUEST_QUEUES, buffers, n);
+        (void) test_guest_send_any(&run->g.vm, step, GUEST_DATA + 0x10000, 512);
         run->broke |= step[1] % GUEST_QUEUES == INPUT_QUEUE_EVENTS;
 }
 
@@ -130,7 +120,7 @@ static void take_used(struct run *run)
         uint32_t len;
         void *cookie;
 
-        while (driver_queue_get(&run->g.queues[INPUT_QUEUE_STATUS], &cookie, &len) > 0)
+        while (driver_queue_get(&run->g.vm.queues[INPUT_QUEUE_STATUS], &cookie, &len) > 0)
                 ;
 }
 
@@ -138,21 +128,21 @@ static void ask(struct run *run, const uint8_t step[8])
 {
         uint8_t config[256];
 
-        (void) device_config_write(run->g.dev, step[1], step + 2, step[5] % 6);
+        (void) device_config_write(run->g.vm.dev, step[1], step + 2, step[5] % 6);
         memcpy(config, step, 8);
-        (void) device_config_read(run->g.dev, step[6], config, step[7]);
+        (void) device_config_read(run->g.vm.dev, step[6], config, step[7]);
 }
 
 static void restart(struct run *run, bool anew)
 {
         if (!run->broke)
                 (void) listen(run);
-        input_guest_pause(&run->g);
+        test_guest_pause(&run->g.vm);
         if (anew) {
                 input_state_clear(&run->told);
                 run->broke = false;
         }
-        expect(input_guest_resume(&run->g, anew) == 0);
+        expect(test_guest_resume(&run->g.vm, anew) == 0);
 }
 
 static void play(struct run *run, const uint8_t step[8])
@@ -189,7 +179,7 @@ static void end(struct run *run)
         if (run->broke)
                 restart(run, true);
         do
-                (void) input_guest_give(&run->g, run->g.queue_size);
+                (void) input_guest_give(&run->g, run->g.vm.queue_size);
         while (listen(run) > 0);
         expect(memcmp(run->told.keys, run->done.keys, sizeof(run->told.keys)) == 0);
         for (size_t i = 0; i < INPUT_SLOTS; i++) {
@@ -208,24 +198,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         log_set_level(LOG_LEVEL_ERROR);
         if (size < 8)
                 return 0;
-        features = (data[0] & 1 ? FEATURE(VIRTIO_FEATURE_RING_PACKED) : 0) |
-                   (data[0] & 2 ? FEATURE(VIRTIO_FEATURE_INDIRECT_DESC) : 0) |
-                   (data[0] & 4 ? FEATURE(VIRTIO_FEATURE_EVENT_IDX) : 0) |
-                   (data[0] & 8 ? FEATURE(VIRTIO_FEATURE_IN_ORDER) : 0);
+        features = test_guest_ring_features(data[0]);
         run = calloc(1, sizeof(*run));
         expect(run);
         run->options = (struct input_options){ .kind = (enum sink_kind)(data[1] % SINK_KINDS),
                                                .width = 1U + data[2] * 8U,
                                                .height = 1U + data[3] * 8U };
         expect(input_guest_init(&run->g, &run->options, features, sizes[data[4] % ARRAY_SIZE(sizes)]) == 0);
-        run->sink = input_sink(run->g.dev);
+        run->sink = input_sink(run->g.vm.dev);
         input_state_clear(&run->told);
         input_state_clear(&run->done);
-        memcpy(run->g.memory + GUEST_DATA + 0x10000, data, MIN(size, 16384U));
+        memcpy(run->g.vm.memory + GUEST_DATA + 0x10000, data, MIN(size, 16384U));
         for (size_t i = 8; i + 8 <= size && i < 8 * STEPS_MAX; i += 8)
                 play(run, data + i);
         end(run);
-        input_guest_deinit(&run->g);
+        test_guest_deinit(&run->g.vm);
         free(run);
         return 0;
 }

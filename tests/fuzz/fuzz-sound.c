@@ -53,29 +53,8 @@ static void ask(struct sound_guest *g, const uint8_t step[8])
         request.period_bytes = htole32(step[4]);
         if (codes[step[1] % ARRAY_SIZE(codes)] == SOUND_R_CTL_WRITE)
                 request.buffer_bytes = htole32(step[3]);
-        memcpy(g->memory + GUEST_REQUEST, &request, sizeof(request));
-        (void) sound_guest_send(g, 0, buffers, 2, NULL);
-}
-
-/* Any chain, with what the input put into memory. */
-static void send(struct sound_guest *g, const uint8_t step[8])
-{
-        unsigned queue = step[1] % GUEST_QUEUES, n = 1 + step[2] % 4;
-        struct driver_buffer buffers[4];
-
-        for (unsigned i = 0; i < n; i++) {
-                bool writes = step[3] >> i & 1;
-
-                /* Readable pieces come first, or the ring would not carry them. */
-                if (i > 0 && buffers[i - 1].device_writes)
-                        writes = true;
-                buffers[i] = (struct driver_buffer) {
-                        .address = GUEST_FRAMES + 8U * (step[4] + 256U * i),
-                        .len_bytes = step[5] < 250 ? (uint32_t) (step[5] >> i) + (i == 0) : (uint32_t) step[5] << 9,
-                        .device_writes = writes,
-                };
-        }
-        (void) sound_guest_send(g, queue, buffers, n, NULL);
+        memcpy(g->vm.memory + GUEST_REQUEST, &request, sizeof(request));
+        (void) test_guest_send(&g->vm, 0, buffers, 2, NULL);
 }
 
 /* Frames for a stream, or room for some. */
@@ -89,8 +68,8 @@ static void transfer(struct sound_guest *g, const uint8_t step[8])
         };
         uint32_t head = htole32(step[2] % 8);
 
-        memcpy(g->memory + buffers[0].address, &head, 4);
-        (void) sound_guest_send(g, rx ? 3 : 2, buffers, 3, NULL);
+        memcpy(g->vm.memory + buffers[0].address, &head, 4);
+        (void) test_guest_send(&g->vm, rx ? 3 : 2, buffers, 3, NULL);
 }
 
 static void take_used(struct sound_guest *g)
@@ -100,7 +79,7 @@ static void take_used(struct sound_guest *g)
         int r;
 
         for (unsigned i = 0; i < GUEST_QUEUES; i++) {
-                while ((r = driver_queue_get(&g->queues[i], &cookie, &len)) > 0)
+                while ((r = driver_queue_get(&g->vm.queues[i], &cookie, &len)) > 0)
                         ;
                 expect(r == 0);
         }
@@ -120,16 +99,16 @@ static void restart(struct sound_guest *g, const uint8_t step[8])
         uint16_t first = step[1] % GUEST_QUEUES, last = first;
 
         if (step[2] & 1) {
-                device_reset(g->dev);
-                expect(device_start(g->dev, g->features) == 0);
+                device_reset(g->vm.dev);
+                expect(device_start(g->vm.dev, g->vm.features) == 0);
                 first = 0;
                 last = GUEST_QUEUES - 1;
         }
         for (uint16_t i = first; i <= last; i++) {
-                queue_stop(&g->dev->queues[i], NULL);
-                expect(sound_guest_start_queue(g, i) == 0);
+                queue_stop(&g->vm.dev->queues[i], NULL);
+                expect(test_guest_start_queue(&g->vm, i) == 0);
         }
-        sound_guest_settle(g);
+        test_guest_settle(&g->vm);
 }
 
 static void play(struct sound_guest *g, const uint8_t step[8])
@@ -142,7 +121,7 @@ static void play(struct sound_guest *g, const uint8_t step[8])
                 ask(g, step);
                 break;
         case 2:
-                send(g, step);
+                (void) test_guest_send_any(&g->vm, step, GUEST_FRAMES, 512);
                 break;
         case 3:
         case 4:
@@ -157,8 +136,8 @@ static void play(struct sound_guest *g, const uint8_t step[8])
         case 7:
                 if (step[3] & 1)
                         restart(g, step);
-                (void) device_config_read(g->dev, step[4], config, step[5] % sizeof(config));
-                (void) device_config_write(g->dev, step[4], config, step[5] % sizeof(config));
+                (void) device_config_read(g->vm.dev, step[4], config, step[5] % sizeof(config));
+                (void) device_config_write(g->vm.dev, step[4], config, step[5] % sizeof(config));
                 break;
         }
 }
@@ -171,13 +150,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         log_set_level(LOG_LEVEL_ERROR);
         if (size < 8)
                 return 0;
-        features = (data[0] & 1 ? FEATURE(SOUND_FEATURE_CTLS) : 0) |
-                   (data[0] & 2 ? FEATURE(VIRTIO_FEATURE_RING_PACKED) : 0) |
-                   (data[0] & 4 ? FEATURE(VIRTIO_FEATURE_INDIRECT_DESC) : 0) |
-                   (data[0] & 8 ? FEATURE(VIRTIO_FEATURE_EVENT_IDX) : 0) |
-                   (data[0] & 16 ? FEATURE(VIRTIO_FEATURE_IN_ORDER) : 0);
+        features = (data[0] & 1 ? FEATURE(SOUND_FEATURE_CTLS) : 0) | test_guest_ring_features(data[0] >> 1);
         expect(sound_guest_init(&g, features, NULL) == 0);
-        memcpy(g.memory + GUEST_FRAMES, data, MIN(size, 65536U));
+        memcpy(g.vm.memory + GUEST_FRAMES, data, MIN(size, 65536U));
         for (size_t i = 8; i + 8 <= size && i < 8 * STEPS_MAX; i += 8)
                 play(&g, data + i);
         take_used(&g);
