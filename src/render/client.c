@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #include "render/client.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <linux/virtio_gpu.h>
@@ -28,10 +29,12 @@
 /* For one request and its answer. A frame of a software renderer on a slow machine takes a second; this is "never". */
 #define ANSWER_LIMIT_NS UINT64_C(5000000000)
 
+static_assert(RENDER_SLOTS_MAX == 64, "slots are bits of a word");
+
 struct render_host {
         struct process process;
         int fd; /* owned */
-        uint32_t n_slots;
+        uint64_t slots; /* in use, by bit */
 };
 
 struct render {
@@ -101,6 +104,17 @@ int render_host_new(struct loop *loop, const char *program, struct render_host *
         return 0;
 }
 
+int render_host_adopt(int fd, struct render_host **ret)
+{
+        struct render_host *h = calloc(1, sizeof(*h));
+
+        if (!h)
+                return -ENOMEM;
+        h->fd = fd;
+        *ret = h;
+        return 0;
+}
+
 struct render_host *render_host_free(struct render_host *h)
 {
         if (!h)
@@ -115,7 +129,7 @@ int render_new(struct render_host *host, struct render **ret)
 {
         struct render *r;
 
-        if (host->n_slots == RENDER_SLOTS_MAX)
+        if (host->slots == UINT64_MAX)
                 return -ENOSPC;
         r = calloc(1, sizeof(*r));
         if (!r)
@@ -128,7 +142,8 @@ int render_new(struct render_host *host, struct render **ret)
                 free(r);
                 return error;
         }
-        r->slot = host->n_slots++;
+        r->slot = (uint32_t) __builtin_ctzll(~host->slots);
+        host->slots |= UINT64_C(1) << r->slot;
         *ret = r;
         return 0;
 }
@@ -150,6 +165,7 @@ struct render *render_free(struct render *r)
         drop_frame(r);
         render_stop(r);
         fd_close(&r->interrupt_fd);
+        r->host->slots &= ~(UINT64_C(1) << r->slot);
         free(r);
         return NULL;
 }
@@ -263,6 +279,17 @@ static int move_bytes(const struct render *r, bool out, void *bytes, size_t n, u
         return 0;
 }
 
+/* An answer that the protocol has, within the room that there is for its payload; none: only those without one. */
+static bool is_answer(const struct render_reply *reply, size_t n_max)
+{
+        bool has_payload = reply->type == VIRTIO_GPU_RESP_OK_CAPSET_INFO || reply->type == VIRTIO_GPU_RESP_OK_CAPSET;
+        bool is_error = reply->type >= VIRTIO_GPU_RESP_ERR_UNSPEC && reply->type <= VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+
+        if (has_payload)
+                return n_max > 0 && reply->size_bytes <= n_max;
+        return reply->size_bytes == 0 && (is_error || reply->type == VIRTIO_GPU_RESP_OK_NODATA);
+}
+
 /* Sends a request, waits for its answer. */
 static int ask(struct render *r, enum render_request_type type, const struct iovec payload[2], const int *fds, size_t n_fds,
                void *answer, size_t n_answer_max, size_t *ret_n)
@@ -292,8 +319,7 @@ static int ask(struct render *r, enum render_request_type type, const struct iov
                     move_bytes(r, true, (char *) parts[i].iov_base + skip, parts[i].iov_len - skip, deadline_ns) < 0)
                         return lose(r);
         }
-        if (move_bytes(r, false, &reply, sizeof(reply), deadline_ns) < 0 || reply.size_bytes > n_answer_max ||
-            reply.type < VIRTIO_GPU_RESP_OK_NODATA || reply.type > VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER ||
+        if (move_bytes(r, false, &reply, sizeof(reply), deadline_ns) < 0 || !is_answer(&reply, n_answer_max) ||
             move_bytes(r, false, answer, reply.size_bytes, deadline_ns) < 0)
                 return lose(r);
         if (ret_n)

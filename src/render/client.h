@@ -31,9 +31,11 @@ struct virtio_gpu_mem_entry;
  * Return: 0; -ENOENT if this build has none; a negative errno.
  */
 int render_host_new(struct loop *loop, const char *program, struct render_host **ret);
+/* One that is there already, at the other end of @fd, which is taken. Return: 0 or -ENOMEM; the caller still has @fd then. */
+int render_host_adopt(int fd, struct render_host **ret);
 struct render_host *render_host_free(struct render_host *h); /* ends all render processes; NULL ok */
 
-/* A guest's process, not yet started. @host is borrowed. Return: 0 or -ENOMEM; -ENOSPC. */
+/* A guest's process, not yet started. @host is borrowed and must outlive it. Return: 0 or -ENOMEM; -ENOSPC. */
 int render_new(struct render_host *host, struct render **ret);
 struct render *render_free(struct render *r); /* NULL ok */
 
@@ -59,7 +61,7 @@ int render_set_memory(struct render *r, const struct space *space);
  * @command:  as the guest wrote it, copied out of its memory
  * @payload:  of the reply, at most @n_max bytes; *ret_n is its size
  *
- * Return: the reply's VIRTIO_GPU_RESP_*; a negative errno.
+ * Return: the reply's VIRTIO_GPU_RESP_*, of which those with a payload only if @n_max is not 0; a negative errno.
  */
 int render_command(struct render *r, const void *command, size_t n, void *payload, size_t n_max, size_t *ret_n);
 

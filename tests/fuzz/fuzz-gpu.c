@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Border: commands of a GPU device, and the file that a killed server left to its successor. The ring is sound; what is in it
- * is not. Input:
+ * Border: commands of a GPU device, the answers of the process that renders its 3D, and the file that a killed server left to its
+ * successor. The ring is sound; what is in it is not. Input:
  *
- *      byte 0        bit 0 packed ring, 1 without the features, 2 small quotas, 3 a successor follows
+ *      byte 0        bit 0 packed ring, 1 without the features, 2 small quotas, 3 a successor follows, 4 3D, 5 the latter in a
+ *                    thread of its own
+ *      byte 1        with 3D: bytes that follow, which are the render process's script (render/test-peer.h)
  *      each command  type (1 byte: below 0xf0 one of the known), bit 7 of the next: cursor queue, the rest: bytes that follow;
  *                    each of those is a word of the request after the header, see word()
  *      successor     the rest of the input is what its file holds: scanouts, then commands with their lengths
  *
  * Checked: guest memory changes in answers only, every answer is a known one, nothing is shown that lies outside of its
- * picture, and a reset gives everything back.
+ * picture, the render process is asked what its protocol has, and a reset gives everything back.
  */
 #include <endian.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +31,8 @@
 #include "device/gpu/gpu.h"
 #include "device/gpu/test-view.h"
 #include "display/picture.h"
+#include "render/client.h"
+#include "render/test-peer.h"
 #include "virtio/device.h"
 #include "virtio/driver.h"
 #include "virtio/features.h"
@@ -37,7 +42,7 @@
 #define REQUEST UINT64_C(0x30000)
 #define REQUEST_BYTES 512
 #define RESPONSE UINT64_C(0x31000)
-#define RESPONSE_BYTES 2048
+#define RESPONSE_BYTES 8192
 #define PIXELS UINT64_C(0x40000) /* to the end: nobody writes there */
 #define COMMANDS_MAX 100
 #define WORD_AT 16         /* in the state file: how much there is; then 5 words, then */
@@ -48,6 +53,7 @@ static struct space *space;
 static char *memory;
 static struct view views[2];
 static int state_fd;
+static struct render_host *host;
 
 struct input {
         const uint8_t *data;
@@ -59,6 +65,7 @@ struct rig {
         struct driver_queue queues[2];
         uint64_t features;
         uint32_t max_resources;
+        bool has_3d, has_thread;
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -81,6 +88,7 @@ static void setup(void)
         (void) close(fd);
         memory = space_pointer(space, 0, MEMORY_BYTES, 1);
         memset(memory + PIXELS, 0x5a, MEMORY_BYTES - PIXELS);
+        host = test_peer_start();
         test_view_init(&views[0], "one", 640, 480);
         test_view_init(&views[1], "two", 5000, 100);
 }
@@ -93,6 +101,16 @@ static uint8_t take(struct input *in)
         return *in->data++;
 }
 
+static void take_script(struct input *in)
+{
+        size_t n = take(in);
+
+        n = MIN(n, in->size);
+        test_peer_script(in->data, n);
+        in->data += n;
+        in->size -= n;
+}
+
 /* Small numbers, sizes, powers of two, and what is almost too large. */
 static uint32_t word(uint8_t byte)
 {
@@ -103,17 +121,17 @@ static uint32_t word(uint8_t byte)
         return byte < 240 ? UINT32_C(1) << (byte - 192) % 32 : UINT32_MAX - (byte - 240u);
 }
 
-static uint32_t type_of(uint8_t byte)
+static uint32_t type_of(uint8_t byte, bool has_3d)
 {
-        static const uint16_t types[] = { 0x100, 0x101, 0x102, 0x103, 0x104, 0x105, 0x106, 0x107, 0x108,
-                                          0x109, 0x10a, 0x10b, 0x10c, 0x10d, 0x300, 0x301 };
+        static const uint16_t types[] = { 0x100, 0x101, 0x102, 0x103, 0x104, 0x105, 0x106, 0x107, 0x108, 0x109, 0x10a, 0x10b,
+                                          0x10c, 0x10d, 0x300, 0x301, 0x200, 0x201, 0x202, 0x203, 0x204, 0x205, 0x206, 0x207 };
 
-        return byte < 0xf0 ? types[byte % ARRAY_SIZE(types)] : word(byte);
+        return byte < 0xf0 ? types[byte % (has_3d ? 24 : 16)] : word(byte);
 }
 
-static size_t make_request(struct input *in, uint16_t *ret_queue)
+static size_t make_request(struct input *in, bool has_3d, uint16_t *ret_queue)
 {
-        struct virtio_gpu_ctrl_hdr header = { .type = htole32(type_of(take(in))), .flags = htole32(VIRTIO_GPU_FLAG_FENCE) };
+        struct virtio_gpu_ctrl_hdr header = { .type = htole32(type_of(take(in), has_3d)), .flags = htole32(VIRTIO_GPU_FLAG_FENCE) };
         uint8_t how = take(in);
         char *at = memory + REQUEST;
         size_t n = sizeof(header);
@@ -135,7 +153,7 @@ static void check_answer(uint32_t len)
         struct virtio_gpu_ctrl_hdr answer;
         uint32_t type;
 
-        check(len >= sizeof(answer) && len <= sizeof(struct virtio_gpu_resp_edid));
+        check(len >= sizeof(answer) && len <= sizeof(answer) + GPU_CAPSET_BYTES_MAX);
         memcpy(&answer, memory + RESPONSE, sizeof(answer));
         type = le32toh(answer.type);
         check((type >= VIRTIO_GPU_RESP_OK_NODATA && type <= VIRTIO_GPU_RESP_OK_RESOURCE_UUID) ||
@@ -157,7 +175,7 @@ static void check_views(void)
 static void run_one(struct rig *r, struct input *in)
 {
         uint16_t queue;
-        size_t n = make_request(in, &queue);
+        size_t n = make_request(in, r->has_3d, &queue);
         struct driver_buffer buffers[] = { { REQUEST, (uint32_t) n, false }, { RESPONSE, RESPONSE_BYTES, true } };
         uint32_t len = 0;
         void *cookie;
@@ -166,7 +184,8 @@ static void run_one(struct rig *r, struct input *in)
         check(driver_queue_add(&r->queues[queue], buffers, 2, NULL) == 0);
         (void) driver_queue_kick(&r->queues[queue]);
         queue_kick(&r->dev->queues[queue]);
-        check(driver_queue_get(&r->queues[queue], &cookie, &len) == 1);
+        while (driver_queue_get(&r->queues[queue], &cookie, &len) == 0)
+                check(r->has_thread && loop_step(loop, 10000) == 0);
         check_answer(len);
         check_views();
 }
@@ -178,7 +197,9 @@ static void make_device(struct rig *r, bool small)
                                        .max_bytes = small ? 65536 : 4 << 20, .state_fd = state_fd };
 
         r->max_resources = options.max_resources;
+        check(!r->has_3d || render_new(host, &options.render) == 0);
         check(gpu_new(loop, "gpu", &options, &r->dev) == 0);
+        check(!r->has_thread || gpu_start_thread(r->dev) == 0);
 }
 
 static void start(struct rig *r)
@@ -230,6 +251,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 setup();
         choice = take(&in);
         small = choice & 4;
+        r.has_3d = choice & 16;
+        r.has_thread = r.has_3d && (choice & 32);
+        if (r.has_3d)
+                take_script(&in);
         check(ftruncate(state_fd, 0) == 0);
         memset(memory, 0, REQUEST);
         make_device(&r, small);

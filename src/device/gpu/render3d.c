@@ -95,12 +95,14 @@ static uint32_t result_of(struct gpu *gpu, int reply)
 
 static uint32_t pass_on(struct gpu *gpu, struct gpu_command *c, const void *request, size_t n)
 {
+        uint32_t type = le32toh(c->request.header.type);
+        bool has_payload = type == VIRTIO_GPU_CMD_GET_CAPSET_INFO || type == VIRTIO_GPU_CMD_GET_CAPSET;
         size_t n_payload = 0;
         int r = need_process(gpu, c->space);
 
         if (r == 0)
                 r = render_command(gpu->render.process, request, n, c->response.capset.bytes,
-                                   sizeof(c->response.capset.bytes), &n_payload);
+                                   has_payload ? sizeof(c->response.capset.bytes) : 0, &n_payload);
         c->n_response_bytes = sizeof(c->response.header) + n_payload;
         return result_of(gpu, r);
 }
