@@ -387,21 +387,33 @@ static void pictures_of_two_guests_are_on_one_screen_exactly(void **state)
         assert_int_equal(harness_stop(&harness), 0);
 }
 
+static void on_change(struct frontend *f, void *data) { ++*(unsigned *) data; }
+
+static void on_end(struct frontend *f, void *data) { fail_msg("the server is gone"); }
+
 static void new_mode_reaches_the_guest(void **state)
 {
+        static const struct frontend_events events = { .config_changed = on_change, .disconnected = on_end };
+        auto_cleanup(loop_freep) struct loop *loop = NULL;
+        unsigned n_changes = 0;
         struct virtio_gpu_ctrl_hdr info = { .type = VIRTIO_GPU_CMD_GET_DISPLAY_INFO };
         const struct virtio_gpu_resp_display_info *displays;
         struct virtio_gpu_config config;
 
         start_scene();
         connect_guest(&alpha, "a", true);
+        assert_int_equal(loop_new(&loop), 0);
+        assert_int_equal(frontend_watch(alpha.d.frontend, loop, &events, &n_changes), 0);
         control("{\"mode\": {\"display\": \"left\", \"size\": [160, 100]}}\n", -1);
+        assert_int_equal(loop_step(loop, WAIT_MS), 0);
+        assert_int_equal(n_changes, 1);
         assert_int_equal(frontend_get_config(alpha.d.frontend, 0, &config, sizeof(config)), 0);
         assert_int_equal(config.events_read, VIRTIO_GPU_EVENT_DISPLAY);
         assert_int_equal(run(&alpha, &info, sizeof(info), sizeof(*displays)), VIRTIO_GPU_RESP_OK_DISPLAY_INFO);
         displays = vhost_driver_pointer(&alpha.d, alpha.response);
         assert_int_equal(displays->pmodes[0].r.width, 160);
         assert_int_equal(displays->pmodes[0].r.height, 100);
+        vhost_driver_stop(&alpha.d);
         assert_int_equal(harness_stop(&harness), 0);
 }
 
