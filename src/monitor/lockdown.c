@@ -23,11 +23,9 @@
 static const struct sandbox_call main_calls[] = {
         DEVICE_CALLS,
         SANDBOX_CALL("connect"),
-        IOCTL(KVM_GET_ONE_REG),
         IOCTL(KVM_GET_SREGS),
         IOCTL(KVM_KVMCLOCK_CTRL),
         IOCTL(KVM_SET_FPU),
-        IOCTL(KVM_SET_MP_STATE),
         IOCTL(KVM_SET_ONE_REG),
         IOCTL(KVM_SET_REGS),
         IOCTL(KVM_SET_SREGS),
