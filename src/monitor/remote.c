@@ -4,8 +4,9 @@
  *
  *      connect ─► greet ─► negotiate ─► used ─► lost ─► wait ─► connect ...
  *
- * The first one waits for the server, later ones do not: the supervisor keeps the listening socket while it starts a new
- * server, so connecting succeeds long before somebody answers. The greeting is sent and the loop waits for its reply.
+ * The first one waits for the server, later ones do not: the supervisor keeps the listening socket while it starts a
+ * new server, so connecting succeeds long before somebody answers. The greeting is sent and the loop waits for its
+ * reply.
  */
 #include "monitor/remote.h"
 
@@ -62,14 +63,15 @@ uint16_t remote_queue_size_max(const struct remote *r)
         return (uint16_t) (1U << (31 - __builtin_clz(size)));
 }
 
-bool remote_may_log(struct remote *r) { return ratelimit_take(&r->log_limit, 1, clock_now_ns()); }
+/* Whether one more line may be logged of what guest or server can trigger. */
+static bool may_log(struct remote *r) { return ratelimit_take(&r->log_limit, 1, clock_now_ns()); }
 
 void remote_fail(struct remote *r, const char *text)
 {
         if (r->failed)
                 return;
         r->failed = true;
-        if (remote_may_log(r))
+        if (may_log(r))
                 log_warning(r->device->id, "the device needs a reset: %s", text);
         if (r->events)
                 r->events->needs_reset(r->data);
@@ -140,7 +142,7 @@ static int negotiate(struct remote *r, const char **ret_text)
         r->negotiated = true;
         r->connected_ns = clock_now_ns();
         if (!r->rings) /* of the first server: that many, unless we want fewer */
-                r->n_rings = r->device->n_queues ? r->device->n_queues : (uint16_t) MIN(n_rings, (uint64_t) REMOTE_RINGS_MAX);
+                r->n_rings = r->device->n_queues ?: (uint16_t) MIN(n_rings, (uint64_t) REMOTE_RINGS_MAX);
         *ret_text = NULL;
         if (!(r->server_features & FEATURE(VIRTIO_FEATURE_VERSION_1)))
                 *ret_text = "it does not speak VIRTIO 1";
@@ -254,9 +256,9 @@ static void on_disconnected(struct frontend *f, void *data)
         struct remote *r = data;
         int error = frontend_error(f);
 
-        if (remote_may_log(r))
+        if (may_log(r))
                 log_warning(r->device->id, "server lost: %s; waiting for it to come back", strerror(-error));
-        /* One that dies leaves its rings as they are. What one does that does not keep to the protocol, nobody knows. */
+        /* One that dies leaves its rings as they are. What one does that breaks the protocol, nobody knows. */
         if (error != -ECONNRESET && r->told)
                 remote_fail(r, "its server misbehaves");
         drop(r);
@@ -280,14 +282,14 @@ static void go_on(struct remote *r)
         if (result == 0)
                 result = frontend_watch(r->frontend, r->monitor->loop, &events, r);
         if (result < 0) {
-                if (remote_may_log(r))
+                if (may_log(r))
                         log_warning(r->device->id, "server at %s: %s", r->device->socket_path,
                                     text ? text : strerror(-result));
                 drop(r);
                 return;
         }
         frontend_set_deadline(r->frontend, 0);
-        if (remote_may_log(r))
+        if (may_log(r))
                 log_info(r->device->id, "server is back");
         if (!r->started)
                 remote_offer(r);

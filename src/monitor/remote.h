@@ -83,9 +83,6 @@ void remote_stop_ring(struct remote *r, uint16_t index);
 /* Stops all rings and the device. When it returns no server touches guest memory for this device any more. */
 void remote_reset(struct remote *r);
 
-/* Whether one more line may be logged of what guest or server can trigger. */
-bool remote_may_log(struct remote *r);
-
 /* In between no server touches guest memory. */
 void remote_pause(struct remote *r);
 void remote_resume(struct remote *r);

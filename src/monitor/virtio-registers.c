@@ -281,7 +281,8 @@ void virtio_route_kick(struct virtio_registers *v, struct monitor *m, uint16_t q
                 r = vm_add_kick(m->vm, kick);
         else
                 vm_remove_kick(m->vm, kick);
-        /* Kicks then come to the register, which is slower. */
-        if (r < 0 && remote_may_log(v->remote))
-                log_debug(remote_device(v->remote)->id, "no ioeventfd: %s", strerror(-r));
+        if (r == 0 || v->slow_told)
+                return;
+        log_debug(remote_device(v->remote)->id, "no ioeventfd, so kicks come to the register: %s", strerror(-r));
+        v->slow_told = true; /* guests can ask for it again and again */
 }

@@ -78,6 +78,7 @@ struct virtio_registers {
         uint16_t queue_select;
         uint16_t n_queues;
         struct virtio_queue *queues; /* owned */
+        bool slow_told; /* that some kicks come to a register */
 };
 
 /* Begins to listen to the server. Return: 0 or a negative errno. */
@@ -104,7 +105,7 @@ void virtio_notify(struct virtio_registers *v, uint32_t queue);
 void virtio_route_kick(struct virtio_registers *v, struct monitor *m, uint16_t queue, struct vm_kick *kick, bool on);
 
 /* The two transports: put a connected device on the PCI bus, or into a slot of layout.mmio_slots, with a page of
-   registers and a wired interrupt. @remote is borrowed. Return: 0; -EBUSY if the slot is taken; another negative errno. */
+   registers and a wired interrupt. @remote is borrowed. Return: 0; -EBUSY: the slot is taken; a negative errno. */
 int virtio_pci_new(struct monitor *m, struct pci *pci, uint8_t slot, struct remote *remote, struct virtio_pci **ret);
 struct virtio_pci *virtio_pci_free(struct virtio_pci *d);
 int virtio_mmio_new(struct monitor *m, unsigned slot, struct remote *remote, struct virtio_mmio **ret);
