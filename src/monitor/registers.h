@@ -52,7 +52,13 @@ void serial_send(int fd, uint8_t c);
 #define WATCHDOG_BYTES 0x2000
 
 /* Registers; the second page begins with REFRESH. */
-enum { WATCHDOG_STATUS = 0x000, WATCHDOG_OFFSET = 0x008, WATCHDOG_COMPARE = 0x010, WATCHDOG_REFRESH = 0x1000 };
+enum {
+        WATCHDOG_STATUS = 0x000,
+        WATCHDOG_OFFSET = 0x008,
+        WATCHDOG_COMPARE = 0x010,
+        WATCHDOG_LEFT = 0xfd0, /* where Arm leaves room for one's own: half the counts until the end, for WDAT */
+        WATCHDOG_REFRESH = 0x1000
+};
 
 /*
  * Arm's generic watchdog: when the guest has not refreshed it in time there is an interrupt, and as much time later
@@ -76,8 +82,8 @@ struct watchdog {
         struct timer timer;
 };
 
-/* @w: zeroed but for wire, count, behind, frequency_hz and offset. Return: 0 or a negative errno. watchdog_deinit() is allowed in
-   either case, and after zero-initialisation. */
+/* @w: zeroed but for wire, count, behind, frequency_hz and offset. Return: 0 or a negative errno. watchdog_deinit() is
+   allowed in either case, and after zero-initialisation. */
 int watchdog_add(struct watchdog *w, struct monitor *m, gpa_t at);
 void watchdog_deinit(struct watchdog *w);
 

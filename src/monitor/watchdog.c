@@ -15,9 +15,17 @@ static uint64_t now(const struct watchdog *w) { return w->count() - w->behind; }
 
 static void time_over(struct timer *t);
 
+/* Counts until the next of the two times is over. */
+static uint64_t counts_left(const struct watchdog *w)
+{
+        uint64_t at = w->paused ? w->paused_at : now(w);
+
+        return w->compare > at ? w->compare - at : 0;
+}
+
 static void start_timer(struct watchdog *w)
 {
-        uint64_t at = now(w), ticks = w->compare > at ? w->compare - at : 0;
+        uint64_t ticks = counts_left(w);
         uint64_t ns = MIN(ticks / w->frequency_hz, (uint64_t) INT32_MAX) * NSEC_PER_SEC +
                       ticks % w->frequency_hz * NSEC_PER_SEC / w->frequency_hz;
 
@@ -70,6 +78,8 @@ static uint32_t watchdog_get(void *data, uint64_t offset)
                 return (uint32_t) w->compare;
         case COMPARE_HIGH:
                 return (uint32_t) (w->compare >> 32);
+        case WATCHDOG_LEFT:
+                return (uint32_t) ((counts_left(w) + (w->first ? 0 : w->offset)) / 2);
         case IDENTITY:
         case WATCHDOG_REFRESH + IDENTITY:
                 return IDENTITY_VALUE;

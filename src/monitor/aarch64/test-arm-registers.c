@@ -219,6 +219,29 @@ static void watchdog_warns_once_and_then_bites(void **state)
         watchdog_deinit(&w);
 }
 
+static void watchdog_tells_half_of_what_is_left(void **state)
+{
+        struct fixture *f = *state;
+        struct watchdog w;
+
+        start_watchdog(f, &w);
+        put(f, 8, HZ / 100);
+        put(f, 0, 1);
+        assert_int_equal(get(f, WATCHDOG_LEFT), HZ / 100);
+        counter = HZ / 200;
+        assert_int_equal(get(f, WATCHDOG_LEFT), 3 * HZ / 400);
+        watchdog_set_paused(&w, true);
+        counter += HZ;
+        assert_int_equal(get(f, WATCHDOG_LEFT), 3 * HZ / 400);
+        watchdog_set_paused(&w, false);
+        counter += HZ / 200;
+        assert_int_equal(loop_step(f->m.loop, 5000), 0);
+        assert_int_equal(get(f, WATCHDOG_LEFT), HZ / 200);
+        counter += HZ;
+        assert_int_equal(get(f, WATCHDOG_LEFT), 0);
+        watchdog_deinit(&w);
+}
+
 static void watchdog_is_fed_by_the_refresh_page(void **state)
 {
         struct fixture *f = *state;
@@ -305,6 +328,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(power_key_is_an_edge_in_both_directions, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(message_frame_names_its_lines, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(watchdog_warns_once_and_then_bites, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(watchdog_tells_half_of_what_is_left, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(watchdog_is_fed_by_the_refresh_page, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(pause_takes_no_time_from_the_watchdog, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(watchdog_lives_without_a_frequency, set_up, tear_down),

@@ -128,13 +128,14 @@ static size_t write_mcfg(const struct acpi_machine *machine, struct aml *a)
 /* How to do each action: one instruction each. */
 static size_t write_wdat(const struct acpi_machine *machine, struct aml *a)
 {
-        enum { READ_VALUE, WRITE_VALUE = 2, WRITE_COUNTDOWN };
+        enum { READ_VALUE, READ_COUNTDOWN, WRITE_VALUE, WRITE_COUNTDOWN };
         static const struct {
                 uint8_t action, instruction;
                 uint16_t reg;
                 uint32_t value, mask;
         } entries[] = {
                 { 1, WRITE_VALUE, WATCHDOG_REFRESH, 1, 1 },                 /* reset the countdown */
+                { 4, READ_COUNTDOWN, WATCHDOG_LEFT, 0, WDAT_TICKS_MAX },    /* what is left of it? */
                 { 6, WRITE_COUNTDOWN, WATCHDOG_OFFSET, 0, WDAT_TICKS_MAX }, /* set the countdown */
                 { 8, READ_VALUE, WATCHDOG_STATUS, 1, 1 },                   /* does it run? */
                 { 9, WRITE_VALUE, WATCHDOG_STATUS, 1, 1 },                  /* run */

@@ -15,6 +15,7 @@
 
 #include "base/fd.h"
 #include "monitor/layout.h"
+#include "monitor/registers.h"
 #include "monitor/x86_64/acpi.h"
 
 #define AT 0xe0000
@@ -143,7 +144,7 @@ static void each_cpu_has_an_interrupt_controller(void **state)
         assert_int_equal(n_others, 1);
 }
 
-static void the_watchdog_belongs_to_no_pci_device(void **state)
+static void the_watchdog_belongs_to_no_pci_device_and_tells_its_countdown(void **state)
 {
         const uint8_t *wdat;
 
@@ -152,6 +153,14 @@ static void the_watchdog_belongs_to_no_pci_device(void **state)
         assert_int_equal(get(wdat + 40, 2), 0xff); /* or Linux does not take it */
         assert_int_equal(get(wdat + 42, 3), 0xffffff);
         assert_int_equal(get(wdat + 4, 4), 36 + 32 + 24 * get(wdat + 64, 4));
+        for (size_t i = 0; i < get(wdat + 64, 4); i++)
+                if (wdat[68 + 24 * i] == 4) { /* what is left is read as it is set */
+                        assert_int_equal(wdat[68 + 24 * i + 1], 1);
+                        assert_int_equal(get(wdat + 68 + 24 * i + 8, 8), test_layout.watchdog + WATCHDOG_LEFT);
+                        assert_int_equal(get(wdat + 68 + 24 * i + 20, 4), get(wdat + 52, 4));
+                        return;
+                }
+        fail();
 }
 
 static void tables_that_do_not_fit_are_an_error(void **state)
@@ -234,7 +243,7 @@ int main(void)
                 cmocka_unit_test(all_tables_add_up),
                 cmocka_unit_test(the_fixed_table_is_of_reduced_hardware),
                 cmocka_unit_test(each_cpu_has_an_interrupt_controller),
-                cmocka_unit_test(the_watchdog_belongs_to_no_pci_device),
+                cmocka_unit_test(the_watchdog_belongs_to_no_pci_device_and_tells_its_countdown),
                 cmocka_unit_test(tables_that_do_not_fit_are_an_error),
                 cmocka_unit_test(lengths_take_as_many_bytes_as_they_need),
                 cmocka_unit_test(iasl_reads_the_tables),
