@@ -52,7 +52,8 @@ int boot_files_open(struct boot_files *ret, const struct monitor_spec *spec, cha
         if (r == 0)
                 r = boot_file_open(&ret->initrd, "initrd", spec->initrd, spec->no_symlinks, ret_error);
         if (r == 0)
-                r = boot_file_open(&ret->device_tree, "device tree overlay", spec->device_tree, spec->no_symlinks, ret_error);
+                r = boot_file_open(&ret->device_tree, "device tree overlay", spec->device_tree, spec->no_symlinks,
+                                   ret_error);
         return r;
 }
 

@@ -46,7 +46,8 @@ static void power_down(struct control *c)
         if (r == -EAGAIN)
                 send_error(c, "power-down: the machine is %s", "paused");
         else if (r < 0)
-                send_error(c, "power-down: %s", r == -ENOTSUP ? "the guest has no driver of a power button" : strerror(-r));
+                send_error(c, "power-down: %s",
+                           r == -ENOTSUP ? "the guest has no driver of a power button" : strerror(-r));
 }
 
 static void do_request(struct control *c, const char *what)
@@ -92,7 +93,8 @@ static void on_packet(struct watch *w, uint32_t events)
         if (what && json_object_size(packet) == 1)
                 do_request(c, what);
         else
-                send_error(c, "a request is %s", "{\"do\": \"resume\" | \"pause\" | \"power-down\" | \"reset\" | \"stop\"}");
+                send_error(c, "a request is %s",
+                           "{\"do\": \"resume\" | \"pause\" | \"power-down\" | \"reset\" | \"stop\"}");
         json_decref(packet);
 }
 

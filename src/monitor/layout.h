@@ -29,7 +29,7 @@ struct layout {
         gpa_t clock; /* arm64: PL031 */
         gpa_t watchdog; /* two pages: control, refresh */
         unsigned watchdog_line; /* arm64 */
-        gpa_t power; /* x86-64: sleep, reset and event registers of hardware-reduced ACPI; arm64: PL061 with the power key */
+        gpa_t power; /* x86-64: sleep, reset and event registers of reduced ACPI; arm64: PL061 with the power key */
         unsigned power_line;
         gpa_t panic; /* pvpanic: one byte */
 };

@@ -29,8 +29,8 @@ struct signals {
 };
 
 int signals_init(struct signals *s, struct monitor *m);
-/* Until then they end the process, as they do others: while it waits for a server, say. vCPU threads never get them, and
-   there are no other threads any more. */
+/* Until then they end the process, as they do others: while it waits for a server, say. vCPU threads never get them,
+   and there are no other threads any more. */
 void signals_take_over(const struct signals *s);
 void signals_deinit(struct signals *s);
 
@@ -61,7 +61,8 @@ void control_send_ended(struct control *c, enum monitor_end how, const char *tex
 
 /*
  * What the monitor's process may still do: no files, no capabilities (lockdown_enter()); then a list of system calls
- * for the main thread (sandbox_filter_calls(), once it starts no more threads) and one for vCPU threads (lockdown_prepare_vcpus()).
+ * for the main thread (sandbox_filter_calls(), once it starts no more threads) and one for vCPU threads
+ * (lockdown_prepare_vcpus()).
  */
 struct lockdown {
         struct sandbox sandbox;

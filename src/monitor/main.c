@@ -99,7 +99,10 @@ static int begin_vcpus(struct life *l, char **ret_error)
         return r;
 }
 
-static int prepare_filters(struct life *l, char **ret_error) { return lockdown_prepare_vcpus(&l->lockdown, &l->monitor); }
+static int prepare_filters(struct life *l, char **ret_error)
+{
+        return lockdown_prepare_vcpus(&l->lockdown, &l->monitor);
+}
 
 static int finish_vcpus(struct life *l, char **ret_error)
 {
@@ -127,8 +130,8 @@ static int attach_devices(struct life *l, char **ret_error)
 
 static int start_boot_cpu(struct life *l, char **ret_error) { return arch_start_boot_cpu(l->monitor.vcpus[0]); }
 
-/* In this order: what reads what others wrote (boot files, what servers say of their devices) comes last. A step that has
-   no sentence of its own for a failure is blamed by its name. */
+/* In this order: what reads what others wrote (boot files, what servers say of their devices) comes last. A step that
+   has no sentence of its own for a failure is blamed by its name. */
 static const struct step {
         int (*take)(struct life *l, char **ret_error);
         const char *name;

@@ -49,7 +49,8 @@ static int lay_out(struct memory *m, uint64_t size_bytes, char **ret_error)
                 left_bytes -= n;
         }
         if (left_bytes > 0)
-                return fail(-E2BIG, ret_error, "%llu MiB of memory are more than the %llu MiB that a machine can have here",
+                return fail(-E2BIG, ret_error,
+                            "%llu MiB of memory are more than the %llu MiB that a machine can have here",
                             MIB(size_bytes), MIB(max_bytes));
         return 0;
 }
@@ -200,8 +201,9 @@ int memory_finish_prefault(struct memory *m, char **ret_error)
         m->prefault = NULL;
         if (error == 0)
                 return 0;
-        return fail(-error, ret_error, "allocating the memory: %s; free memory or a memory limit of its control group is "
-                    "too small for it", strerror(error));
+        return fail(-error, ret_error,
+                    "allocating the memory: %s; free memory or a memory limit of its control group is too small for it",
+                    strerror(error));
 }
 
 void memory_deinit(struct memory *m)

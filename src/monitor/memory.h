@@ -49,7 +49,7 @@ struct memory {
 int memory_init(struct memory *m, uint64_t size_bytes, bool huge_pages, char **ret_error);
 /* Makes the ranges memory of a virtual machine. */
 int memory_show(const struct memory *m, struct vm *vm);
-/* Allocates all pages, on as many threads as help; others may use the memory meanwhile. Return: 0 or a negative errno. */
+/* Allocates all pages, on as many threads as help; others may use the memory meanwhile. Return: 0 or negative errno. */
 int memory_begin_prefault(struct memory *m);
 /* Waits until it is done, if it was begun. Return: 0 or a negative errno, with a sentence in *ret_error. */
 int memory_finish_prefault(struct memory *m, char **ret_error);
@@ -58,7 +58,7 @@ void memory_deinit(struct memory *m);
 /* @size_bytes of RAM from @start on, in one range, or NULL. */
 void *memory_at(const struct memory *m, gpa_t start, uint64_t size_bytes);
 
-/* Moves up to @n_bytes of the file @fd from @offset on to @start, within the kernel: unlike a read into memory_at(), this
-   neither faults pages in nor clears what it is about to fill. One thread at a time. Return: how many were moved, 0 at
-   the end of the file; -EOPNOTSUPP: this memory has to be read into; a negative errno. */
+/* Moves up to @n_bytes of the file @fd from @offset on to @start, within the kernel: unlike a read into memory_at()
+   this neither faults pages in nor clears what it is about to fill. One thread at a time. Return: how many were moved,
+   0 at the end of the file; -EOPNOTSUPP: this memory has to be read into; a negative errno. */
 ssize_t memory_receive(const struct memory *m, gpa_t start, int fd, uint64_t offset, uint64_t n_bytes);

@@ -72,8 +72,8 @@ void pci_remove(struct pci_function *f);
  * exactly while it may be delivered:
  *
  *      source ── vector ── message        enabled, function not masked, vector not masked
- *      source ── vector                   masked: what comes is counted in the eventfd, which makes it pending, and sent
- *                                         on unmasking
+ *      source ── vector                   masked: what comes is counted in the eventfd, which makes it pending, and
+ *                                         sent on unmasking
  *      source                             no vector, or MSI-X disabled: what comes is dropped
  *
  * Spec: PCI Local Bus 3.0, 6.8.2; VIRTIO 1.4, 4.1.5.1.2.

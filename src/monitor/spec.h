@@ -17,7 +17,8 @@
 enum monitor_transport { MONITOR_PCI, MONITOR_MMIO };
 
 /* --device id=ID,type=TYPE,socket=PATH[,transport=pci|mmio][,queues=N][,queue-size=N][,packed=on|off]
-   [,mac=AA:BB:CC:DD:EE:FF]: a vhost-user device; ",," is a comma within a value. The type only says which virtio device id the guest sees: the monitor knows nothing else of it. */
+   [,mac=AA:BB:CC:DD:EE:FF]: a vhost-user device; ",," is a comma within a value. The type only says which virtio device
+   id the guest sees: the monitor knows nothing else of it. */
 struct monitor_device {
         char *text;     /* owned: the strings below point into it; NULL: they are borrowed */
         const char *id; /* unique; in log lines */

@@ -300,7 +300,8 @@ static void config_written(struct pci_function *f, unsigned offset, unsigned n_b
         if (offset < d->msix_at + 4U && offset + n_bytes > d->msix_at) {
                 uint8_t control = f->config[d->msix_at + PCI_MSIX_FLAGS + 1];
 
-                msix_set_control(&d->msix, control & (PCI_MSIX_FLAGS_ENABLE >> 8), control & (PCI_MSIX_FLAGS_MASKALL >> 8));
+                msix_set_control(&d->msix, control & (PCI_MSIX_FLAGS_ENABLE >> 8),
+                                 control & (PCI_MSIX_FLAGS_MASKALL >> 8));
         }
         if (window(d, offset, n_bytes, &at, &n))
                 bar_write(f, at, f->config + offset, n);

@@ -166,7 +166,7 @@ int arch_exit(struct vcpu *v)
                 return system_event(v);
         if (run->exit_reason != KVM_EXIT_ARM_NISV)
                 return -ENOTSUP;
-        (void) snprintf(text, sizeof(text), "vCPU %u: access to %#llx by an instruction without a syndrome (a pair, say)",
+        (void) snprintf(text, sizeof(text), "vCPU %u: access to %#llx by an instruction without a syndrome (a pair?)",
                         vcpu_index(v), (unsigned long long) run->arm_nisv.fault_ipa);
         monitor_end(vcpu_monitor(v), MONITOR_CRASHED, text);
         return 0;

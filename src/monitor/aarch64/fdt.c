@@ -58,7 +58,10 @@ __attribute__((format(printf, 2, 3))) static void begin(struct tree *t, const ch
 static void end(struct tree *t) { step(t, fdt_end_node(t->fdt)); }
 static void flag(struct tree *t, const char *name) { step(t, fdt_property(t->fdt, name, NULL, 0)); }
 static void cell(struct tree *t, const char *name, uint32_t value) { step(t, fdt_property_u32(t->fdt, name, value)); }
-static void text(struct tree *t, const char *name, const char *value) { step(t, fdt_property_string(t->fdt, name, value)); }
+static void text(struct tree *t, const char *name, const char *value)
+{
+        step(t, fdt_property_string(t->fdt, name, value));
+}
 
 /* Several strings, each with its zero byte but the last, which is C's. */
 #define texts(t, name, value) step((t), fdt_property((t)->fdt, (name), (value), sizeof(value)))

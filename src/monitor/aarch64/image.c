@@ -53,7 +53,7 @@ static int place(const struct memory_range *ram, const struct image_header *head
 
         if (memcmp(header->magic, "ARM\x64", sizeof(header->magic)) != 0)
                 return fail(-EBADMSG, ret_error,
-                            "kernel: no arm64 kernel: neither an Image, nor one in gzip, nor an EFI program with one inside");
+                            "kernel: no arm64 kernel: no Image, neither plain nor in gzip nor in an EFI program");
         if (le64toh(header->flags) & FLAG_BIG_ENDIAN)
                 return fail(-ENOTSUP, ret_error, "kernel: built for big-endian processors");
         if (n == 0) {
