@@ -58,7 +58,8 @@ static int parse(const char *text, struct line *ret)
                 return -EINVAL;
         ret->name = strndup(text + n, (size_t) (colon - text) - (size_t) n);
         ret->options = (struct relay_options){ .name = ret->name, .path = colon + 1, .front_fd = (int) fd,
-                                               .n_rings = (uint16_t) n_rings };
+                                               .n_rings = (uint16_t) n_rings,
+                                               .pause_ms = RELAY_PAUSE_MS };
         return ret->name ? 0 : -EINVAL;
 }
 
@@ -69,7 +70,7 @@ static void *run(void *data)
         (void) sem_post(line->begun);
         line->result = relay_run(&line->options);
         if (line->result < 0)
-                log_warning(line->name, "relay: %s", strerror(-line->result));
+                log_error(line->name, "the device is lost: relay: %s", strerror(-line->result));
         /* The hypervisor is not to wait for what nobody hears. */
         (void) shutdown(line->options.front_fd, SHUT_RDWR);
         return NULL;

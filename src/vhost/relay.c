@@ -2,6 +2,11 @@
 /*
  * One thread that waits: for the front end's next request, then for the server's reply. Whatever it waits for, the end
  * of the front end ends it, and the end of the server makes it begin with the next one.
+ *
+ * A server that is not there is waited for as long as it takes. One that is there and ends the connection over the same words
+ * each time is asked RELAY_ATTEMPTS times, with longer and longer pauses, and then the front end's connection ends: nothing that
+ * is said again would make it another. So that a request is known to be obeyed, refused or neither, the relay has every one
+ * acknowledged where the server can, whatever the front end asked for. What was refused is not remembered.
  */
 #include "vhost/relay.h"
 
@@ -18,7 +23,8 @@
 #include "vhost/relay-memory.h"
 #include "virtio/features.h"
 
-#define RETRY_MS 5
+#define ABSENT_MS 5 /* between two looks for a server that is not there */
+#define STEADY_NS UINT64_C(1000000000) /* a server that keeps the connection that long has taken all it was told */
 #define INFLIGHT_QUEUE_SIZE 1024 /* as large as any ring gets */
 #define BIT(n) (UINT64_C(1) << (n))
 
@@ -27,8 +33,8 @@
         (BIT(VHOST_PROTOCOL_MQ) | BIT(VHOST_PROTOCOL_REPLY_ACK) | BIT(VHOST_PROTOCOL_BACKEND_REQ) |      \
          BIT(VHOST_PROTOCOL_CONFIG) | BIT(VHOST_PROTOCOL_RESET_DEVICE) | BIT(VHOST_PROTOCOL_STATUS))
 
-/* What ends an attempt. */
-enum { FRONT_GONE = 1, BACK_GONE = 2 };
+/* What ends an attempt; REFUSED: the server said no, and goes on. */
+enum { FRONT_GONE = 1, BACK_GONE = 2, REFUSED = 3, GIVEN_UP = 4 };
 
 struct relay {
         const struct relay_options *options;
@@ -38,6 +44,10 @@ struct relay {
         uint64_t server_protocol; /* features that the server has */
         uint64_t protocol;        /* negotiated */
         bool was_served;
+        unsigned n_vain;    /* connections in a row that ended over what is remembered */
+        uint64_t told_ns;   /* when the server had been told all */
+        bool has_answered;  /* it obeyed a request since */
+        const char *saying; /* the name of what was said last */
         struct ratelimit log_limit;
 };
 
@@ -96,40 +106,83 @@ static int receive_reply(struct relay *r, uint32_t request, bool ack, struct vho
         return BACK_GONE;
 }
 
-static int say_again(const struct vhost_message *m, void *data)
+/* Before the next attempt, when @n failed. Return: 0; FRONT_GONE; GIVEN_UP. */
+static int pause_after(struct relay *r, unsigned n)
 {
-        struct relay *r = data;
-
-        return send_to(r, r->back, m, 0);
+        if (n >= RELAY_ATTEMPTS) {
+                log_warning(r->options->name, "its server ended %u connections at %s: it is given up", n, r->saying);
+                return GIVEN_UP;
+        }
+        return wait_for(r, -1, 0, r->options->pause_ms << (n - 1));
 }
 
-/* Return: 0 with a server that was told all; FRONT_GONE; BACK_GONE. */
+static bool has_acks(const struct relay *r)
+{
+        const struct relay_entry *e = &r->memory.slots[RELAY_PROTOCOL_FEATURES];
+
+        return e->is_there && (e->message.payload.u64 & BIT(VHOST_PROTOCOL_REPLY_ACK));
+}
+
+/* Has a request obeyed that has no reply of its own. Return: 0 as far as can be known; FRONT_GONE; BACK_GONE; REFUSED. */
+static int say(struct relay *r, const struct vhost_message *m)
+{
+        bool ack = m->header.request != VHOST_REQUEST_SET_PROTOCOL_FEATURES && has_acks(r);
+        struct vhost_message reply;
+        int result;
+
+        r->saying = vhost_request_name(VHOST_CHANNEL_MAIN, m->header.request);
+        result = send_to(r, r->back, m, ack ? VHOST_FLAG_NEED_REPLY : 0);
+        if (result || !ack)
+                return result;
+        result = receive_reply(r, m->header.request, true, &reply);
+        if (result)
+                return result;
+        result = reply.payload.u64 == 0 ? 0 : REFUSED;
+        vhost_message_deinit(&reply);
+        if (result && ratelimit_take(&r->log_limit, 1, clock_now_ns()))
+                log_warning(r->options->name, "its server refuses %s", r->saying);
+        return result;
+}
+
+/* What is refused now and was not before: a ring that the driver has broken since then is the driver's matter; another word is
+   one without which the device would not be what the guest takes it for. */
+static int say_again(const struct vhost_message *m, void *data)
+{
+        int result = say(data, m);
+
+        if (result == REFUSED)
+                return m->header.request == VHOST_REQUEST_SET_VRING_KICK ? 0 : BACK_GONE;
+        return result;
+}
+
+/* Return: 0 with a server that was told all; FRONT_GONE; BACK_GONE, and in vain if there was one. */
 static int try_server(struct relay *r)
 {
         int result = fd_unix_connect_nonblock(r->options->path);
 
         if (result < 0)
-                return BACK_GONE;
+                return wait_for(r, -1, 0, ABSENT_MS) ? FRONT_GONE : BACK_GONE;
         r->back = result;
         result = relay_memory_each(&r->memory, say_again, r);
+        r->told_ns = clock_now_ns();
+        r->has_answered = false;
         if (result)
                 lose(r);
+        if (result == BACK_GONE)
+                result = pause_after(r, ++r->n_vain) ?: BACK_GONE;
         return result;
 }
 
-/* Return: 0 with a server that was told all; FRONT_GONE. */
+/* Return: 0 with a server that was told all; FRONT_GONE; GIVEN_UP. */
 static int find_server(struct relay *r)
 {
-        int result = BACK_GONE;
+        int result;
 
         if (r->back >= 0)
                 return 0;
-        /* One that ends each connection is not to be asked without a pause. */
-        if (r->was_served && wait_for(r, -1, 0, RETRY_MS))
-                return FRONT_GONE;
-        while ((result = try_server(r)) == BACK_GONE)
-                if (wait_for(r, -1, 0, RETRY_MS))
-                        return FRONT_GONE;
+        do
+                result = try_server(r);
+        while (result == BACK_GONE);
         if (result)
                 return result;
         if (r->was_served) {
@@ -158,7 +211,9 @@ static int get_inflight(struct relay *r)
                 return result;
         if (reply.n_fds == 1) {
                 relay_memory_take_inflight(&r->memory, &reply.payload.inflight, take_fd(&reply.fds[0]));
-                result = send_to(r, r->back, &r->memory.slots[RELAY_INFLIGHT].message, 0);
+                result = say(r, &r->memory.slots[RELAY_INFLIGHT].message);
+                if (result == REFUSED)
+                        result = BACK_GONE; /* its own */
         }
         vhost_message_deinit(&reply);
         return result;
@@ -170,7 +225,7 @@ static void change_request(struct relay *r, struct vhost_message *m)
         if (m->header.request != VHOST_REQUEST_SET_PROTOCOL_FEATURES)
                 return;
         r->protocol = m->payload.u64;
-        m->payload.u64 |= r->server_protocol & BIT(VHOST_PROTOCOL_INFLIGHT_SHMFD);
+        m->payload.u64 |= r->server_protocol & (BIT(VHOST_PROTOCOL_INFLIGHT_SHMFD) | BIT(VHOST_PROTOCOL_REPLY_ACK));
 }
 
 static void change_reply(struct relay *r, struct vhost_message *m)
@@ -191,23 +246,16 @@ static bool wants_inflight(const struct relay *r)
         return e->is_there && (e->message.payload.u64 & BIT(VHOST_PROTOCOL_INFLIGHT_SHMFD));
 }
 
-/* One attempt to have a request obeyed. Return: 0; FRONT_GONE; BACK_GONE. */
-static int try_request(struct relay *r, const struct vhost_message *m)
+/* Return: 0; FRONT_GONE; BACK_GONE. */
+static int ask(struct relay *r, const struct vhost_message *m)
 {
-        bool has_reply = vhost_request_has_reply(VHOST_CHANNEL_MAIN, m->header.request);
-        bool ack = !has_reply && (m->header.flags & VHOST_FLAG_NEED_REPLY) &&
-                   (r->protocol & BIT(VHOST_PROTOCOL_REPLY_ACK));
         struct vhost_message reply;
-        int result = 0;
+        int result;
 
-        if (m->header.request == VHOST_REQUEST_SET_VRING_KICK && !r->memory.slots[RELAY_INFLIGHT].is_there &&
-            wants_inflight(r))
-                result = get_inflight(r);
+        r->saying = vhost_request_name(VHOST_CHANNEL_MAIN, m->header.request);
+        result = send_to(r, r->back, m, 0);
         if (result == 0)
-                result = send_to(r, r->back, m, ack ? VHOST_FLAG_NEED_REPLY : 0);
-        if (result || (!has_reply && !ack))
-                return result;
-        result = receive_reply(r, m->header.request, ack, &reply);
+                result = receive_reply(r, m->header.request, false, &reply);
         if (result)
                 return result;
         change_reply(r, &reply);
@@ -216,9 +264,35 @@ static int try_request(struct relay *r, const struct vhost_message *m)
         return result ? FRONT_GONE : 0;
 }
 
-/* Return: 0 or FRONT_GONE. */
+/* One attempt to have a request obeyed. Return: 0; FRONT_GONE; BACK_GONE; REFUSED. */
+static int try_request(struct relay *r, const struct vhost_message *m)
+{
+        int result = 0;
+
+        if (m->header.request == VHOST_REQUEST_SET_VRING_KICK && !r->memory.slots[RELAY_INFLIGHT].is_there &&
+            wants_inflight(r))
+                result = get_inflight(r);
+        if (result)
+                return result;
+        return vhost_request_has_reply(VHOST_CHANNEL_MAIN, m->header.request) ? ask(r, m) : say(r, m);
+}
+
+/* The front end's own acknowledgement. Return: 0 or FRONT_GONE. */
+static int acknowledge(struct relay *r, const struct vhost_message *m, bool obeyed)
+{
+        struct vhost_message reply = { .header = { .request = m->header.request, .size = sizeof(reply.payload.u64) },
+                                       .payload.u64 = obeyed ? 0 : 1 };
+
+        if (!(m->header.flags & VHOST_FLAG_NEED_REPLY) || !(r->protocol & BIT(VHOST_PROTOCOL_REPLY_ACK)) ||
+            vhost_request_has_reply(VHOST_CHANNEL_MAIN, m->header.request))
+                return 0;
+        return send_to(r, r->options->front_fd, &reply, VHOST_FLAG_REPLY) ? FRONT_GONE : 0;
+}
+
+/* Return: 0; FRONT_GONE; GIVEN_UP. */
 static int relay_request(struct relay *r, struct vhost_message *m)
 {
+        unsigned n_vain = 0;
         int result;
 
         /* A device that begins anew begins with an empty region. */
@@ -229,21 +303,32 @@ static int relay_request(struct relay *r, struct vhost_message *m)
                 result = find_server(r);
                 if (result == 0)
                         result = try_request(r, m);
-                if (result == BACK_GONE)
+                if (result == BACK_GONE) {
                         lose(r);
+                        result = pause_after(r, ++n_vain) ?: BACK_GONE;
+                }
         } while (result == BACK_GONE);
+        if (result != 0 && result != REFUSED)
+                return result;
+        if (has_acks(r) || vhost_request_has_reply(VHOST_CHANNEL_MAIN, m->header.request)) {
+                r->has_answered = true;
+                r->n_vain = 0;
+        }
+        if (acknowledge(r, m, result == 0))
+                return FRONT_GONE;
         if (result == 0)
                 relay_memory_take(&r->memory, m);
-        return result;
+        return 0;
 }
 
-/* Between two requests. Return: 0; FRONT_GONE. */
+/* Between two requests. Return: 0; FRONT_GONE; GIVEN_UP. */
 static int wait_for_request(struct relay *r)
 {
         struct pollfd fds[] = {
                 { .fd = r->options->front_fd, .events = POLLIN },
                 { .fd = r->back, .events = POLLIN },
         };
+        int result = 0;
 
         if (poll(fds, 2, -1) < 0 && errno != EINTR)
                 return FRONT_GONE;
@@ -251,30 +336,36 @@ static int wait_for_request(struct relay *r)
                 return 0;
         /* It is gone, or says what nobody asked for. */
         lose(r);
-        return find_server(r);
+        if (r->has_answered || clock_now_ns() - r->told_ns >= STEADY_NS)
+                r->n_vain = 0;
+        else
+                result = pause_after(r, ++r->n_vain);
+        return result ? result : find_server(r);
 }
 
 static int serve(struct relay *r)
 {
         struct vhost_message m;
         const char *reason;
-        int result;
+        int result = find_server(r);
 
-        if (find_server(r))
-                return 0;
-        for (;;) {
+        while (result == 0) {
                 result = vhost_receive(r->options->front_fd, &r->front_rx, &m, &reason);
                 if (result < 0)
                         return result == -EBADMSG ? result : 0;
                 if (result == 0) {
                         result = wait_for_request(r);
-                } else {
-                        result = relay_request(r, &m);
-                        vhost_message_deinit(&m);
+                        continue;
                 }
-                if (result)
-                        return 0;
+                /* What is well said and unknown is the server's to refuse. */
+                result = vhost_check_request(VHOST_CHANNEL_MAIN, &m, &reason);
+                if (result != -EBADMSG)
+                        result = relay_request(r, &m);
+                vhost_message_deinit(&m);
         }
+        if (result == -EBADMSG)
+                return result;
+        return result == GIVEN_UP ? -ECONNABORTED : 0;
 }
 
 int relay_run(const struct relay_options *options)

@@ -22,17 +22,21 @@
 #include "vhost/message.h"
 
 #define RELAY_RINGS_MAX 16
+#define RELAY_ATTEMPTS 8
+#define RELAY_PAUSE_MS 5
 
 struct relay_options {
         const char *name; /* of log lines; borrowed, as all is, while it runs */
         const char *path; /* the server's socket */
         int front_fd;     /* connected; stays the caller's */
         uint16_t n_rings; /* of the device */
+        int pause_ms;     /* after the first attempt that a server ended; twice as long after each further one */
 };
 
 /**
  * relay_run() - until the front end closes its connection
  *
- * Return: 0; -EBADMSG: the front end does not speak vhost-user; -ENOMEM.
+ * Return: 0; -EBADMSG: the front end does not speak vhost-user; -ECONNABORTED: a server was there and ended RELAY_ATTEMPTS
+ * connections over the same words; -ENOMEM.
  */
 int relay_run(const struct relay_options *options);

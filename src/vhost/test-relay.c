@@ -34,7 +34,8 @@ struct scene {
 static void *run(void *data)
 {
         struct scene *s = data;
-        struct relay_options options = { .name = "relay", .path = s->server_path, .n_rings = 1 };
+        struct relay_options options = { .name = "relay", .path = s->server_path, .n_rings = 1,
+                                         .pause_ms = RELAY_PAUSE_MS };
 
         options.front_fd = accept(s->listen_fd, NULL, NULL);
         s->result = relay_run(&options);
@@ -152,6 +153,82 @@ static void a_device_that_is_reset_begins_anew(void **state)
         guest_echo(&s->d, 0, "anew again");
 }
 
+static void what_is_refused_is_not_said_to_the_next_server(void **state)
+{
+        struct scene *s = *state;
+        char config[4] = "HEJ";
+
+        start(s, SPLIT_FEATURES);
+        guest_echo(&s->d, 0, "first");
+        assert_int_equal(frontend_set_config(s->d.frontend, 0, config, 4), 0);
+        assert_true(frontend_set_config(s->d.frontend, 200, config, 4) < 0);
+        replace_server(s);
+        guest_echo(&s->d, 0, "second");
+        assert_int_equal(frontend_get_config(s->d.frontend, 0, config, 4), 0);
+        assert_string_equal(config, "HEJ");
+}
+
+/* A server that ends each connection at a request of one kind, and obeys all else without a word. */
+struct obstinate {
+        int listen_fd;
+        uint32_t request;
+        unsigned n_connections;
+};
+
+static void *refuse(void *data)
+{
+        struct obstinate *o = data;
+        int fd;
+
+        while ((fd = accept(o->listen_fd, NULL, NULL)) >= 0) {
+                struct vhost_header header;
+                uint64_t payload;
+
+                o->n_connections++;
+                while (recv(fd, &header, sizeof(header), MSG_WAITALL) == sizeof(header) && header.request != o->request)
+                        if (header.size > 0 && recv(fd, &payload, MIN(header.size, 8u), MSG_WAITALL) <= 0)
+                                break;
+                (void) close(fd);
+        }
+        return NULL;
+}
+
+static void expect_given_up(uint32_t request)
+{
+        char path[64];
+        struct obstinate o = { .request = request };
+        struct relay_options options = { .name = "relay", .path = path, .n_rings = 1, .pause_ms = 1 };
+        struct vhost_header said = { .request = VHOST_REQUEST_SET_OWNER, .flags = 1 };
+        pthread_t server;
+        int pair[2];
+
+        (void) snprintf(path, sizeof(path), "/tmp/busbar-relay-%d", (int) getpid());
+        o.listen_fd = fd_unix_listen(path, 8);
+        assert_true(o.listen_fd >= 0);
+        assert_int_equal(fd_set_nonblock(o.listen_fd, 0), 0);
+        assert_int_equal(pthread_create(&server, NULL, refuse, &o), 0);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+        assert_int_equal(send(pair[0], &said, sizeof(said), 0), sizeof(said));
+        said.request = VHOST_REQUEST_GET_FEATURES;
+        assert_int_equal(send(pair[0], &said, sizeof(said), 0), sizeof(said));
+        options.front_fd = pair[1];
+        assert_int_equal(relay_run(&options), -ECONNABORTED);
+        assert_int_equal(shutdown(o.listen_fd, SHUT_RD), 0);
+        assert_int_equal(pthread_join(server, NULL), 0);
+        /* The request itself was the first attempt where it is remembered: nobody knew how it would end. */
+        assert_in_range(o.n_connections, RELAY_ATTEMPTS, RELAY_ATTEMPTS + 1);
+        (void) close(pair[0]);
+        (void) close(pair[1]);
+        (void) close(o.listen_fd);
+        (void) unlink(path);
+}
+
+static void a_server_that_ends_each_connection_is_given_up(void **state)
+{
+        expect_given_up(VHOST_REQUEST_GET_FEATURES); /* at the request that is under way */
+        expect_given_up(VHOST_REQUEST_SET_OWNER);    /* at one that is remembered */
+}
+
 static void what_needs_more_than_a_relay_is_not_offered(void **state)
 {
         struct scene *s = *state;
@@ -201,6 +278,8 @@ int main(void)
                 CASE(a_packed_ring_goes_on),
                 CASE(requests_to_a_dead_server_wait_for_the_next),
                 CASE(a_device_that_is_reset_begins_anew),
+                CASE(what_is_refused_is_not_said_to_the_next_server),
+                cmocka_unit_test(a_server_that_ends_each_connection_is_given_up),
                 CASE(what_needs_more_than_a_relay_is_not_offered),
                 CASE(the_end_of_the_front_end_ends_it),
                 CASE(a_front_end_that_speaks_otherwise_is_given_up),

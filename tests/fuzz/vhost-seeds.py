@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MPL-2.0
-"""Writes the corpora of fuzz-vhost-backend and fuzz-vhost-frontend: whole conversations that are right.
+"""Writes the corpora of fuzz-vhost-backend, fuzz-vhost-frontend and fuzz-relay: whole conversations that are right.
 
 usage: tests/fuzz/vhost-seeds.py            (into tests/fuzz/corpus/, whose files are kept with the sources)
 """
@@ -159,8 +159,29 @@ def frontend_seeds():
         struct.pack('<BH', 0x80, 7) + struct.pack('<III', 2, 9, 0)[5:]
 
 
+def relay_seeds():
+    start = (negotiation() + ask(2, u64(VERSION_1 | PROTOCOL_FEATURES)) + ask(39, u64(11)) + memory_table() +
+             record(33, fds=1, kind=SOCKET) + ask(25, config(0, b'abcd')))
+    running = start + ring(0, 0x1000) + ring(1, 0x2000) + ask(39, u64(15))
+    front = running + record(11, state(0, 0)) + record(24, config(0, bytes(16))) + ask(34) + ask(39, u64(0)) + start
+    quiet = record(1) + record(15) + record(16, u64(1)) + record(3) + record(25, config(0, b'abcd')) * 3 + record(17)
+    # What the server does with the requests that it answers: see answer() in fuzz-relay.c.
+    for name, script in (('sound', b''), ('ends-the-first', b'\x01'), ('ends-some', bytes(7) + b'\x01' + bytes(9) + b'\x01' * 2),
+                         ('ends-all', b'\x01' * 64), ('refuses', b'\x00\x00' + b'\x0a' * 60), ('refuses-some', b'\x00\x00\x00\x0a' * 9),
+                         ('other-requests', bytes(4) + b'\x7b\x13' * 5), ('sizes', bytes(3) + b'\x54\x00\xfc\x24'),
+                         ('descriptors', bytes(3) + b'\x0d\x45' * 6), ('twice', b'\x06' * 20), ('flags', bytes(5) + b'\x0f\x2f\x07'),
+                         ('no-features', b'\x02\x02')):
+        yield name, bytes([len(script)]) + script + front
+    yield 'no-acks', bytes([8]) + bytes([0, 2 | 3 << 3, 1, 1, 1, 1, 1, 1]) + quiet
+    yield 'front-cut', b'\x00' + running[:-3]
+    yield 'front-reply', b'\x00' + record(1) + record(1, u64(0), VERSION | REPLY)
+    yield 'front-descriptors', b'\x00' + negotiation() + record(5, struct.pack('<II', 3, 0), fds=8)
+    yield 'front-unknown', b'\x00' + negotiation() + ask(99, u64(7)) + ask(6, struct.pack('<QQ', 4096, 0), fds=1)
+    yield 'front-rings', b'\x00' + start + ring(200, 0x1000) + ring(15, 0x2000)
+
+
 def main():
-    for name, seeds in (('vhost-backend', backend_seeds), ('vhost-frontend', frontend_seeds)):
+    for name, seeds in (('vhost-backend', backend_seeds), ('vhost-frontend', frontend_seeds), ('relay', relay_seeds)):
         folder = HERE / 'corpus' / name
         folder.mkdir(parents=True, exist_ok=True)
         for seed, data in seeds():
