@@ -21,6 +21,17 @@
 #define MESSAGES_AT_ONCE 64 /* before others on the loop have their turn */
 #define MESSAGES_PER_SECOND 10000 /* of one source: a mouse has 1000, a panel with ten fingers less than 3000 */
 #define MESSAGES_BURST 5000
+/* Of one process, which gives its sources numbers as it likes: a display server has one for each screen and viewer. */
+#define PROCESS_MESSAGES_PER_SECOND 20000
+#define PROCESS_MESSAGES_BURST 10000
+#define PROCESS_SOURCES_MAX (SEAT_SOURCES_MAX / 2)
+
+struct process {
+        bool used;
+        pid_t pid; /* 0: all of other pid namespaces */
+        uint64_t last_ns;
+        struct ratelimit limit;
+};
 
 struct source {
         struct seat_receiver *receiver; /* borrowed */
@@ -47,6 +58,7 @@ struct seat_receiver {
         uint64_t own_uid;
         struct seat_receiver_counts counts;
         struct source sources[SEAT_SOURCES_MAX];
+        struct process processes[SEAT_SOURCES_MAX]; /* those that were heard of last */
 };
 
 static void complain(struct seat_receiver *r, const char *what, pid_t pid)
@@ -113,37 +125,72 @@ static bool goes_before(const struct source *a, const struct source *b)
         return holds_a != holds_b ? holds_b : a->last_ns < b->last_ns;
 }
 
-static struct source *free_place(struct seat_receiver *r)
+/* For a new source of a process. One that has its share of the places gives one of those, so that it takes none of others'. */
+static struct source *free_place(struct seat_receiver *r, pid_t pid)
 {
-        struct source *victim = &r->sources[0];
+        struct source *victim = NULL, *own = NULL;
+        size_t n_own = 0;
 
         for (size_t i = 0; i < SEAT_SOURCES_MAX; i++) {
-                if (!r->sources[i].used)
-                        return &r->sources[i];
-                if (goes_before(&r->sources[i], victim))
-                        victim = &r->sources[i];
+                struct source *s = &r->sources[i];
+
+                if (s->used && s->pid == pid) {
+                        n_own++;
+                        if (!own || goes_before(s, own))
+                                own = s;
+                }
+                if (!victim || (victim->used && (!s->used || goes_before(s, victim))))
+                        victim = s;
         }
-        r->counts.n_evicted++;
-        lose_source(victim);
+        if (n_own >= PROCESS_SOURCES_MAX)
+                victim = own;
+        if (victim->used) {
+                r->counts.n_evicted++;
+                lose_source(victim);
+        }
         return victim;
 }
 
-/* The sender of a message; a new one if it was not heard of before. */
-static struct source *find_source(struct seat_receiver *r, pid_t pid, const struct seat_message *m)
+/* Return: NULL if it was not heard of before. */
+static struct source *find_source(struct seat_receiver *r, pid_t pid, uint32_t number)
 {
-        struct source *s;
-
         for (size_t i = 0; i < SEAT_SOURCES_MAX; i++) {
-                s = &r->sources[i];
-                if (s->used && s->pid == pid && s->number == m->source)
+                struct source *s = &r->sources[i];
+
+                if (s->used && s->pid == pid && s->number == number)
                         return s;
         }
-        s = free_place(r);
+        return NULL;
+}
+
+static struct source *add_source(struct seat_receiver *r, pid_t pid, const struct seat_message *m)
+{
+        struct source *s = free_place(r, pid);
+
         *s = (struct source) { .receiver = r, .used = true, .pid = pid, .number = m->source, .pid_fd = -1,
                                .next_sequence = m->sequence };
         ratelimit_init(&s->limit, MESSAGES_PER_SECOND, MESSAGES_BURST);
         watch_process(s);
         return s;
+}
+
+/* Return: whether a process may say one more. */
+static bool process_may(struct seat_receiver *r, pid_t pid, uint64_t now_ns)
+{
+        struct process *p = &r->processes[0];
+
+        for (size_t i = 0; i < SEAT_SOURCES_MAX && !(p->used && p->pid == pid); i++) {
+                struct process *at = &r->processes[i];
+
+                if ((at->used && at->pid == pid) || (p->used && (!at->used || at->last_ns < p->last_ns)))
+                        p = at;
+        }
+        if (!p->used || p->pid != pid) {
+                *p = (struct process) { .used = true, .pid = pid };
+                ratelimit_init(&p->limit, PROCESS_MESSAGES_PER_SECOND, PROCESS_MESSAGES_BURST);
+        }
+        p->last_ns = now_ns;
+        return ratelimit_take(&p->limit, 1, now_ns);
 }
 
 /* ---- messages ---- */
@@ -154,27 +201,43 @@ static void malformed(struct seat_receiver *r, pid_t pid)
         complain(r, "malformed message", pid);
 }
 
+/* What a source that is not heard any more holds is let go. */
+static void flooded(struct seat_receiver *r, pid_t pid, struct source *s)
+{
+        r->counts.n_flooded++;
+        complain(r, "too many messages", pid);
+        if (s)
+                seat_router_leave(r->router, &s->held);
+}
+
 static void handle(struct seat_receiver *r, pid_t pid, const struct seat_message *m)
 {
+        uint64_t now_ns = clock_now_ns();
         struct source *s;
+        bool may;
         int screen;
 
         if (m->magic != SEAT_MAGIC || !memchr(m->screen, 0, sizeof(m->screen))) {
                 malformed(r, pid);
                 return;
         }
-        s = find_source(r, pid, m);
-        s->last_ns = clock_now_ns();
+        may = process_may(r, pid, now_ns);
+        s = find_source(r, pid, m->source);
+        if (!s && !may) {
+                flooded(r, pid, NULL);
+                return;
+        }
+        if (!s)
+                s = add_source(r, pid, m);
+        s->last_ns = now_ns;
         if (m->sequence != s->next_sequence) {
                 r->counts.n_gaps++;
                 seat_router_leave(r->router, &s->held);
         }
         s->next_sequence = m->sequence + 1;
         screen = seat_router_screen(r->router, m->screen);
-        if (!ratelimit_take(&s->limit, 1, s->last_ns)) {
-                r->counts.n_flooded++;
-                complain(r, "too many messages", pid);
-                seat_router_leave(r->router, &s->held);
+        if (!may || !ratelimit_take(&s->limit, 1, now_ns)) {
+                flooded(r, pid, s);
         } else if (screen < 0 || seat_router_handle(r->router, &s->held, (size_t) screen, m) < 0) {
                 malformed(r, pid);
                 seat_router_leave(r->router, &s->held);

@@ -7,7 +7,8 @@
  * are dropped, and with them all that their source holds.
  *
  * A source is lost when it leaves, when its sequence has a gap, when its process has ended and all that it sent is
- * handled, or when more sources come than there are places: then it is the one that was silent longest.
+ * handled, or when more sources come than there are places: then it is the one that was silent longest. Numbers of sources are the
+ * sender's to choose, so rate and places are limited for the process, too.
  *
  * All on one loop.
  */
@@ -25,7 +26,7 @@ struct seat_receiver_counts {
         uint64_t n_messages;  /* that were handled */
         uint64_t n_malformed; /* of wrong size or contents, or about an unknown screen */
         uint64_t n_strangers; /* of other users */
-        uint64_t n_flooded;   /* beyond a source's rate */
+        uint64_t n_flooded;   /* beyond a source's rate, or its process's */
         uint64_t n_gaps, n_evicted, n_ended; /* sources that were lost */
 };
 

@@ -231,6 +231,55 @@ static void flood_is_cut_and_lets_go(void **state)
         assert_int_equal(counts()->n_gaps, 0);
 }
 
+static void flood_under_many_numbers_is_cut_too(void **state)
+{
+        struct seat_message m = message(SEAT_KEY, 0);
+
+        send_bytes(&m, sizeof(m));
+        m.kind = SEAT_TOUCH_MOVE;
+        for (uint32_t i = 0; i < 40000; i++) {
+                m.source = 1000 + i;
+                send_bytes(&m, sizeof(m));
+        }
+        assert_true(counts()->n_flooded > 100);
+        assert_true(counts()->n_messages + counts()->n_flooded == 40001);
+}
+
+/* All of them hold a key. The one that was silent longest is another process's. */
+static void sources_of_one_process_do_not_push_out_those_of_another(void **state)
+{
+        int wait_fds[2], status;
+        pid_t pid;
+        char byte;
+
+        assert_int_equal(pipe2(wait_fds, O_CLOEXEC), 0);
+        pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+                struct seat_message m = message(SEAT_KEY, 0);
+
+                (void) close(wait_fds[1]);
+                _exit(send(rig->fd, &m, sizeof(m), 0) != sizeof(m) || read(wait_fds[0], &byte, 1) != 0);
+        }
+        closep(&wait_fds[0]);
+        while (rig->n_down == 0)
+                assert_int_equal(loop_step(rig->loop, 5000), 0);
+        for (uint32_t i = 0; i < SEAT_SOURCES_MAX; i++) {
+                struct seat_message m = message(SEAT_KEY, 0);
+
+                m.source = 1000 + i;
+                m.code = KEY_S + i; /* not KEY_A */
+                send_bytes(&m, sizeof(m));
+        }
+        assert_int_equal(rig->n_down, 1 + SEAT_SOURCES_MAX / 2);
+        closep(&wait_fds[1]);
+        while (rig->n_down == 1 + SEAT_SOURCES_MAX / 2)
+                assert_int_equal(loop_step(rig->loop, 5000), 0);
+        assert_int_equal(counts()->n_ended, 1);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+}
+
 static void sources_beyond_the_places_push_out_the_idle_ones_first(void **state)
 {
         struct seat_message m = message(SEAT_KEY, 0);
@@ -242,7 +291,7 @@ static void sources_beyond_the_places_push_out_the_idle_ones_first(void **state)
                 send_bytes(&m, sizeof(m));
         }
         assert_int_equal(rig->n_down, 1);
-        assert_int_equal(counts()->n_evicted, 2 * SEAT_SOURCES_MAX + 1);
+        assert_int_equal(counts()->n_evicted, 3 * SEAT_SOURCES_MAX + 1 - SEAT_SOURCES_MAX / 2); /* a process has half of the places */
         m.kind = SEAT_TOUCH_DOWN;
         for (uint32_t i = 0; i < 3 * SEAT_SOURCES_MAX; i++) {
                 m.source = 5000 + i;
@@ -345,6 +394,8 @@ int main(void)
                 CASE(malformed_messages_are_dropped_with_what_their_source_holds),
                 CASE(descriptors_in_a_message_are_not_taken),
                 CASE(flood_is_cut_and_lets_go),
+                CASE(flood_under_many_numbers_is_cut_too),
+                CASE(sources_of_one_process_do_not_push_out_those_of_another),
                 CASE(sources_beyond_the_places_push_out_the_idle_ones_first),
                 CASE(end_of_the_process_lets_go),
                 CASE(messages_of_a_process_that_ended_are_handled),
