@@ -5,6 +5,7 @@ The board has two disks: the image of guests/board, and one made for each start 
 build folder, guest images, tests. A shell on the board's console, which is a socket pair of ours, runs commands.
 """
 
+import json
 import os
 import pathlib
 import re
@@ -18,6 +19,8 @@ import time
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 PROMPT = "board# "
 START_DEADLINE_S = 180
+# The board's init writes to its first console every 5 s. Without that for so long, the kernel stands still, however busy this machine is.
+PULSE_DEADLINE_S = 120
 MEMORY_MIB = 2048
 DISK_MIB = 4096  # a sparse file
 
@@ -44,11 +47,15 @@ class BoardError(Exception):
     """The board cannot be started, died, or did not answer in time."""
 
 
-class Shell:
-    """The shell at the other end of a socket."""
+class BoardFroze(BoardError):
+    """The kernel of the board stands still: no program on it can do that, only that kernel or what emulates the processor."""
 
-    def __init__(self, end):
-        self.end = end
+
+class Shell:
+    """The shell at the other end of a socket. `look()` is called now and then while it has nothing to say; it may raise."""
+
+    def __init__(self, end, look=lambda: None):
+        self.end, self.look = end, look
         self.text = ""
 
     def read_until(self, marker, deadline_s, follow=None):
@@ -56,8 +63,11 @@ class Shell:
         end = time.monotonic() + deadline_s
         told = 0
         while marker not in self.text:
-            ready, _, _ = select.select([self.end], [], [], max(end - time.monotonic(), 0))
+            ready, _, _ = select.select([self.end], [], [], min(max(end - time.monotonic(), 0), PULSE_DEADLINE_S / 4))
             if not ready:
+                self.look()
+                if time.monotonic() < end:
+                    continue
                 raise BoardError(f"nothing that ends with {marker!r} within {deadline_s} s; last: {self.text[-400:]!r}")
             data = self.end.recv(65536)
             if not data:
@@ -107,7 +117,7 @@ class Board:
             spec["qemu"], *spec["machine"], "-accel", "tcg", "-m", str(MEMORY_MIB), "-nodefaults", "-display", "none",
             "-no-reboot", "-kernel", str(image / spec["kernel"]), "-initrd", str(image / "initrd.img"),
             "-append", f"{spec['parameters']} {COMMON_PARAMETERS}",
-            "-serial", f"file:{self.folder}/serial.log",
+            "-serial", f"file:{self.folder}/serial.log", "-qmp", f"unix:{self.folder}/qmp,server=on,wait=off",
             "-device", "virtio-serial-pci", "-chardev", f"socket,id=shell,fd={theirs.fileno()}",
             "-device", "virtconsole,chardev=shell", "-device", "virtio-rng-pci",
             *_disk("root", image / "root.squashfs", "read-only=on"), *_disk("tests", self.disk, "snapshot=on,cache=unsafe"),
@@ -116,7 +126,7 @@ class Board:
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=open(self.folder / "qemu.log", "wb"),
                                         stdout=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
         theirs.close()
-        self.shell = Shell(ours)
+        self.shell = Shell(ours, self.look)
         try:
             self.shell.read_until(PROMPT, START_DEADLINE_S)
         except BoardError as error:
@@ -130,13 +140,37 @@ class Board:
         """CPU time that the emulation took so far: what the board costs on a machine that has nothing else to do."""
         return time.clock_gettime((~self.process.pid << 3) | 2)
 
+    def look(self):
+        """Raises BoardFroze if the pulse is missing. A board that starts has none yet: its start has a deadline of its own."""
+        serial = self.folder / "serial.log"
+        silent_s = time.time() - serial.stat().st_mtime
+        if serial.stat().st_size and silent_s > PULSE_DEADLINE_S and self.process.poll() is None:
+            raise BoardFroze(f"its kernel stands still for {silent_s:.0f} s\n" + "\n".join(self.registers() for _ in range(3)))
+
+    def registers(self):
+        """Where the emulated processors are."""
+        with socket.socket(socket.AF_UNIX) as qmp:
+            qmp.settimeout(10)
+            try:
+                qmp.connect(f"{self.folder}/qmp")
+                answers = qmp.makefile("rw")
+                answers.readline()  # greeting
+                for command in ({"execute": "qmp_capabilities"},
+                                {"execute": "human-monitor-command", "arguments": {"command-line": "info registers -a"}}):
+                    print(json.dumps(command), file=answers, flush=True)
+                    while not {"return", "error"} & (answer := json.loads(answers.readline())).keys():
+                        pass  # events
+                return answer.get("return", str(answer)).split("FCW=")[0].split("Q00=")[0].strip()  # no floating point
+            except (OSError, ValueError) as error:
+                return f"QEMU does not tell its registers: {error}"
+
     def words(self):
         """The last words of the board's kernel and of the QEMU that emulates it."""
         text = ""
         for name in ("serial.log", "qemu.log"):
             path = self.folder / name
             text += path.read_text(errors="replace")[-2000:] if path.exists() else ""
-        return re.sub(r"[^ -~\n]", "", text).strip()
+        return re.sub(r"\n{2,}", "\n", re.sub(r"[^ -~\n]", "", text)).strip()
 
     def stop(self, deadline_s=30):
         if self.process and self.process.poll() is None:
