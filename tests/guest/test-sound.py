@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MPL-2.0
-"""Sound of a stock guest kernel: aplay arrives bit for bit, arecord hears what was played, volume, a killed server."""
+"""Sound of stock guest kernels: aplay arrives bit for bit, alone and in the sum of two guests, whatever the other does; arecord
+hears what was played; volume; a killed server."""
 
+import array
 import json
 import os
 import random
@@ -11,14 +13,20 @@ import lab as guest_lab
 
 RATE = 48000
 SECONDS = 2
+LONG_SECONDS = 40
 N_KILLS = 3
+N_FLOODS = 20
+N_TRIES = 3
 FORMAT = f"-t raw -f S16_LE -c 2 -r {RATE}"
+# ALSA (Linux 6.6 and later) gives a write up, EIO, if nothing was played for a tenth longer than the buffer lasts: a guest in emulation
+# that gets no processor. This is about the longest buffer that the driver takes.
+PATIENT = f"{FORMAT} --buffer-time=1200000"
 
 
-def noise():
-    """Samples that are never 0, so that their start is found."""
-    numbers = random.Random(4)
-    return b"".join((numbers.randrange(65536) | 1).to_bytes(2, "little") for _ in range(2 * RATE * SECONDS))
+def noise(seed, seconds):
+    """Samples that are never 0, so that their start is found, and of half the range, so that two add up."""
+    samples = array.array("h", random.Random(seed).randbytes(4 * RATE * seconds))
+    return array.array("h", [value >> 1 | 1 for value in samples]).tobytes()
 
 
 def as_wav(samples):
@@ -44,38 +52,116 @@ def kill_server(lab):
     guest_lab.until("successor of the sound server", 30, successor)
 
 
-def start(lab, samples):
-    (lab.folder / "noise.img").write_bytes(samples)
+def start(lab, samples, long, others):
+    for name, data in (("noise", samples), ("long", long), ("other", others)):
+        (lab.folder / f"{name}.img").write_bytes(data)
     echo = lab.image("echo.img", 8 << 20)
     lab.bundle("a", [
         {"id": "noise", "type": "blk", "image": lab.folder / "noise.img", "readOnly": True},
         {"id": "echo", "type": "blk", "image": echo},
+        {"id": "long", "type": "blk", "image": lab.folder / "long.img", "readOnly": True},
         {"id": "media", "type": "sound", "audio": "media"},
         {"id": "phone", "type": "sound", "audio": "phone"},
     ])
+    lab.bundle("b", [
+        {"id": "noise", "type": "blk", "image": lab.folder / "other.img", "readOnly": True},
+        {"id": "chime", "type": "sound", "audio": "chime"},
+    ])
     path = lab.folder / "system.json"
     path.write_text(json.dumps({
-        "machines": {"a": {"bundle": "a", "platform": lab.platform}},
+        "machines": {name: {"bundle": name, "platform": lab.platform} for name in "ab"},
         "speakers": {"cabin": {"backend": "wav", "file": "out.wav"}, "handset": {"backend": "loopback"}},
-        "audio": {"media": {"speakers": "cabin"}, "phone": {"speakers": "handset", "capture": True}},
+        "audio": {"media": {"speakers": "cabin"}, "chime": {"speakers": "cabin"}, "phone": {"speakers": "handset", "capture": True}},
     }, indent=8))
     lab.busbar("up", "--detach", path)
     lab.started.append(path)
-    return guest_lab.Machine(lab, "a").connect(), echo
+    return guest_lab.Machine(lab, "a").connect(), guest_lab.Machine(lab, "b").connect(), echo
 
 
 def played_exactly(lab, machine, samples):
     cards = machine.must("ls -d /proc/asound/card[0-9]* /sys/bus/virtio/drivers/virtio_snd/virtio*").split()
     lab.point(len(cards) == 4, "the stock driver finds both sound cards")
-    machine.must(f"aplay -q -D hw:0,0 {FORMAT} /dev/vdb")
+    machine.must(f"aplay -q -D hw:0,0 {PATIENT} /dev/vdb")
     wav = (lab.folder / "out.wav").read_bytes()
     lab.point(as_wav(samples) in wav, f"{SECONDS} s of noise by aplay arrive in the WAV file bit for bit")
 
 
+def position(machine, card):
+    """Frames that the first stream of a card has played."""
+    text = machine.must(f"cat /proc/asound/card{card}/pcm0p/sub0/status")
+    return int(text.split("hw_ptr", 1)[1].split(":", 1)[1].split()[0]) if "hw_ptr" in text else 0
+
+
+def play_in_background(machine, words, card=0):
+    """Returns when it runs; its status is in /tmp/status. An underrun ends it."""
+    machine.must(f"rm -f /tmp/status; (aplay -q --fatal-errors -D hw:{card},0 {PATIENT} {words} 2>/tmp/aplay.log; echo $? >/tmp/status) & "
+                 f"until grep -q RUNNING /proc/asound/card{card}/pcm0p/sub0/status || test -e /tmp/status; do usleep 20000; done")
+
+
+def is_playing(machine):
+    return machine.run("test -e /tmp/status")[0] != 0
+
+
+def flood(machine):
+    """Silence in periods of a millisecond and a buffer of two, which a guest in emulation cannot keep up with: streams that are set
+    up, started, run dry and released again and again, as fast as it can."""
+    machine.must(f"i=0; while [ $i -lt {N_FLOODS} ]; do aplay -q --fatal-errors -D hw:0,0 --period-size=48 --buffer-size=96 {FORMAT} -d 1 /dev/zero "
+                 f">/dev/null 2>&1; i=$((i + 1)); done")
+
+
+def without_ends(samples):
+    """(index of the first frame that is not silent, those up to the last one)"""
+    first = next((i for i, value in enumerate(samples) if value), len(samples)) & ~1
+    last = next((i for i in range(len(samples), first, -1) if samples[i - 1]), first)
+    return first, samples[first:last + (last & 1)]
+
+
+def play_beside_another(a, b):
+    """a plays while b floods, plays all it has, and is killed while it plays again. True if a came through to the kill."""
+    play_in_background(a, "/dev/vdd")
+    flood(b)
+    if b.run(f"aplay -q --fatal-errors -D hw:0,0 {PATIENT} /dev/vdb 2>/tmp/aplay.log")[0] != 0:
+        return False
+    play_in_background(b, "/dev/vdb")
+    guest_lab.until("sound of b", 60, lambda: position(b, 0) > 0)
+    if not is_playing(a) or not is_playing(b):
+        return False
+    os.kill(b.state()["pid"], signal.SIGKILL)
+    b.wait_stopped()
+    before = position(a, 0)
+    guest_lab.until("sound of a", 60, lambda: not is_playing(a) or position(a, 0) > before + RATE)
+    return True
+
+
+def mixed(lab, a, b, long, others):
+    for _ in range(N_TRIES):
+        begin = (lab.folder / "out.wav").stat().st_size
+        if play_beside_another(a, b):
+            break
+        logs = [machine.run("cat /tmp/aplay.log")[1].strip() for machine in (a, b)]
+        lab.note(f"a guest was too slow: {logs}")
+        for machine in (a, b):
+            machine.run("killall aplay; while pidof aplay; do usleep 20000; done")
+    went_on = is_playing(a)
+    a.must("killall -INT aplay; until test -e /tmp/status; do usleep 20000; done")
+    lab.point(went_on, f"sound goes on beside a guest that sets up {N_FLOODS} streams that run dry, and is killed while it plays")
+    wav = array.array("i", (lab.folder / "out.wav").read_bytes()[begin:])
+    exact = all(value & 0xffff == 0 for value in wav)
+    heard = without_ends([value >> 16 for value in wav])[1]
+    alone, other = array.array("h", long), array.array("h", others)
+    lab.note(f"{len(heard) / 2 / RATE:.2f} s were heard")
+    first, rest = without_ends([value - own for value, own in zip(heard, alone)])
+    lab.point(exact and len(heard) <= len(alone) and rest[:len(other)] == list(other),
+              f"sound of two guests adds up exactly, from {first / 2 / RATE:.2f} s on")
+    after, again = without_ends(rest[len(other):])
+    lab.point(0 < len(again) < len(other) and again == list(other[:len(again)]),
+              f"{after / 2 / RATE:.2f} s later {len(again) / 2 / RATE:.2f} s of a guest that is killed; all else is the other's, without a gap")
+
+
 def recorded(lab, machine, samples, echo):
-    machine.must(f"arecord -q -D hw:1,0 {FORMAT} -d {SECONDS + 6} /tmp/echo.raw & "
+    machine.must(f"arecord -q -D hw:1,0 {PATIENT} -d {SECONDS + 6} /tmp/echo.raw & "
                  f"until grep -q RUNNING /proc/asound/card1/pcm0c/sub0/status; do usleep 20000; done; "
-                 f"aplay -q -D hw:1,0 {FORMAT} /dev/vdb && wait && dd if=/tmp/echo.raw of=/dev/vdc bs=64k 2>/dev/null && sync")
+                 f"aplay -q -D hw:1,0 {PATIENT} /dev/vdb && wait && dd if=/tmp/echo.raw of=/dev/vdc bs=64k 2>/dev/null && sync")
     lab.point(samples in echo.read_bytes(), "arecord hears through loopback what aplay played")
 
 
@@ -89,27 +175,23 @@ def controlled(lab, machine):
 
 
 def killed(lab, machine):
-    machine.must(f"(aplay -q -D hw:1,0 {FORMAT} -d 3600 /dev/zero 2>/tmp/aplay.log; echo $? >/tmp/status) & "
+    machine.must(f"rm -f /tmp/status; (aplay -q -D hw:1,0 {PATIENT} -d 3600 /dev/zero 2>/tmp/aplay.log; echo $? >/tmp/status) & "
                  "until grep -q RUNNING /proc/asound/card1/pcm0p/sub0/status; do usleep 20000; done")
-
-    def position():
-        text = machine.must("cat /proc/asound/card1/pcm0p/sub0/status")
-        return int(text.split("hw_ptr", 1)[1].split(":", 1)[1].split()[0]) if "hw_ptr" in text else 0
-
     for _ in range(N_KILLS):
-        before = position()
+        before = position(machine, 1)
         kill_server(lab)
-        guest_lab.until("sound goes on", 60, lambda before=before: position() > before + RATE)
-    lab.point(machine.run("test -e /tmp/status")[0] != 0, f"{N_KILLS} kills of the server: sound resumes, aplay never noticed")
+        guest_lab.until("sound goes on", 60, lambda before=before: position(machine, 1) > before + RATE)
+    lab.point(is_playing(machine), f"{N_KILLS} kills of the server: sound resumes, aplay never noticed")
     machine.must("killall aplay; until test -e /tmp/status; do usleep 20000; done")
-    machine.must(f"aplay -q -D hw:1,0 {FORMAT} /dev/vdb")
+    machine.must(f"aplay -q -D hw:1,0 {PATIENT} /dev/vdb")
     lab.point(True, "what is played afterwards comes to its end")
 
 
 def body(lab):
-    samples = noise()
-    machine, echo = start(lab, samples)
+    samples, long, others = noise(4, SECONDS), noise(5, LONG_SECONDS), noise(6, SECONDS)
+    machine, other, echo = start(lab, samples, long, others)
     played_exactly(lab, machine, samples)
+    mixed(lab, machine, other, long, others)
     recorded(lab, machine, samples, echo)
     controlled(lab, machine)
     killed(lab, machine)
