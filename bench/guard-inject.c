@@ -21,12 +21,15 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "base/cleanup.h"
 #include "base/loop.h"
 #include "base/macros.h"
+#include "display/frame.h"
 #include "display/guard-look.h"
 #include "display/output.h"
 #include "display/picture.h"
 #include "display/screen.h"
+#include "display/surface.h"
 #include "display/view.h"
 #include "scene/scene.h"
 
@@ -57,7 +60,7 @@ static const struct {
         unsigned guards; /* that have to notice, one bit each */
 } faults[N_FAULTS] = {
         [FAULT_STALL] = { "fresh: no flush of the region any more", 1 << GUARD_FRESH },
-        [FAULT_STUCK_LOCK] = { "fresh: picture locked for good", 1 << GUARD_FRESH },
+        [FAULT_STUCK_LOCK] = { "fresh: a copy that never ends", 1 << GUARD_FRESH },
         [FAULT_FLOOD] = { "fresh: floods flushes beside the region", 1 << GUARD_FRESH },
         [FAULT_GONE] = { "all: the guest is gone", 1 << GUARD_FRESH | 1 << GUARD_ONE_OF | 1 << GUARD_LIT },
         [FAULT_WRONG] = { "one of: another content", 1 << GUARD_ONE_OF },
@@ -75,7 +78,7 @@ struct run {
         struct loop *loop;
         struct screen *screen;
         struct view *cluster, *ivi;
-        struct picture *cluster_picture, *ivi_picture;
+        struct surface *cluster_surface, *ivi_surface;
         uint32_t allowed[2]; /* tell-tale off and on */
         uint64_t limit_ns;
         bool floods; /* the ivi */
@@ -119,24 +122,32 @@ static void paint(struct picture *p, const struct rectangle *r, uint32_t seed, b
                         *pixel_at(p, r->x + x, y) = plain ? seed : (x * 2654435761u ^ y * 40503u) + seed;
 }
 
-static void paint_telltale(struct run *run, unsigned frame, enum fault fault)
+static void paint_telltale(struct picture *p, unsigned frame, enum fault fault)
 {
         const struct rectangle *r = &regions[GUARD_ONE_OF];
 
-        paint(run->cluster_picture, r, fault == FAULT_WRONG ? 12345 : frame / 30 % 2, false);
+        paint(p, r, fault == FAULT_WRONG ? 12345 : frame / 30 % 2, false);
         if (fault == FAULT_PIXEL)
-                *pixel_at(run->cluster_picture, r->x + r->width - 1, r->y + r->height - 1) ^= 1;
+                *pixel_at(p, r->x + r->width - 1, r->y + r->height - 1) ^= 1;
 }
 
 /* The output: what a person would see. */
-static void present(struct output *o, const struct picture *frame, const pixman_region32_t *damage)
+static bool is_covered_at(const struct frame *frame, const struct rectangle *r)
+{
+        struct pixman_box32 at, box = { (int) r->x + 3, (int) r->y + 3, (int) r->x + 4, (int) r->y + 4 };
+        auto_cleanup(picture_unrefp) struct picture *p = frame_picture_of(frame, &box, &at);
+
+        return p && (*pixel_at(p, (uint32_t) at.x1, (uint32_t) at.y1) & 0xffffff) == COVER;
+}
+
+static void present(struct output *o, struct frame *frame, const pixman_region32_t *damage)
 {
         struct run *run = container_of(o, struct eye, output)->run;
         uint64_t now_ns = clock_now_ns();
 
         pthread_mutex_lock(&run->lock);
         for (size_t i = 0; i < N_GUARDS; i++) {
-                bool is_covered = (*pixel_at(frame, regions[i].x + 3, regions[i].y + 3) & 0xffffff) == COVER;
+                bool is_covered = is_covered_at(frame, &regions[i]);
 
                 if (is_covered && run->covered_ns[i] == 0) {
                         run->covered_ns[i] = now_ns;
@@ -157,9 +168,11 @@ static struct output *free_output(struct output *o)
         return NULL;
 }
 
-static void show(struct view *v, struct picture *p)
+static void show(struct view *v, struct surface *s)
 {
-        (void) view_show(v, p, p ? &(struct rectangle){ 0, 0, p->width, p->height } : NULL);
+        auto_cleanup(picture_unrefp) struct picture *p = s ? surface_hold(s) : NULL;
+
+        (void) view_show(v, s, p ? &(struct rectangle){ 0, 0, p->width, p->height } : NULL);
 }
 
 /*
@@ -179,18 +192,26 @@ static void note(struct run *run, enum fault fault, uint64_t now_ns)
         pthread_mutex_unlock(&run->lock);
 }
 
-/* A frame of the cluster, as a guest's commands make it: copy under the lock, then flush. */
+/* A frame of the cluster, as a guest's commands make it: copy, then flush. */
 static void draw_cluster(struct run *run, unsigned frame, enum fault fault)
 {
         struct rectangle gauge = { 350, 250, 256, 256 };
+        pixman_region32_t painted;
+        struct picture *p;
         uint64_t before_ns;
 
-        picture_lock(run->cluster_picture);
-        paint(run->cluster_picture, &gauge, frame * 7, false);
-        paint(run->cluster_picture, &regions[GUARD_FRESH], frame, false);
-        paint(run->cluster_picture, &regions[GUARD_LIT], frame, fault == FAULT_BLANK);
-        paint_telltale(run, frame, fault);
-        picture_unlock(run->cluster_picture);
+        if (surface_begin(run->cluster_surface, &p) < 0)
+                return;
+        paint(p, &gauge, frame * 7, false);
+        paint(p, &regions[GUARD_FRESH], frame, false);
+        paint(p, &regions[GUARD_LIT], frame, fault == FAULT_BLANK);
+        paint_telltale(p, frame, fault);
+        pixman_region32_init_rect(&painted, (int) gauge.x, (int) gauge.y, gauge.width, gauge.height);
+        for (size_t i = 0; i < N_GUARDS; i++)
+                (void) pixman_region32_union_rect(&painted, &painted, (int) regions[i].x, (int) regions[i].y, regions[i].width,
+                                                  regions[i].height);
+        surface_end(run->cluster_surface, &painted, true);
+        pixman_region32_fini(&painted);
         before_ns = clock_now_ns();
         view_flush(run->cluster, &gauge);
         view_flush(run->cluster, &regions[GUARD_ONE_OF]);
@@ -216,13 +237,16 @@ static void set_realtime(bool on)
 static void be_faulty(struct run *run, enum fault fault)
 {
         struct rectangle beside = { 0, 0, 90, 90 };
+        struct picture *p;
+        bool stuck = false;
 
         set_realtime(fault != FAULT_FLOOD);
         note(run, fault, clock_now_ns());
         if (fault == FAULT_GONE)
                 show(run->cluster, NULL);
         if (fault == FAULT_STUCK_LOCK) {
-                picture_lock(run->cluster_picture);
+                surface_settle(run->cluster_surface);
+                stuck = surface_begin(run->cluster_surface, &p) == 0;
                 view_flush(run->cluster, &regions[GUARD_FRESH]);
         }
         for (;;) {
@@ -239,9 +263,9 @@ static void be_faulty(struct run *run, enum fault fault)
                         view_flush(run->cluster, &beside);
         }
         if (fault == FAULT_GONE)
-                show(run->cluster, run->cluster_picture);
-        if (fault == FAULT_STUCK_LOCK)
-                picture_unlock(run->cluster_picture);
+                show(run->cluster, run->cluster_surface);
+        if (stuck)
+                surface_end_box(run->cluster_surface, &(struct pixman_box32){ 0, 0, 1, 1 }, false);
         set_realtime(true);
 }
 
@@ -251,7 +275,7 @@ static void *cluster_main(void *data)
         uint64_t next_ns = clock_now_ns(), last_ns = 0;
 
         set_realtime(true);
-        show(run->cluster, run->cluster_picture);
+        show(run->cluster, run->cluster_surface);
         for (unsigned frame = 0; !atomic_load(&run->ends); frame++) {
                 uint64_t now_ns = clock_now_ns();
                 enum fault fault;
@@ -280,11 +304,14 @@ static void *ivi_main(void *data)
         struct rectangle all = { 0, 0, WIDTH - SPLIT, HEIGHT };
         uint64_t next_ns = clock_now_ns();
 
-        show(run->ivi, run->ivi_picture);
+        show(run->ivi, run->ivi_surface);
         for (uint32_t frame = 0; !atomic_load(&run->ends); frame++) {
-                picture_lock(run->ivi_picture);
-                memset(run->ivi_picture->pixels, (int) (frame & 0xff), run->ivi_picture->size_bytes);
-                picture_unlock(run->ivi_picture);
+                struct picture *p;
+
+                if (surface_begin(run->ivi_surface, &p) < 0)
+                        break;
+                memset(p->pixels, (int) (frame & 0xff), p->size_bytes);
+                surface_end_box(run->ivi_surface, &(struct pixman_box32){ 0, 0, (int) p->width, (int) p->height }, true);
                 view_flush(run->ivi, &all);
                 if (!run->floods)
                         sleep_until(next_ns = MAX(next_ns + TICK_NS, clock_now_ns()));
@@ -431,6 +458,14 @@ static void *injector_main(void *data)
         return NULL;
 }
 
+static int new_surface(uint32_t width, uint32_t height, struct surface **ret)
+{
+        struct picture *p;
+        int r = picture_new(PIXMAN_x8r8g8b8, width, height, &p);
+
+        return r < 0 ? r : surface_new(p, ret);
+}
+
 static int open_screen(struct run *run, struct scene *scene)
 {
         static const struct output_ops ops = { .name = "eye", .present = present, .free = free_output };
@@ -452,9 +487,9 @@ static int open_screen(struct run *run, struct scene *scene)
         else
                 free(eye);
         if (r == 0)
-                r = picture_new(PIXMAN_x8r8g8b8, SPLIT, HEIGHT, &run->cluster_picture);
+                r = new_surface(SPLIT, HEIGHT, &run->cluster_surface);
         if (r == 0)
-                r = picture_new(PIXMAN_x8r8g8b8, WIDTH - SPLIT, HEIGHT, &run->ivi_picture);
+                r = new_surface(WIDTH - SPLIT, HEIGHT, &run->ivi_surface);
         if (r == 0) {
                 run->cluster = screen_find_view(run->screen, "cluster");
                 run->ivi = screen_find_view(run->screen, "ivi");
@@ -526,10 +561,12 @@ int main(int argc, char **argv)
                 return 1;
         for (unsigned i = 0; i < 2; i++) {
                 const struct rectangle *r = &regions[GUARD_ONE_OF];
+                auto_cleanup(picture_unrefp) struct picture *p = NULL;
 
-                paint_telltale(&run, i * 30, FAULT_NONE);
-                run.allowed[i] = guard_crc(run.cluster_picture,
-                                           &(struct pixman_box32){ (int) r->x, (int) r->y, (int) (r->x + r->width),
+                if (picture_new(PIXMAN_x8r8g8b8, SPLIT, HEIGHT, &p) < 0)
+                        return 1;
+                paint_telltale(p, i * 30, FAULT_NONE);
+                run.allowed[i] = guard_crc(p, &(struct pixman_box32){ (int) r->x, (int) r->y, (int) (r->x + r->width),
                                                                    (int) (r->y + r->height) });
         }
         if (pthread_create(&threads[0], NULL, cluster_main, &run) != 0 ||
@@ -541,8 +578,8 @@ int main(int argc, char **argv)
                 (void) pthread_join(threads[i], NULL);
         print_costs(&run, begin_ns);
         screen_free(run.screen);
-        picture_unref(run.cluster_picture);
-        picture_unref(run.ivi_picture);
+        surface_unref(run.cluster_surface);
+        surface_unref(run.ivi_surface);
         loop_free(run.loop);
         return injector.ok ? 0 : 1;
 }

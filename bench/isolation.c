@@ -6,7 +6,7 @@
  *
  *      isolation [SECONDS [ROUNDS]]     of each case a round; cases take turns
  *
- * The neighbour's thread does what a guest's commands make the server do: copies under the picture's lock, flushes,
+ * The neighbour's thread does what a guest's commands make the server do: copies to its surface, flushes,
  * cursors. The last line says what composition costs: CPU time of the screen's thread a frame of 1920x720 that is all
  * new, beside that of one memcpy().
  */
@@ -18,11 +18,14 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/cleanup.h"
 #include "base/loop.h"
 #include "base/macros.h"
+#include "display/frame.h"
 #include "display/output.h"
 #include "display/picture.h"
 #include "display/screen.h"
+#include "display/surface.h"
 #include "display/view.h"
 #include "scene/scene.h"
 
@@ -37,7 +40,8 @@ struct bench {
         struct loop *loop;
         struct screen *screen;
         struct view *victim, *neighbour;
-        struct picture *picture, *other, *large;
+        struct surface *picture, *other, *large;
+        struct picture *cursor;
         atomic_bool ends;
         const struct neighbour *kind;
 
@@ -66,16 +70,22 @@ static void sleep_until(uint64_t ns)
                 ;
 }
 
-static void show(struct view *v, struct picture *p)
+/* All of it. */
+static void show(struct view *v, struct surface *s)
 {
-        (void) view_show(v, p, p ? &(struct rectangle){ 0, 0, p->width, p->height } : NULL);
+        auto_cleanup(picture_unrefp) struct picture *p = s ? surface_hold(s) : NULL;
+
+        (void) view_show(v, s, p ? &(struct rectangle){ 0, 0, p->width, p->height } : NULL);
 }
 
-static void fill(struct picture *p, unsigned value)
+static void fill(struct surface *s, unsigned value)
 {
-        picture_lock(p);
+        struct picture *p;
+
+        if (surface_begin(s, &p) < 0)
+                return;
         memset(p->pixels, (int) (value & 0xff), p->size_bytes);
-        picture_unlock(p);
+        surface_end_box(s, &(struct pixman_box32){ 0, 0, (int) p->width, (int) p->height }, true);
 }
 
 static void flush_all(struct view *v)
@@ -114,7 +124,7 @@ static void flood_small_flushes(struct bench *b)
 static void flood_cursor_moves(struct bench *b)
 {
         show(b->neighbour, b->other);
-        (void) view_set_cursor(b->neighbour, b->large, 0, 0);
+        (void) view_set_cursor(b->neighbour, b->cursor, 0, 0);
         for (unsigned i = 0; !atomic_load(&b->ends); i++)
                 view_move_cursor(b->neighbour, i % SPLIT, i % HEIGHT);
         (void) view_set_cursor(b->neighbour, NULL, 0, 0);
@@ -126,15 +136,21 @@ static void flood_shows(struct bench *b)
                 show(b->neighbour, i % 3 == 0 ? NULL : i % 3 == 1 ? b->other : b->large);
 }
 
-static void never_unlock(struct bench *b)
+static void never_end(struct bench *b)
 {
+        const struct pixman_box32 pixel = { 0, 0, 1, 1 };
+        struct picture *p;
+
         show(b->neighbour, b->other);
-        picture_lock(b->other);
+        fill(b->other, 0);
+        surface_settle(b->other);
+        if (surface_begin(b->other, &p) < 0) /* in what was not composed yet */
+                return;
         while (!atomic_load(&b->ends)) {
                 flush_all(b->neighbour);
                 sleep_until(clock_now_ns() + NSEC_PER_MSEC);
         }
-        picture_unlock(b->other);
+        surface_end_box(b->other, &pixel, true);
 }
 
 static void show_nothing(struct bench *b)
@@ -150,7 +166,7 @@ static const struct neighbour neighbours[] = {
         { "that flushes pixels without end", flood_small_flushes },
         { "that moves its cursor without end", flood_cursor_moves },
         { "that shows pictures without end", flood_shows },
-        { "that never unlocks its picture", never_unlock },
+        { "that never ends a copy", never_end },
         { "that is gone", show_nothing },
 };
 
@@ -170,9 +186,12 @@ static void *victim_main(void *data)
 
         show(b->victim, b->picture);
         for (uint32_t i = b->last + 1; !atomic_load(&b->ends); i++) {
-                picture_lock(b->picture);
-                *(uint32_t *) (void *) b->picture->pixels = i;
-                picture_unlock(b->picture);
+                struct picture *p;
+
+                if (surface_begin(b->picture, &p) < 0)
+                        break;
+                *(uint32_t *) (void *) p->pixels = i;
+                surface_end_box(b->picture, &(struct pixman_box32){ 0, 0, 1, 1 }, true);
                 atomic_store(&b->flushed_ns[i % STAMPS], clock_now_ns());
                 flush_all(b->victim);
                 atomic_fetch_add(&b->n_drawn, 1);
@@ -181,10 +200,18 @@ static void *victim_main(void *data)
         return NULL;
 }
 
-static void present(struct output *o, const struct picture *frame, const pixman_region32_t *damage)
+static uint32_t stamp_of(const struct frame *frame)
+{
+        struct pixman_box32 at, first = { 0, 0, 1, 1 };
+        auto_cleanup(picture_unrefp) struct picture *p = frame_picture_of(frame, &first, &at);
+
+        return p ? *(const uint32_t *) (const void *) p->pixels & 0xffffff : 0;
+}
+
+static void present(struct output *o, struct frame *frame, const pixman_region32_t *damage)
 {
         struct bench *b = container_of(o, struct eye, output)->bench;
-        uint32_t stamp = *(const uint32_t *) (const void *) frame->pixels & 0xffffff;
+        uint32_t stamp = stamp_of(frame);
 
         if (stamp == b->last || stamp == 0 || b->n_delays == SAMPLES_MAX)
                 return;
@@ -243,10 +270,11 @@ static double cpu_ms(void)
         return (double) ts.tv_sec * 1e3 + (double) ts.tv_nsec / 1e6;
 }
 
-/* Both views all new, a frame at a time; and as many bytes by memcpy(). */
+/* Both views all new, a frame at a time; and what one copy of it takes. */
 static void measure_cost(struct bench *b)
 {
         const unsigned n = 300;
+        pixman_region32_t all;
         struct picture *copy;
         double begin, composed, copied;
 
@@ -262,15 +290,17 @@ static void measure_cost(struct bench *b)
                 (void) screen_compose_now(b->screen);
         }
         composed = (cpu_ms() - begin) / n;
-        memcpy(copy->pixels, screen_compose_now(b->screen)->pixels, copy->size_bytes);
+        pixman_region32_init_rect(&all, 0, 0, WIDTH, HEIGHT);
+        frame_copy(screen_compose_now(b->screen), &all, copy->pixels, copy->stride_bytes);
         begin = cpu_ms();
         for (unsigned i = 0; i < n; i++) {
-                memcpy(copy->pixels, screen_compose_now(b->screen)->pixels, copy->size_bytes);
+                frame_copy(screen_compose_now(b->screen), &all, copy->pixels, copy->stride_bytes);
                 __asm__ volatile("" ::: "memory");
         }
         copied = (cpu_ms() - begin) / n;
-        printf("composition of %ux%u from two guests: %.3f ms of CPU a frame; memcpy() of it: %.3f ms\n", WIDTH, HEIGHT,
-               composed, copied);
+        printf("composition of %ux%u from two guests: %.4f ms of CPU a frame; to copy it: %.3f ms\n", WIDTH, HEIGHT, composed,
+               copied);
+        pixman_region32_fini(&all);
         picture_unref(copy);
 }
 
@@ -316,6 +346,14 @@ static int run_cases(struct bench *b, unsigned seconds, unsigned n_rounds)
         return r;
 }
 
+static int new_surface(pixman_format_code_t format, uint32_t width, uint32_t height, struct surface **ret)
+{
+        struct picture *p;
+        int r = picture_new(format, width, height, &p);
+
+        return r < 0 ? r : surface_new(p, ret);
+}
+
 static int open_bench(struct bench *b, struct scene *scene)
 {
         static const struct output_ops ops = { .name = "eye", .present = present, .free = free_eye };
@@ -337,11 +375,13 @@ static int open_bench(struct bench *b, struct scene *scene)
         }
         r = screen_add_output(b->screen, &eye->output);
         if (r == 0)
-                r = picture_new(PIXMAN_x8r8g8b8, SPLIT, HEIGHT, &b->picture);
+                r = new_surface(PIXMAN_x8r8g8b8, SPLIT, HEIGHT, &b->picture);
         if (r == 0)
-                r = picture_new(PIXMAN_x8r8g8b8, WIDTH - SPLIT, HEIGHT, &b->other);
+                r = new_surface(PIXMAN_x8r8g8b8, WIDTH - SPLIT, HEIGHT, &b->other);
         if (r == 0)
-                r = picture_new(PIXMAN_a8r8g8b8, 2048, 2048, &b->large);
+                r = new_surface(PIXMAN_a8r8g8b8, 2048, 2048, &b->large);
+        if (r == 0)
+                r = picture_new(PIXMAN_a8r8g8b8, 2048, 2048, &b->cursor);
         if (r == 0) {
                 b->victim = screen_find_view(b->screen, "victim");
                 b->neighbour = screen_find_view(b->screen, "neighbour");
@@ -372,9 +412,10 @@ int main(int argc, char **argv)
         if (r == 0)
                 measure_cost(&b);
         screen_free(b.screen);
-        picture_unref(b.picture);
-        picture_unref(b.other);
-        picture_unref(b.large);
+        surface_unref(b.picture);
+        surface_unref(b.other);
+        surface_unref(b.large);
+        picture_unref(b.cursor);
         loop_free(b.loop);
         free(b.delays_ms);
         return r < 0;

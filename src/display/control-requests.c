@@ -8,6 +8,7 @@
 #include "base/macros.h"
 #include "display/control-private.h"
 #include "display/dump.h"
+#include "display/frame.h"
 #include "display/picture.h"
 #include "display/screen.h"
 #include "display/writer.h"
@@ -45,18 +46,6 @@ static bool check_given_fd(struct control_client *c)
         return r == 0;
 }
 
-static int copy_picture(const struct picture *from, struct picture **ret)
-{
-        int r;
-
-        if (!from)
-                return -ENODATA;
-        r = picture_new(from->format, from->width, from->height, ret);
-        if (r == 0)
-                memcpy((*ret)->pixels, from->pixels, from->size_bytes);
-        return r;
-}
-
 /*
  * The next caller's screenshot, if none is being written: it is taken when its turn has come, so there is one copy at
  * a time.
@@ -65,12 +54,14 @@ static void write_next(struct display_control *display)
 {
         for (size_t i = 0; i < CONTROL_CLIENTS_MAX && !writer_is_busy(display->writer); i++) {
                 struct control_client *c = &display->control.clients[i];
+                const struct frame *frame;
                 struct picture *copy;
                 int r;
 
                 if (!c->control || !c->data)
                         continue;
-                r = copy_picture(screen_compose_now(c->data), &copy);
+                frame = screen_compose_now(c->data);
+                r = frame ? frame_to_picture(frame, &copy) : -ENODATA;
                 if (!c->control || !c->data) { /* composing told it of a guard, and it was gone */
                         if (r == 0)
                                 picture_unref(copy);

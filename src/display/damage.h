@@ -7,8 +7,18 @@
 #pragma once
 
 #include <pixman.h>
+#include <stdbool.h>
+
+#include "base/macros.h"
 
 #define DAMAGE_PARTS_MAX 32
+
+/* Return: false if it is empty. */
+static inline bool box_intersect(const struct pixman_box32 *a, const struct pixman_box32 *b, struct pixman_box32 *ret)
+{
+        *ret = (struct pixman_box32){ MAX(a->x1, b->x1), MAX(a->y1, b->y1), MIN(a->x2, b->x2), MIN(a->y2, b->y2) };
+        return ret->x1 < ret->x2 && ret->y1 < ret->y2;
+}
 
 /* Adds a box. @all: what becomes of the region if there is no memory. */
 static inline void damage_add(pixman_region32_t *damage, const struct pixman_box32 *box, const struct pixman_box32 *all)

@@ -3,11 +3,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/loop.h"
 #include "base/macros.h"
+#include "display/frame.h"
 #include "display/output.h"
 #include "display/picture.h"
 #include "display/screen.h"
@@ -31,26 +31,29 @@ struct dump {
 };
 
 /* The writer is not busy. */
-static int write_frame(struct dump *d, const struct picture *frame)
+static int write_frame(struct dump *d, const struct frame *frame)
 {
         const struct writer_frame header = { .sequence = d->sequence++,
                                              .n_missed = d->n_missed,
                                              .time_ns = clock_now_ns() };
+        pixman_region32_t all;
         int r;
 
-        if (!d->copy || d->copy->size_bytes != frame->size_bytes || d->copy->width != frame->width) {
+        if (!d->copy || d->copy->width != frame->width || d->copy->height != frame->height) {
                 d->copy = picture_unref(d->copy);
                 r = picture_new(PIXMAN_x8r8g8b8, frame->width, frame->height, &d->copy);
                 if (r < 0)
                         return r;
         }
-        memcpy(d->copy->pixels, frame->pixels, frame->size_bytes);
+        pixman_region32_init_rect(&all, 0, 0, frame->width, frame->height);
+        frame_copy(frame, &all, d->copy->pixels, d->copy->stride_bytes);
+        pixman_region32_fini(&all);
         d->n_missed = 0;
         writer_submit(d->writer, d->fd, picture_ref(d->copy), &header);
         return 0;
 }
 
-static void dump_present(struct output *o, const struct picture *frame, const pixman_region32_t *damage)
+static void dump_present(struct output *o, struct frame *frame, const pixman_region32_t *damage)
 {
         struct dump *d = container_of(o, struct dump_output, output)->dump;
 
@@ -67,7 +70,7 @@ static struct output *dump_output_free(struct output *o)
 /* The last frame that was missed is written now. */
 static int catch_up(struct dump *d)
 {
-        const struct picture *frame;
+        const struct frame *frame;
 
         if (d->n_missed == 0)
                 return 0;

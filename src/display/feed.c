@@ -2,7 +2,7 @@
 #include "display/feed.h"
 
 #include "base/cleanup.h"
-#include "display/picture.h"
+#include "display/frame.h"
 
 void feed_init(struct feed *f, uint32_t width, uint32_t height)
 {
@@ -14,7 +14,7 @@ void feed_init(struct feed *f, uint32_t width, uint32_t height)
 
 void feed_deinit(struct feed *f)
 {
-        f->frame = picture_unref(f->frame);
+        f->frame = frame_unref(f->frame);
         pixman_region32_fini(&f->damage);
         pixman_region32_fini(&f->fresh);
         pthread_mutex_destroy(&f->lock);
@@ -36,13 +36,13 @@ void feed_close(struct feed *f)
 {
         pthread_mutex_lock(&f->lock);
         f->is_open = f->is_wanted = false;
-        f->frame = picture_unref(f->frame);
+        f->frame = frame_unref(f->frame);
         pthread_mutex_unlock(&f->lock);
 }
 
-struct picture *feed_take(struct feed *f, pixman_region32_t *fresh)
+struct frame *feed_take(struct feed *f, pixman_region32_t *fresh)
 {
-        struct picture *frame;
+        struct frame *frame;
 
         pthread_mutex_lock(&f->lock);
         f->is_wanted = false;
@@ -65,7 +65,7 @@ bool feed_want(struct feed *f, bool anyway)
         return ask;
 }
 
-bool feed_give(struct feed *f, const struct picture *frame, const pixman_region32_t *damage)
+bool feed_give(struct feed *f, struct frame *frame, const pixman_region32_t *damage)
 {
         bool given = false;
 
@@ -76,7 +76,7 @@ bool feed_give(struct feed *f, const struct picture *frame, const pixman_region3
                 given = frame && f->is_wanted && (f->is_wanted_anyway || pixman_region32_not_empty(&f->damage));
         }
         if (given) {
-                f->frame = picture_ref((struct picture *) frame);
+                f->frame = frame_ref(frame);
                 (void) pixman_region32_copy(&f->fresh, &f->damage);
                 pixman_region32_clear(&f->damage);
                 f->is_wanted = false;

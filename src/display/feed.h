@@ -8,7 +8,7 @@
  *                                   ◄── ask, if there is ───   feed_want(): the next one, please
  *      feed_give() without more        damage already
  *
- * No pixel is copied: composition goes on on another canvas while a frame is held. While the thread is busy, damage is noted and
+ * No pixel is copied: guests and composition go on in other pictures while a frame is held. While the thread is busy, damage is noted and
  * nothing else. The lock is held for a few lines, never while anything waits.
  */
 #pragma once
@@ -18,14 +18,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct picture;
+struct frame;
 
 struct feed {
         uint32_t width, height;
         pthread_mutex_t lock;     /* of all below */
         bool is_open, is_wanted;
         bool is_wanted_anyway;    /* also if nothing is new */
-        struct picture *frame;    /* a reference: handed over, not yet taken; NULL: none */
+        struct frame *frame;    /* a reference: handed over, not yet taken; NULL: none */
         pixman_region32_t damage; /* since the last one that was handed over */
         pixman_region32_t fresh;  /* new in what is handed over */
 };
@@ -38,7 +38,7 @@ void feed_open(struct feed *f);
 void feed_close(struct feed *f);
 
 /* Thread: the frame that was handed over, a reference; NULL: none. @fresh, which is initialised, becomes what is new in it. */
-struct picture *feed_take(struct feed *f, pixman_region32_t *fresh);
+struct frame *feed_take(struct feed *f, pixman_region32_t *fresh);
 
 /* Thread: hand over the next frame; @anyway: the latest, if nothing is new. Return: whether the loop has to be asked. */
 bool feed_want(struct feed *f, bool anyway);
@@ -50,4 +50,4 @@ bool feed_want(struct feed *f, bool anyway);
  *
  * Return: whether something was handed over, so that the thread has to be woken.
  */
-bool feed_give(struct feed *f, const struct picture *frame, const pixman_region32_t *damage);
+bool feed_give(struct feed *f, struct frame *frame, const pixman_region32_t *damage);

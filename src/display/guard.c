@@ -5,12 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/cleanup.h"
 #include "base/macros.h"
 #include "base/rectangle.h"
 #include "display/damage.h"
+#include "display/frame.h"
 #include "display/guard-look.h"
-#include "display/picture.h"
 #include "display/image.h"
+#include "display/picture.h"
 #include "display/screen.h"
 #include "scene/scene.h"
 
@@ -166,15 +168,20 @@ static bool is_allowed(const struct scene_guard *config, uint32_t crc)
         return false;
 }
 
-static void look(struct guard_set *set, struct guard *g, const struct picture *canvas, uint64_t now_ns)
+/* A content that there is no memory to look at is not known to be right. */
+static void look(struct guard_set *set, struct guard *g, const struct frame *frame, uint64_t now_ns)
 {
+        auto_cleanup(picture_unrefp) struct picture *p = NULL;
         bool was_right = g->is_right;
+        struct pixman_box32 at;
+
+        p = frame_picture_of(frame, &g->box, &at);
 
         if (g->config->rule == RULE_LIT) {
-                g->is_right = guard_is_lit(canvas, &g->box);
+                g->is_right = p && guard_is_lit(p, &at);
         } else {
-                g->crc = guard_crc(canvas, &g->box);
-                g->is_right = is_allowed(g->config, g->crc);
+                g->crc = p ? guard_crc(p, &at) : 0;
+                g->is_right = p && is_allowed(g->config, g->crc);
         }
         g->is_changed = false;
         g->looked_ns = now_ns;
@@ -204,17 +211,17 @@ static bool is_within_limit(const struct guard *g, uint64_t now_ns)
         return now_ns <= g->right_ns + g->limit_ns;
 }
 
-void guard_set_check(struct guard_set *set, const struct picture *canvas, uint64_t now_ns,
+void guard_set_check(struct guard_set *set, const struct frame *frame, uint64_t now_ns,
                      pixman_region32_t *ret_changed)
 {
-        const struct pixman_box32 all = { 0, 0, (int) canvas->width, (int) canvas->height };
+        const struct pixman_box32 all = { 0, 0, (int) frame->width, (int) frame->height };
 
         for (size_t i = 0; i < set->n_guards; i++) {
                 struct guard *g = &set->guards[i];
                 bool is_violated;
 
                 if (is_look_due(g, now_ns))
-                        look(set, g, canvas, now_ns);
+                        look(set, g, frame, now_ns);
                 is_violated =
                         g->is_violated && g->config->rule != RULE_FRESH ? !g->is_right : !is_within_limit(g, now_ns);
                 if (is_violated == g->is_violated)

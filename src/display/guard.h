@@ -3,7 +3,7 @@
  * Guards of a screen: parts of displays that must be right, checked in what is composed, and covered when they are
  * wrong.
  *
- * What a guard looks at is what a person would see in its region of the canvas, before covers: the guest's pixels
+ * What a guard looks at is what a person would see in its region of the frame, before covers: the guest's pixels
  * after scaling, its cursor, the fallback while the guest shows nothing, and whatever another display in front of it
  * shows there.
  *
@@ -17,11 +17,11 @@
  * "fresh", and the others unless its fallback satisfies them. A region that is quite hidden by other displays is
  * never fresh.
  *
- * When a rule is violated, the region is covered in what the outputs get (not in the canvas, so that the guard sees
+ * When a rule is violated, the region is covered in what the outputs get (not in the frame, so that the guard sees
  * when the rule holds again), in front of everything. That needs neither the guest nor a new frame:
  * guard_set_deadline() says when to look.
  *
- * Cost: contents are looked at only where the canvas changed, and at most once in a quarter of limit_ms (25 ms at
+ * Cost: contents are looked at only where the frame changed, and at most once in a quarter of limit_ms (25 ms at
  * most) a guard, whatever guests do. A content that was there for less than that may be overlooked. Time since a
  * wrong content appeared counts from the frame that brought it, not from the look that found it.
  *
@@ -35,7 +35,7 @@
 #include <stdint.h>
 
 struct guard_set;
-struct picture;
+struct frame;
 struct scene_display;
 struct screen_guard_event;
 
@@ -62,11 +62,11 @@ struct guard_set *guard_set_free(struct guard_set *set);
  */
 void guard_set_touch(struct guard_set *set, size_t display, uint32_t touched, uint64_t now_ns);
 
-/* The frame of this moment changed the canvas. */
+/* The frame of this moment is another one. */
 void guard_set_damage(struct guard_set *set, const pixman_region32_t *damage, uint64_t now_ns);
 
-/* Looks at the canvas where it must and judges. Where a cover came or went is added to @ret_changed. */
-void guard_set_check(struct guard_set *set, const struct picture *canvas, uint64_t now_ns,
+/* Looks at the frame where it must and judges. Where a cover came or went is added to @ret_changed. */
+void guard_set_check(struct guard_set *set, const struct frame *frame, uint64_t now_ns,
                      pixman_region32_t *ret_changed);
 
 /* When guard_set_check() has something to do without a frame; UINT64_MAX: never. */

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 #include <errno.h>
-#include <string.h>
 #include <sys/mman.h>
 
 #include <drm_fourcc.h>
 #include <xf86drm.h>
 
+#include "display/frame.h"
 #include "display/kms-private.h"
-#include "display/picture.h"
 
 static int map(struct kms_buffer *b)
 {
@@ -55,16 +54,8 @@ void kms_buffer_deinit(struct kms_buffer *b)
         pixman_region32_init(&b->stale);
 }
 
-void kms_buffer_update(struct kms_buffer *b, const struct picture *frame)
+void kms_buffer_update(struct kms_buffer *b, const struct frame *frame)
 {
-        int n;
-        const pixman_box32_t *boxes = pixman_region32_rectangles(&b->stale, &n);
-
-        for (int i = 0; i < n; i++) {
-                const size_t offset = (size_t) boxes[i].x1 * 4, width = (size_t) (boxes[i].x2 - boxes[i].x1) * 4;
-
-                for (size_t y = (size_t) boxes[i].y1; y < (size_t) boxes[i].y2; y++)
-                        memcpy(b->pixels + y * b->stride_bytes + offset, frame->pixels + y * frame->stride_bytes + offset, width);
-        }
+        frame_copy(frame, &b->stale, b->pixels, b->stride_bytes);
         pixman_region32_clear(&b->stale);
 }

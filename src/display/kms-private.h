@@ -14,7 +14,7 @@
 
 #include <xf86drmMode.h>
 
-struct picture;
+struct frame;
 
 /* A dumb buffer: x8r8g8b8, mapped. */
 struct kms_buffer {
@@ -30,7 +30,7 @@ int kms_buffer_init(struct kms_buffer *b, int fd, uint32_t width, uint32_t heigh
 void kms_buffer_deinit(struct kms_buffer *b); /* zeroed ones, too */
 
 /* Copies what is stale. */
-void kms_buffer_update(struct kms_buffer *b, const struct picture *frame);
+void kms_buffer_update(struct kms_buffer *b, const struct frame *frame);
 
 struct kms_connection {
         int fd;                   /* owned: of the device; -1: none */

@@ -21,9 +21,9 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/macros.h"
+#include "display/frame.h"
 #include "display/kms-private.h"
 #include "display/outputs.h"
-#include "display/picture.h"
 
 #define RETRY_NS NSEC_PER_SEC
 
@@ -39,7 +39,7 @@ struct kms {
         struct kms_buffer buffers[2];
         unsigned back;               /* index of the one that is drawn */
         enum state state;
-        const struct picture *frame; /* borrowed until the next one; NULL: none yet */
+        struct frame *frame; /* borrowed until the next one; NULL: none yet */
         pixman_region32_t damage;    /* since the last flip was asked for */
         struct watch device_watch, hotplug_watch;
         struct timer retry;
@@ -163,7 +163,7 @@ static void on_hotplug(struct watch *w, uint32_t events)
                 look_again(k);
 }
 
-static void kms_present(struct output *o, const struct picture *frame, const pixman_region32_t *damage)
+static void kms_present(struct output *o, struct frame *frame, const pixman_region32_t *damage)
 {
         struct kms *k = container_of(o, struct kms, output);
 

@@ -13,8 +13,8 @@
 
 #include <pixman.h>
 
+struct frame;
 struct output;
-struct picture;
 
 struct output_info {
         uint32_t width, height; /* 0: whatever the screen has */
@@ -31,10 +31,10 @@ struct output_needs {
 
 struct output_ops {
         const char *name;
-        /* A new frame: @damage lies within the picture, which stays as it is until present() is called again, and beyond that while a
-           reference is held (picture_ref()): each output may hold one for each of its peers that takes its time. The next frame
-           may be another picture of the same size; damage is in what is seen, whichever picture it is in. */
-        void (*present)(struct output *o, const struct picture *frame, const pixman_region32_t *damage);
+        /* A new frame, all of the screen: @damage is where it is unlike the one before, and lies within it. It stays as it is until
+           present() is called again, and beyond that while a reference is held (frame_ref()): each output may hold one for each of
+           its peers that takes its time. */
+        void (*present)(struct output *o, struct frame *frame, const pixman_region32_t *damage);
         struct output *(*free)(struct output *o); /* NULL ok; returns NULL */
 
         /* optional */

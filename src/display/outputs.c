@@ -18,7 +18,7 @@ int output_error(char **ret_error, int error, const char *format, ...)
         return error;
 }
 
-static void ignore_frame(struct output *o, const struct picture *frame, const pixman_region32_t *damage)
+static void ignore_frame(struct output *o, struct frame *frame, const pixman_region32_t *damage)
 {
 }
 

@@ -13,10 +13,13 @@
 
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/macros.h"
+#include "display/frame.h"
 #include "display/guard.h"
 #include "display/picture.h"
 #include "display/screen-private.h"
+#include "display/surface.h"
 #include "display/view-private.h"
 
 #define RETRY_FIRST_NS NSEC_PER_MSEC
@@ -24,10 +27,48 @@
 
 static struct pixman_box32 whole(const struct screen *s)
 {
-        return (struct pixman_box32){ 0, 0, (int) s->canvas->width, (int) s->canvas->height };
+        return (struct pixman_box32){ 0, 0, (int) s->width, (int) s->height };
 }
 
-const struct picture *screen_picture(const struct screen *s) { return s->is_front_valid ? s->front : s->canvas; }
+struct frame *screen_shown(const struct screen *s) { return s->front_frame ?: s->frame; }
+
+/* @where: what no view's layer hides. */
+static bool add_layers(struct screen *s, struct frame *f, struct picture *canvas, pixman_region32_t *where)
+{
+        bool ok = true;
+
+        for (size_t i = 0; i < s->n_views && ok; i++) {
+                const struct frame_layer *layer = &s->views[i]->drawn.layer;
+
+                if (layer->picture)
+                        ok = frame_add(f, layer->picture, &layer->where, layer->x, layer->y) &&
+                             pixman_region32_subtract(where, where, (pixman_region32_t *) &layer->where);
+        }
+        return ok && (!pixman_region32_not_empty(where) || frame_add(f, canvas, where, 0, 0));
+}
+
+/* A frame of what @surface, which only this thread writes, looks like, and of the views' layers in front of it if @has_layers. */
+static bool make_frame(struct screen *s, struct surface *surface, bool has_layers, struct frame **frame)
+{
+        struct frame *f = frame_new(s->width, s->height, s->n_views + 1);
+        struct pixman_box32 all = whole(s);
+        struct picture *p = surface_hold(surface);
+        pixman_region32_t where;
+        bool ok;
+
+        pixman_region32_init_with_extents(&where, &all);
+        ok = f && (has_layers ? add_layers(s, f, p, &where) : frame_add(f, p, &where, 0, 0));
+        pixman_region32_fini(&where);
+        picture_unref(p);
+        if (ok) {
+                frame_unref(*frame);
+                *frame = take_ptr(&f);
+        }
+        frame_unref(f);
+        return ok;
+}
+
+bool screen_make_frame(struct screen *s) { return make_frame(s, s->canvas, true, &s->frame); }
 
 static void on_frame_timer(struct timer *t)
 {
@@ -36,7 +77,7 @@ static void on_frame_timer(struct timer *t)
 
 void screen_want_frame(struct screen *s, uint64_t now_ns)
 {
-        if (!s->frame_timer.loop && s->canvas)
+        if (!s->frame_timer.loop && s->frame)
                 timer_start(&s->frame_timer, s->loop, MAX(now_ns, s->last_frame_ns + s->period_ns), on_frame_timer);
 }
 
@@ -62,73 +103,66 @@ static void arm_guard_timer(struct screen *s)
                 timer_start(&s->guard_timer, s->loop, deadline_ns, on_guard_timer);
 }
 
-static void copy_to_front(struct screen *s, pixman_region32_t *part)
+/* @changed: of the frame, and of covers. Return: false if there is no memory: what is covered must not be shown. */
+static bool update_front(struct screen *s, pixman_region32_t *changed)
 {
-        int n;
-        const struct pixman_box32 *boxes = pixman_region32_rectangles(part, &n);
+        struct pixman_box32 all = whole(s);
+        pixman_region32_t part;
+        struct picture *p;
+        pixman_image_t *image;
+        bool ok;
 
-        for (int i = 0; i < n; i++) {
-                size_t at = (size_t) boxes[i].y1 * s->canvas->stride_bytes + (size_t) boxes[i].x1 * 4;
-
-                for (int y = boxes[i].y1; y < boxes[i].y2; y++, at += s->canvas->stride_bytes)
-                        memcpy(s->front->pixels + at, s->canvas->pixels + at, (size_t) (boxes[i].x2 - boxes[i].x1) * 4);
+        if (!guard_set_is_covering(s->guards)) {
+                s->front_frame = frame_unref(s->front_frame);
+                return true;
         }
+        if (surface_begin(s->front, &p) < 0)
+                return false;
+        pixman_region32_init_with_extents(&part, &all);
+        if (s->front_frame && !s->redraws)
+                (void) pixman_region32_copy(&part, changed);
+        frame_copy(s->frame, &part, p->pixels, p->stride_bytes);
+        image = picture_image(p, &(struct rectangle){ 0, 0, s->width, s->height });
+        if (image)
+                guard_set_paint(s->guards, image, &part);
+        surface_end(s->front, &part, image != NULL);
+        ok = image && make_frame(s, s->front, false, &s->front_frame);
+        if (image)
+                pixman_image_unref(image);
+        pixman_region32_fini(&part);
+        return ok;
+}
+
+static void present(struct screen *s, pixman_region32_t *changed)
+{
+        struct frame *last = s->presented; /* outputs have borrowed it until now */
+
+        s->presented = frame_ref(screen_shown(s));
+        for (size_t i = 0; i < s->n_outputs; i++)
+                s->outputs[i]->ops->present(s->outputs[i], s->presented, changed);
+        frame_unref(last);
 }
 
 /*
- * An output holds the front, perhaps: it keeps that one, and the front begins anew. Without memory it is drawn into
- * all the same: what is covered must not be shown.
+ * @changed: of the frame; covers that came or went are added. If there is no memory for the frame, or for covers, outputs keep
+ * what they have, and get all of the next one.
  */
-static void own_front(struct screen *s)
-{
-        struct picture *picture;
-        pixman_image_t *image;
-
-        if (!picture_is_held(s->front) || screen_new_front(s->canvas->width, s->canvas->height, &picture, &image) < 0)
-                return;
-        pixman_image_unref(s->front_image);
-        picture_unref(s->front);
-        s->front = picture;
-        s->front_image = image;
-        s->is_front_valid = false;
-}
-
-/* @changed: of the canvas, and of covers. */
-static void update_front(struct screen *s, pixman_region32_t *changed)
-{
-        pixman_region32_t all;
-
-        if (!guard_set_is_covering(s->guards)) {
-                s->is_front_valid = false;
-                return;
-        }
-        own_front(s);
-        if (s->is_front_valid) {
-                copy_to_front(s, changed);
-                guard_set_paint(s->guards, s->front_image, changed);
-                return;
-        }
-        pixman_region32_init_with_extents(
-                &all, &(struct pixman_box32){ 0, 0, (int) s->canvas->width, (int) s->canvas->height });
-        copy_to_front(s, &all);
-        guard_set_paint(s->guards, s->front_image, &all);
-        pixman_region32_fini(&all);
-        s->is_front_valid = true;
-}
-
-/* @changed: of the canvas; covers that came or went are added. */
 static void guard_and_present(struct screen *s, pixman_region32_t *changed, uint64_t now_ns)
 {
         struct pixman_box32 all = whole(s);
+        bool ok;
 
-        guard_set_check(s->guards, s->canvas, now_ns, changed);
-        update_front(s, changed);
+        if (s->is_frame_old)
+                s->is_frame_old = !screen_make_frame(s);
+        guard_set_check(s->guards, s->frame, now_ns, changed);
+        ok = update_front(s, changed) && !s->is_frame_old;
         if (s->redraws)
                 pixman_region32_reset(changed, &all);
-        s->redraws = false;
-        if (pixman_region32_not_empty(changed))
-                for (size_t i = 0; i < s->n_outputs; i++)
-                        s->outputs[i]->ops->present(s->outputs[i], screen_picture(s), changed);
+        s->redraws = !ok;
+        if (!ok)
+                screen_want_frame(s, now_ns);
+        else if (pixman_region32_not_empty(changed))
+                present(s, changed);
         guard_set_report(s->guards, true, now_ns, s->on_guard, s->on_guard_data);
         arm_guard_timer(s);
 }
@@ -164,28 +198,31 @@ static void finish_frame(struct screen *s, pixman_region32_t *damage, uint64_t n
         guard_and_present(s, damage, now_ns);
 }
 
-/* False: there is none to compose on; all views are late. */
-static bool begin_canvas(struct screen *s)
+static void begin_canvas(struct screen *s, struct canvas *canvas)
 {
-        bool ok = canvas_begin(&s->canvases);
-
-        screen_use_canvas(s);
-        return ok;
+        *canvas = (struct canvas){ .surface = s->canvas };
+        pixman_region32_init(&canvas->drawn);
 }
 
-static void end_canvas(struct screen *s, const pixman_region32_t *damage)
+/* What was drawn is complete, and a frame is made of it. */
+static void end_canvas(struct screen *s, struct canvas *canvas, const pixman_region32_t *damage)
 {
-        canvas_end(&s->canvases, damage);
-        screen_use_canvas(s);
+        if (canvas->picture)
+                surface_end(s->canvas, &canvas->drawn, true);
+        if (canvas->image)
+                pixman_image_unref(canvas->image);
+        pixman_region32_fini(&canvas->drawn);
+        if (pixman_region32_not_empty((pixman_region32_t *) damage))
+                s->is_frame_old = true;
 }
 
 /* False: it is late. */
-static bool compose(struct screen *s, size_t i, pixman_region32_t *damage, uint64_t now_ns)
+static bool compose(struct screen *s, size_t i, struct canvas *canvas, pixman_region32_t *damage, uint64_t now_ns)
 {
         struct view *v = s->views[i];
         uint32_t touched;
 
-        if (!view_compose(v, s->canvas, s->canvas_image, damage, &touched))
+        if (!view_compose(v, canvas, damage, &touched))
                 return false;
         v->drawn.n_late = 0;
         guard_set_touch(s->guards, i, touched, now_ns);
@@ -205,15 +242,16 @@ static bool is_worth_a_retry(const struct view *v) { return v->drawn.n_late > 0 
 void screen_retry(struct screen *s, uint64_t now_ns)
 {
         pixman_region32_t damage;
-        bool any_late = false, has_canvas;
+        struct canvas canvas;
+        bool any_late = false;
 
         timer_stop(&s->retry_timer);
         pixman_region32_init(&damage);
-        has_canvas = begin_canvas(s);
+        begin_canvas(s, &canvas);
         for (size_t i = 0; i < s->n_views; i++)
-                if (is_worth_a_retry(s->views[i]) && (!has_canvas || !compose(s, i, &damage, now_ns)))
+                if (is_worth_a_retry(s->views[i]) && !compose(s, i, &canvas, &damage, now_ns))
                         any_late = true;
-        end_canvas(s, &damage);
+        end_canvas(s, &canvas, &damage);
         finish_frame(s, &damage, now_ns);
         pixman_region32_fini(&damage);
         s->retry_ns *= 2;
@@ -228,22 +266,23 @@ static void on_retry_timer(struct timer *t)
 
 void screen_frame(struct screen *s, uint64_t now_ns)
 {
-        bool any_late = false, any_retry = false, has_canvas;
+        bool any_late = false, any_retry = false;
         pixman_region32_t damage;
+        struct canvas canvas;
 
         timer_stop(&s->frame_timer);
         timer_stop(&s->retry_timer);
         pixman_region32_init(&damage);
-        has_canvas = begin_canvas(s);
+        begin_canvas(s, &canvas);
         for (size_t i = 0; i < s->n_views; i++) {
-                if (has_canvas && compose(s, i, &damage, now_ns))
+                if (compose(s, i, &canvas, &damage, now_ns))
                         continue;
                 any_late = true;
                 s->stats.n_late++;
                 s->views[i]->drawn.n_late++;
                 any_retry |= is_worth_a_retry(s->views[i]);
         }
-        end_canvas(s, &damage);
+        end_canvas(s, &canvas, &damage);
         if (any_late || pixman_region32_not_empty(&damage))
                 s->last_frame_ns = now_ns;
         finish_frame(s, &damage, now_ns);

@@ -2,10 +2,11 @@
 /*
  * A screen from inside: screen.c makes and changes it, screen-frame.c runs it.
  *
- *      canvas   what guests show, composed; guards look at it (canvas.h)
+ *      canvas   what had to be drawn
+ *      frame    that, and beside it the pictures that guests show as they are; guards look at it (frame.h)
  *      front    a copy of it with covers, kept up to date only while something is covered
  *
- * Outputs get the canvas, or the front while something is covered. Both differ in covered regions only, so that a
+ * Outputs get the frame, or the front while something is covered. Both differ in covered regions only, so that a
  * change from one to the other damages no more than these.
  *
  * Every function that does something with time takes it from its caller, so that tests have a clock of their own.
@@ -15,14 +16,14 @@
 #include <pixman.h>
 
 #include "base/loop.h"
-#include "display/canvas.h"
 #include "display/output.h"
 #include "display/screen.h"
 
 #define SCREEN_OUTPUTS_MAX 8
 
+struct frame;
 struct guard_set;
-struct picture;
+struct surface;
 struct view;
 
 struct screen {
@@ -40,12 +41,13 @@ struct screen {
         struct timer guard_timer;
         uint64_t period_ns, last_frame_ns, retry_ns;
 
-        struct canvas_set canvases;
-        struct picture *canvas;       /* the current one; NULL until the size is known */
-        pixman_image_t *canvas_image; /* of it */
-        struct picture *front;        /* a reference; NULL if there are no guards */
-        pixman_image_t *front_image;  /* owned */
-        bool is_front_valid;
+        uint32_t width, height;    /* 0 until the size is known */
+        struct surface *canvas;    /* owned; NULL until then, as are those that follow */
+        struct frame *frame;       /* a reference */
+        struct surface *front;     /* owned; NULL if there are no guards */
+        struct frame *front_frame; /* a reference; NULL: nothing is covered */
+        struct frame *presented;   /* a reference: what outputs were given last; NULL: nothing yet */
+        bool is_frame_old;         /* it is to be made anew */
         struct guard_set *guards; /* owned */
 
         struct output *outputs[SCREEN_OUTPUTS_MAX]; /* owned */
@@ -70,13 +72,7 @@ void screen_check(struct screen *s, uint64_t now_ns);
 void screen_want_frame(struct screen *s, uint64_t now_ns);
 
 /* What the outputs get. */
-const struct picture *screen_picture(const struct screen *s);
+struct frame *screen_shown(const struct screen *s);
 
-static inline void screen_use_canvas(struct screen *s)
-{
-        s->canvas = canvas_current(&s->canvases)->picture;
-        s->canvas_image = canvas_current(&s->canvases)->image;
-}
-
-/* Return: 0 or a negative errno. */
-int screen_new_front(uint32_t width, uint32_t height, struct picture **ret, pixman_image_t **ret_image);
+/* Makes the frame of what the canvas and the views' layers are now. Return: false if there is no memory: it is as it was. */
+bool screen_make_frame(struct screen *s);

@@ -11,10 +11,12 @@
 #include "base/fd.h"
 #include "base/loop.h"
 #include "base/macros.h"
+#include "display/frame.h"
 #include "display/guard.h"
-#include "display/picture.h"
 #include "display/image.h"
+#include "display/picture.h"
 #include "display/screen-private.h"
+#include "display/surface.h"
 #include "display/view-private.h"
 
 #define RATE_DEFAULT_HZ 60u
@@ -50,10 +52,11 @@ struct screen *screen_free(struct screen *s)
         for (size_t i = 0; s->fallbacks && i < s->n_views; i++)
                 picture_unref(s->fallbacks[i]);
         guard_set_free(s->guards);
-        if (s->front_image)
-                pixman_image_unref(s->front_image);
-        canvas_set_deinit(&s->canvases);
-        picture_unref(s->front);
+        frame_unref(s->frame);
+        frame_unref(s->front_frame);
+        frame_unref(s->presented);
+        surface_unref(s->canvas);
+        surface_unref(s->front);
         fd_close(&s->wake_fd);
         free(s->fallbacks);
         free(s->views);
@@ -64,19 +67,12 @@ struct screen *screen_free(struct screen *s)
 
 static inline void screen_freep(struct screen **s) { *s = screen_free(*s); }
 
-int screen_new_front(uint32_t width, uint32_t height, struct picture **ret, pixman_image_t **ret_image)
+static int new_surface(uint32_t width, uint32_t height, struct surface **ret)
 {
-        struct rectangle all = { 0, 0, width, height };
-        int r;
+        struct picture *p;
+        int r = picture_new(PIXMAN_x8r8g8b8, width, height, &p);
 
-        r = picture_new(PIXMAN_x8r8g8b8, width, height, ret);
-        if (r < 0)
-                return r;
-        *ret_image = picture_image(*ret, &all);
-        if (*ret_image)
-                return 0;
-        *ret = picture_unref(*ret);
-        return -ENOMEM;
+        return r < 0 ? r : surface_new(p, ret);
 }
 
 /* Display @k is in front of display @i. */
@@ -95,7 +91,7 @@ static bool find_visible(const struct screen *s, size_t i, pixman_region32_t *vi
 
         pixman_region32_fini(visible);
         pixman_region32_init_rect(visible, (int) r->x, (int) r->y, r->width, r->height);
-        ok = pixman_region32_intersect_rect(visible, visible, 0, 0, s->canvas->width, s->canvas->height);
+        ok = pixman_region32_intersect_rect(visible, visible, 0, 0, s->width, s->height);
         for (size_t k = 0; k < s->n_views && ok; k++) {
                 const struct rectangle *front = &s->displays[k]->region;
                 pixman_region32_t hidden;
@@ -112,11 +108,17 @@ static bool find_visible(const struct screen *s, size_t i, pixman_region32_t *vi
 /* What belongs to no display is drawn here, once: displays never move. */
 static int place_views(struct screen *s)
 {
+        const struct pixman_box32 all = { 0, 0, (int) s->width, (int) s->height };
         pixman_region32_t visible;
-        int r = 0;
+        struct picture *p;
+        int r;
 
-        (void) pixman_fill((uint32_t *) (void *) s->canvas->pixels, (int) (s->canvas->stride_bytes / 4), 32, 0, 0,
-                           (int) s->canvas->width, (int) s->canvas->height, s->config->background);
+        r = surface_begin(s->canvas, &p);
+        if (r < 0)
+                return r;
+        (void) pixman_fill((uint32_t *) (void *) p->pixels, (int) (p->stride_bytes / 4), 32, 0, 0, all.x2, all.y2,
+                           s->config->background);
+        surface_end_box(s->canvas, &all, true);
         pixman_region32_init(&visible);
         for (size_t i = 0; i < s->n_views && r == 0; i++)
                 r = find_visible(s, i, &visible)
@@ -136,13 +138,16 @@ static int set_size(struct screen *s, uint32_t width, uint32_t height, char **re
         for (size_t i = 0; i < s->n_views; i++)
                 n_guards += s->displays[i]->n_guards;
         if (r == 0 && n_guards > 0)
-                r = screen_new_front(width, height, &s->front, &s->front_image);
+                r = new_surface(width, height, &s->front);
         if (r == 0)
-                r = canvas_set_init(&s->canvases, width, height);
-        if (r == 0)
-                screen_use_canvas(s);
-        if (r == 0)
-                r = place_views(s);
+                r = new_surface(width, height, &s->canvas);
+        if (r < 0)
+                return r;
+        s->width = width;
+        s->height = height;
+        r = place_views(s);
+        if (r == 0 && !screen_make_frame(s))
+                r = -ENOMEM;
         if (r == 0)
                 on_redraw(s);
         return r;
@@ -219,7 +224,7 @@ int screen_add_output(struct screen *s, struct output *o)
                 o->ops->info(o, &info);
         if (s->n_outputs == SCREEN_OUTPUTS_MAX)
                 r = -ENOSPC;
-        else if (!s->canvas)
+        else if (!s->frame)
                 r = info.width > 0 ? set_size(s, info.width, info.height, &error) : -EINVAL;
         if (r < 0) {
                 output_free(o);
@@ -278,12 +283,12 @@ void screen_for_each_guard(struct screen *s, void (*fn)(const struct screen_guar
                 guard_set_report(s->guards, false, clock_now_ns(), fn, data);
 }
 
-const struct picture *screen_compose_now(struct screen *s)
+struct frame *screen_compose_now(struct screen *s)
 {
-        if (!s->canvas)
+        if (!s->frame)
                 return NULL;
         screen_frame(s, clock_now_ns());
-        return screen_picture(s);
+        return screen_shown(s);
 }
 
 const char *screen_name(const struct screen *s) { return s->config->name; }

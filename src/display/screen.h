@@ -17,6 +17,7 @@
 #include "display/output.h"
 #include "scene/scene.h"
 
+struct frame;
 struct loop;
 struct screen;
 struct view;
@@ -70,11 +71,8 @@ void screen_on_guard(struct screen *s, void (*fn)(const struct screen_guard_even
 /* Calls @fn for each guard, with its present state. */
 void screen_for_each_guard(struct screen *s, void (*fn)(const struct screen_guard_event *e, void *data), void *data);
 
-/*
- * Composes at once what is damaged. The composed picture, as outputs get it: x8r8g8b8, whose unused byte is
- * undefined; borrowed until the loop runs again. NULL while the screen has no size.
- */
-const struct picture *screen_compose_now(struct screen *s);
+/* Composes at once what is damaged. The frame, as outputs get it; borrowed until the loop runs again. NULL while the screen has no size. */
+struct frame *screen_compose_now(struct screen *s);
 
 struct screen_stats {
         uint64_t n_frames, n_pixels; /* composed */

@@ -215,15 +215,15 @@ static void a_guest_that_goes_is_found_by_all_rules(void **state)
                 assert_plain(rig, 15 + i * 15, 15, 10, 10, COVER);
 }
 
-static void a_lock_that_is_never_released_is_found(void **state)
+static void a_copy_that_never_ends_is_found(void **state)
 {
         struct rig *rig = *state;
         struct told told;
         struct view *v = open_guarded(rig, RULE_FRESH, NULL, 0, &told);
-        struct picture *p = pattern_new(60, 40, 1);
+        struct surface *p = as_surface(pattern_new(60, 40, 1));
 
-        rig_show(rig, v, picture_ref(p));
-        picture_lock(p);
+        rig_show_surface(rig, v, p);
+        (void) surface_stall(p);
         for (int i = 0; i < 25; i++) {
                 flush(v, 0, 0, 60, 40);
                 rig_frame(rig, 9);
@@ -231,10 +231,10 @@ static void a_lock_that_is_never_released_is_found(void **state)
         }
         assert_int_equal(told.n_violated, 1);
         assert_covered(rig);
-        picture_unlock(p);
+        surface_go_on(p);
         rig_frame(rig, 1);
         assert_int_equal(told.n_ended, 1);
-        picture_unref(p);
+        surface_unref(p);
 }
 
 static void one_of_accepts_what_is_allowed(void **state)
@@ -242,6 +242,7 @@ static void one_of_accepts_what_is_allowed(void **state)
         struct rig *rig = *state;
         struct told told;
         struct picture *p = plain_new(60, 40, 0);
+        struct surface *s = as_surface(p);
         uint32_t allowed[2];
         struct view *v;
 
@@ -250,14 +251,14 @@ static void one_of_accepts_what_is_allowed(void **state)
         picture_paint(p, 5, 5, 10, 10, 0xffaa00);
         allowed[1] = guard_crc(p, &(struct pixman_box32){ 5, 5, 15, 15 });
         v = open_guarded(rig, RULE_ONE_OF, allowed, 2, &told);
-        rig_show(rig, v, picture_ref(p));
+        rig_show_surface(rig, v, s);
         pass(rig, 1000);
-        picture_paint(p, 5, 5, 10, 10, 0xf000ff00); /* the unused byte does not count */
+        surface_paint(s, 5, 5, 10, 10, 0xf000ff00); /* the unused byte does not count */
         flush(v, 5, 5, 10, 10);
         rig_frame(rig, 1);
         pass(rig, 1000);
         assert_int_equal(told.n_violated, 0);
-        picture_paint(p, 14, 14, 1, 1, 0x00fe00);
+        surface_paint(s, 14, 14, 1, 1, 0x00fe00);
         flush(v, 14, 14, 1, 1);
         rig_frame(rig, 1);
         pass(rig, LIMIT_MS);
@@ -265,13 +266,13 @@ static void one_of_accepts_what_is_allowed(void **state)
         pass(rig, 1);
         assert_int_equal(told.n_violated, 1);
         assert_covered(rig);
-        picture_paint(p, 14, 14, 1, 1, 0x00ff00);
+        surface_paint(s, 14, 14, 1, 1, 0x00ff00);
         flush(v, 14, 14, 1, 1);
         rig_frame(rig, 1);
         pass(rig, 25);
         assert_int_equal(told.n_ended, 1);
         assert_plain(rig, 15, 15, 10, 10, 0x00ff00);
-        picture_unref(p);
+        surface_unref(s);
 }
 
 /* Looks are rare; the limit counts from the frame all the same. */
@@ -280,20 +281,20 @@ static void the_limit_counts_from_the_first_wrong_frame(void **state)
         struct rig *rig = *state;
         struct told told;
         struct view *v = open_guarded(rig, RULE_LIT, NULL, 0, &told);
-        struct picture *p = pattern_new(60, 40, 1);
+        struct surface *p = as_surface(pattern_new(60, 40, 1));
 
-        rig_show(rig, v, picture_ref(p));
+        rig_show_surface(rig, v, p);
         pass(rig, 100);
         flush(v, 5, 5, 10, 10);
         rig_frame(rig, 1); /* looked at now, and not again for 25 ms */
-        picture_paint(p, 5, 5, 10, 10, 0);
+        surface_paint(p, 5, 5, 10, 10, 0);
         flush(v, 5, 5, 10, 10);
         rig_frame(rig, 1);
         pass(rig, LIMIT_MS - 1);
         assert_int_equal(told.n_violated, 0);
         pass(rig, 2);
         assert_int_equal(told.n_violated, 1);
-        picture_unref(p);
+        surface_unref(p);
 }
 
 static void a_flush_right_before_the_end_does_not_count(void **state)
@@ -316,19 +317,19 @@ static void a_flush_that_was_never_composed_does_not_count(void **state)
         struct rig *rig = *state;
         struct told told;
         struct view *v = open_guarded(rig, RULE_FRESH, NULL, 0, &told);
-        struct picture *p = pattern_new(60, 40, 1);
+        struct surface *p = as_surface(pattern_new(60, 40, 1));
 
-        rig_show(rig, v, picture_ref(p));
+        rig_show_surface(rig, v, p);
         pass(rig, 150);
-        picture_lock(p);
+        (void) surface_stall(p);
         flush(v, 0, 0, 60, 40);
         rig_frame(rig, 1);
         assert_int_equal(view_show(v, NULL, NULL), 0);
         rig_frame(rig, 1);
         pass(rig, 50);
         assert_int_equal(told.n_violated, 1);
-        picture_unlock(p);
-        picture_unref(p);
+        surface_go_on(p);
+        surface_unref(p);
 }
 
 static void blinking_is_right_if_it_is_right_in_time(void **state)
@@ -336,18 +337,19 @@ static void blinking_is_right_if_it_is_right_in_time(void **state)
         struct rig *rig = *state;
         struct told told;
         struct picture *p = plain_new(60, 40, 0x00ff00);
+        struct surface *s = as_surface(p);
         uint32_t allowed = guard_crc(p, &(struct pixman_box32){ 5, 5, 15, 15 });
         struct view *v = open_guarded(rig, RULE_ONE_OF, &allowed, 1, &told);
 
-        rig_show(rig, v, picture_ref(p));
+        rig_show_surface(rig, v, s);
         for (int i = 0; i < 20; i++) {
-                picture_paint(p, 5, 5, 10, 10, i % 2 ? 0x00ff00 : 0);
+                surface_paint(s, 5, 5, 10, 10, i % 2 ? 0x00ff00 : 0);
                 flush(v, 5, 5, 10, 10);
                 rig_frame(rig, 0);
                 pass(rig, 150);
         }
         assert_int_equal(told.n_violated, 0);
-        picture_unref(p);
+        surface_unref(s);
 }
 
 static void lit_wants_more_than_one_colour(void **state)
@@ -356,12 +358,13 @@ static void lit_wants_more_than_one_colour(void **state)
         struct told told;
         struct view *v = open_guarded(rig, RULE_LIT, NULL, 0, &told);
         struct picture *p = plain_new(60, 40, 0xffffff);
+        struct surface *s = as_surface(p);
 
         picture_paint(p, 14, 14, 1, 1, 0xfffffe);
-        rig_show(rig, v, picture_ref(p));
+        rig_show_surface(rig, v, s);
         pass(rig, 1000);
         assert_int_equal(told.n_violated, 0);
-        picture_paint(p, 14, 14, 1, 1, 0x7fffffff);
+        surface_paint(s, 14, 14, 1, 1, 0x7fffffff);
         flush(v, 14, 14, 1, 1);
         rig_frame(rig, 0);
         pass(rig, LIMIT_MS);
@@ -369,7 +372,7 @@ static void lit_wants_more_than_one_colour(void **state)
         pass(rig, 1);
         assert_int_equal(told.n_violated, 1);
         assert_covered(rig);
-        picture_unref(p);
+        surface_unref(s);
 }
 
 static void what_hides_the_region_is_what_is_seen(void **state)
@@ -452,19 +455,19 @@ static void the_covered_picture_follows_the_rest(void **state)
         struct rig *rig = *state;
         struct told told;
         struct view *v = open_guarded(rig, RULE_FRESH, NULL, 0, &told);
-        struct picture *p = pattern_new(60, 40, 1);
+        struct surface *p = as_surface(pattern_new(60, 40, 1));
 
-        rig_show(rig, v, picture_ref(p));
+        rig_show_surface(rig, v, p);
         pass(rig, LIMIT_MS + 1);
         assert_true(is_covered(rig));
-        picture_paint(p, 30, 0, 10, 40, 0x777777);
+        surface_paint(p, 30, 0, 10, 40, 0x777777);
         flush(v, 30, 0, 10, 40);
         rig_frame(rig, 20);
         assert_covered(rig);
         assert_plain(rig, 40, 10, 10, 40, 0x777777);
         assert_pattern(rig, 50, 10, 20, 40, 1, 40, 0);
         assert_plain(rig, 0, 0, 100, 10, RIG_BACKGROUND);
-        picture_unref(p);
+        surface_unref(p);
 }
 
 static void the_crc_is_that_of_zlib(void **state)
@@ -517,7 +520,7 @@ int main(void)
                 CASE(a_moving_cursor_does_not_make_a_region_fresh),
                 CASE(a_guest_that_never_shows_anything_is_not_fresh),
                 CASE(a_guest_that_goes_is_found_by_all_rules),
-                CASE(a_lock_that_is_never_released_is_found),
+                CASE(a_copy_that_never_ends_is_found),
                 CASE(one_of_accepts_what_is_allowed),
                 CASE(the_limit_counts_from_the_first_wrong_frame),
                 CASE(a_flush_right_before_the_end_does_not_count),

@@ -15,6 +15,7 @@
 #include "base/macros.h"
 #include "display/kms-private.h"
 #include "display/outputs.h"
+#include "display/frame.h"
 #include "display/picture.h"
 
 static const drmModeModeInfo modes[] = {
@@ -59,15 +60,19 @@ static void a_buffer_takes_what_is_stale_and_nothing_else(void **state)
 {
         enum { WIDTH = 16, HEIGHT = 8 };
         static uint32_t picture[HEIGHT][WIDTH + 4], buffer[HEIGHT][WIDTH + 8];
-        struct picture frame = { .width = WIDTH, .height = HEIGHT, .stride_bytes = sizeof(picture[0]), .pixels = (uint8_t *) picture };
+        struct picture p = { .width = WIDTH, .height = HEIGHT, .stride_bytes = sizeof(picture[0]), .pixels = (uint8_t *) picture, .n_refs = 1 };
+        struct frame *frame = frame_new(WIDTH, HEIGHT, 1);
+        pixman_region32_t all;
         struct kms_buffer b = { .stride_bytes = sizeof(buffer[0]), .pixels = (uint8_t *) buffer };
 
         for (uint32_t y = 0; y < HEIGHT; y++)
                 for (uint32_t x = 0; x < WIDTH; x++)
                         picture[y][x] = 100 * y + x + 1;
+        pixman_region32_init_rect(&all, 0, 0, WIDTH, HEIGHT);
+        assert_true(frame && frame_add(frame, &p, &all, 0, 0));
         pixman_region32_init_rect(&b.stale, 2, 3, 4, 2);
         assert_true(pixman_region32_union_rect(&b.stale, &b.stale, 15, 7, 1, 1));
-        kms_buffer_update(&b, &frame);
+        kms_buffer_update(&b, frame);
         for (uint32_t y = 0; y < HEIGHT; y++)
                 for (uint32_t x = 0; x < WIDTH + 8; x++) {
                         bool stale = (x >= 2 && x < 6 && y >= 3 && y < 5) || (x == 15 && y == 7);
@@ -76,6 +81,8 @@ static void a_buffer_takes_what_is_stale_and_nothing_else(void **state)
                 }
         assert_false(pixman_region32_not_empty(&b.stale));
         pixman_region32_fini(&b.stale);
+        pixman_region32_fini(&all);
+        frame_unref(frame);
 }
 
 static void devices_that_are_none_are_errors_that_say_so(void **state)

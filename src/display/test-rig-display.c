@@ -12,7 +12,7 @@
 
 #include "display/test-rig-display.h"
 
-static void record(struct output *o, const struct picture *frame, const pixman_region32_t *damage)
+static void record(struct output *o, struct frame *frame, const pixman_region32_t *damage)
 {
         struct recorder *r = container_of(o, struct recorder, output);
         int n;
@@ -121,6 +121,18 @@ void rig_frame(struct rig *rig, unsigned ms)
         screen_frame(rig->screen, rig->now_ns);
 }
 
+uint32_t frame_pixel(const struct frame *f, uint32_t x, uint32_t y)
+{
+        struct pixman_box32 at, box = { (int) x, (int) y, (int) x + 1, (int) y + 1 };
+        struct picture *p = frame_picture_of(f, &box, &at);
+        uint32_t pixel;
+
+        assert_non_null(p);
+        pixel = ((const uint32_t *) (const void *) (p->pixels + (size_t) at.y1 * p->stride_bytes))[at.x1];
+        picture_unref(p);
+        return pixel & 0xffffff;
+}
+
 static uint32_t *pixel_at(const struct picture *p, uint32_t x, uint32_t y)
 {
         assert_true(x < p->width && y < p->height);
@@ -129,7 +141,8 @@ static uint32_t *pixel_at(const struct picture *p, uint32_t x, uint32_t y)
 
 uint32_t rig_pixel(const struct rig *rig, uint32_t x, uint32_t y)
 {
-        return *pixel_at(rig->recorder->frame, x, y) & 0xffffff;
+        assert_true(x < rig->recorder->frame->width && y < rig->recorder->frame->height);
+        return frame_pixel(rig->recorder->frame, x, y);
 }
 
 uint32_t pattern_pixel(uint32_t x, uint32_t y, uint32_t seed)
@@ -164,11 +177,52 @@ struct picture *plain_new(uint32_t width, uint32_t height, uint32_t colour)
         return p;
 }
 
+struct surface *as_surface(struct picture *p_take)
+{
+        struct surface *s;
+
+        assert_int_equal(surface_new(p_take, &s), 0);
+        return s;
+}
+
+void surface_paint(struct surface *s, uint32_t x, uint32_t y, uint32_t width, uint32_t height, uint32_t colour)
+{
+        struct picture *p;
+
+        assert_int_equal(surface_begin(s, &p), 0);
+        picture_paint(p, x, y, width, height, colour);
+        surface_end_box(s, &(struct pixman_box32){ (int) x, (int) y, (int) (x + width), (int) (y + height) }, true);
+}
+
+struct picture *surface_stall(struct surface *s)
+{
+        static const struct pixman_box32 pixel = { 0, 0, 1, 1 };
+        struct picture *p;
+
+        assert_int_equal(surface_begin(s, &p), 0);
+        surface_end_box(s, &pixel, false);
+        surface_settle(s);
+        assert_int_equal(surface_begin(s, &p), 0);
+        return p;
+}
+
+void surface_go_on(struct surface *s) { surface_end_box(s, &(struct pixman_box32){ 0, 0, 1, 1 }, true); }
+
+void rig_show_surface(struct rig *rig, struct view *v, struct surface *s)
+{
+        const struct picture *p = surface_hold(s);
+
+        assert_int_equal(view_show(v, s, &(struct rectangle){ 0, 0, p->width, p->height }), 0);
+        picture_unref((struct picture *) p);
+        rig_frame(rig, 20);
+}
+
 void rig_show(struct rig *rig, struct view *v, struct picture *p)
 {
-        assert_int_equal(view_show(v, p, &(struct rectangle){ 0, 0, p->width, p->height }), 0);
-        picture_unref(p);
-        rig_frame(rig, 20);
+        struct surface *s = as_surface(p);
+
+        rig_show_surface(rig, v, s);
+        surface_unref(s);
 }
 
 void flush(struct view *v, uint32_t x, uint32_t y, uint32_t width, uint32_t height)

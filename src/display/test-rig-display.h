@@ -10,9 +10,11 @@
 
 #include "base/loop.h"
 #include "base/macros.h"
+#include "display/frame.h"
 #include "display/picture.h"
 #include "display/screen-private.h"
 #include "display/screen.h"
+#include "display/surface.h"
 #include "display/view.h"
 #include "scene/scene.h"
 
@@ -24,7 +26,7 @@ struct recorder {
         unsigned n_frames;
         uint64_t n_pixels;            /* damaged, of the last frame */
         struct pixman_box32 damage;   /* around it, of the last frame */
-        const struct picture *frame;  /* of the last */
+        struct frame *frame;          /* the last; borrowed */
 };
 
 struct rig {
@@ -56,7 +58,10 @@ struct view *rig_view(struct rig *rig, const char *name);
 /* Time goes on by @ms, then there is a frame. */
 void rig_frame(struct rig *rig, unsigned ms);
 
-/* 0xrrggbb of what the output was given last. */
+/* 0xrrggbb. */
+uint32_t frame_pixel(const struct frame *f, uint32_t x, uint32_t y);
+
+/* Of what the output was given last. */
 uint32_t rig_pixel(const struct rig *rig, uint32_t x, uint32_t y);
 
 /* A picture in which each pixel differs from its neighbours and from those of another @seed. */
@@ -65,7 +70,16 @@ uint32_t pattern_pixel(uint32_t x, uint32_t y, uint32_t seed);
 struct picture *plain_new(uint32_t width, uint32_t height, uint32_t colour);
 void picture_paint(struct picture *p, uint32_t x, uint32_t y, uint32_t width, uint32_t height, uint32_t colour);
 
-/* Shows all of a picture, whose reference is the view's afterwards, and a frame. */
+struct surface *as_surface(struct picture *p_take);
+void surface_paint(struct surface *s, uint32_t x, uint32_t y, uint32_t width, uint32_t height, uint32_t colour);
+
+/* A guest that composition meets in the middle of a copy, after a flush that was not composed yet. Until surface_go_on(). */
+struct picture *surface_stall(struct surface *s);
+void surface_go_on(struct surface *s);
+
+/* Shows all of a surface, and a frame. */
+void rig_show_surface(struct rig *rig, struct view *v, struct surface *s);
+/* The same of a picture, whose reference is given away. */
 void rig_show(struct rig *rig, struct view *v, struct picture *p);
 void flush(struct view *v, uint32_t x, uint32_t y, uint32_t width, uint32_t height);
 

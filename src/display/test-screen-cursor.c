@@ -125,23 +125,24 @@ static void any_hot_spot_is_survived(void **state)
 static void a_cursor_shows_what_changes_below_it(void **state)
 {
         struct rig *rig = *state;
-        struct picture *p = plain_new(60, 40, 0x808080), *cursor;
+        struct surface *p = as_surface(plain_new(60, 40, 0x808080));
+        struct picture *cursor;
 
         rig_add_display(rig, "a", 10, 10, 60, 40);
         rig_open(rig, 100, 60);
-        rig_show(rig, rig_view(rig, "a"), picture_ref(p));
+        rig_show_surface(rig, rig_view(rig, "a"), p);
         assert_int_equal(picture_new(PIXMAN_a8r8g8b8, 8, 8, &cursor), 0);
         picture_paint(cursor, 0, 0, 4, 8, 0xff0000ff);
         assert_int_equal(view_set_cursor(rig_view(rig, "a"), cursor, 0, 0), 0);
         picture_unref(cursor);
         rig_frame(rig, 20);
-        picture_paint(p, 0, 0, 60, 40, 0x00ff00);
+        surface_paint(p, 2, 2, 4, 4, 0x00ff00);
         flush(rig_view(rig, "a"), 2, 2, 4, 4);
         rig_frame(rig, 20);
         assert_plain(rig, 10, 10, 4, 8, 0x0000ff);
         assert_plain(rig, 14, 12, 2, 4, 0x00ff00);
         assert_plain(rig, 14, 10, 4, 2, 0x808080);
-        picture_unref(p);
+        surface_unref(p);
 }
 
 static void a_cursor_without_picture_is_gone(void **state)
@@ -205,40 +206,6 @@ static void a_cursor_grows_with_its_view(void **state)
         assert_plain(rig, 36, 20, 34, 16, VIEW);
 }
 
-static void a_cursor_that_is_being_written_does_not_hold_up_others(void **state)
-{
-        struct rig *rig = *state;
-        struct picture *cursor = new_cursor();
-        struct view *v;
-
-        rig_add_display(rig, "other", 80, 0, 20, 20);
-        v = open_with_cursor(rig, 0, 0);
-        assert_int_equal(view_set_cursor(v, cursor, 0, 0), 0);
-        picture_lock(cursor);
-        rig_show(rig, rig_view(rig, "other"), plain_new(20, 20, 0x999999));
-        assert_plain(rig, 80, 0, 20, 20, 0x999999);
-        picture_unlock(cursor);
-        picture_unref(cursor);
-        rig_frame(rig, 20);
-        assert_plain(rig, 30, 30, 8, 8, CURSOR);
-}
-
-/* A guest may name one resource for both. */
-static void the_shown_picture_can_be_the_cursor(void **state)
-{
-        struct rig *rig = *state;
-        struct picture *p = plain_new(60, 40, VIEW);
-
-        rig_add_display(rig, "a", 0, 0, 60, 40);
-        rig_open(rig, 60, 40);
-        rig_show(rig, rig_view(rig, "a"), picture_ref(p));
-        assert_int_equal(view_set_cursor(rig_view(rig, "a"), p, 0, 0), 0);
-        rig_frame(rig, 20);
-        assert_int_equal(rig->screen->stats.n_late, 0);
-        assert_plain(rig, 0, 0, 60, 40, VIEW);
-        picture_unref(p);
-}
-
 #define CASE(f) cmocka_unit_test_setup_teardown(f, rig_set_up, rig_tear_down)
 
 int main(void)
@@ -254,8 +221,6 @@ int main(void)
                 CASE(without_a_shown_picture_there_is_no_cursor),
                 CASE(a_cursor_is_hidden_by_displays_in_front),
                 CASE(a_cursor_grows_with_its_view),
-                CASE(a_cursor_that_is_being_written_does_not_hold_up_others),
-                CASE(the_shown_picture_can_be_the_cursor),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);

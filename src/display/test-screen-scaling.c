@@ -94,15 +94,15 @@ static void stretched_pictures_fill_their_region_and_no_more(void **state)
 static void pixels_beyond_the_shown_part_are_not_mixed_in(void **state)
 {
         struct rig *rig = *state;
-        struct picture *p = plain_new(100, 100, 0xffffff);
+        struct surface *p = as_surface(plain_new(100, 100, 0xffffff));
 
         rig_add_display(rig, "a", 0, 0, 47, 31)->scaling = SCALING_STRETCH;
         rig_open(rig, 47, 31);
-        picture_paint(p, 30, 30, 20, 20, 0x000000);
+        surface_paint(p, 30, 30, 20, 20, 0x000000);
         assert_int_equal(view_show(rig_view(rig, "a"), p, &(struct rectangle){ 30, 30, 20, 20 }), 0);
         rig_frame(rig, 20);
         assert_plain(rig, 0, 0, 47, 31, 0x000000);
-        picture_unref(p);
+        surface_unref(p);
 }
 
 /* Bilinear pixels depend on neighbours: damage has to reach far enough, for any ratio. */
@@ -118,14 +118,14 @@ static void repainting_what_was_flushed_equals_repainting_all(void **state)
         rig_open(rig, 170, 70);
         for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
                 uint32_t width = sizes[i][0], height = sizes[i][1];
-                struct picture *p = pattern_new(width, height, (uint32_t) i);
+                struct surface *p = as_surface(pattern_new(width, height, (uint32_t) i));
 
-                rig_show(rig, rig_view(rig, "a"), picture_ref(p));
+                rig_show_surface(rig, rig_view(rig, "a"), p);
                 for (int k = 0; k < 50; k++) {
                         uint32_t x = (random = random * 1664525 + 1013904223) % width, y = (random >> 8) % height;
                         uint32_t w = (random >> 16) % (width - x) + 1, h = (random >> 20) % (height - y) + 1;
 
-                        picture_paint(p, x, y, w, h, random & 0xffffff);
+                        surface_paint(p, x, y, w, h, random & 0xffffff);
                         flush(rig_view(rig, "a"), x, y, w, h);
                         assert_int_equal(view_show(rig_view(rig, "b"), p, &(struct rectangle){ 0, 0, width, height }),
                                          0);
@@ -136,7 +136,7 @@ static void repainting_what_was_flushed_equals_repainting_all(void **state)
                                                 fail_msg("%ux%u, flush %u,%u %ux%u: pixel %u,%u", width, height, x, y,
                                                          w, h, column, row);
                 }
-                picture_unref(p);
+                surface_unref(p);
         }
 }
 

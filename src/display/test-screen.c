@@ -31,20 +31,20 @@ static void a_picture_is_shown_pixel_for_pixel_at_its_region(void **state)
 static void a_part_of_a_picture_is_shown(void **state)
 {
         struct rig *rig = *state;
-        struct picture *p = pattern_new(200, 100, 2);
+        struct surface *p = as_surface(pattern_new(200, 100, 2));
 
         rig_add_display(rig, "a", 0, 0, 50, 40);
         rig_open(rig, 50, 40);
         assert_int_equal(view_show(rig_view(rig, "a"), p, &(struct rectangle){ 120, 33, 50, 40 }), 0);
         rig_frame(rig, 20);
         assert_pattern(rig, 0, 0, 50, 40, 2, 120, 33);
-        picture_paint(p, 0, 0, 200, 100, 0xabcdef);
+        surface_paint(p, 0, 0, 125, 35, 0xabcdef);
         flush(rig_view(rig, "a"), 0, 0, 125, 35);
         rig_frame(rig, 20);
         assert_plain(rig, 0, 0, 5, 2, 0xabcdef);
         assert_pattern(rig, 5, 0, 45, 40, 2, 125, 33);
         assert_pattern(rig, 0, 2, 50, 38, 2, 120, 35);
-        picture_unref(p);
+        surface_unref(p);
 }
 
 static void the_display_of_higher_order_is_in_front(void **state)
@@ -93,13 +93,14 @@ static void a_hidden_part_costs_nothing(void **state)
 static void only_what_was_flushed_is_drawn_anew(void **state)
 {
         struct rig *rig = *state;
-        struct picture *p = pattern_new(40, 30, 1);
+        struct surface *p = as_surface(pattern_new(40, 30, 1));
 
         rig_add_display(rig, "a", 20, 10, 40, 30);
         rig_open(rig, 100, 60);
-        rig_show(rig, rig_view(rig, "a"), picture_ref(p));
-        picture_paint(p, 0, 0, 40, 30, 0x445566);
+        rig_show_surface(rig, rig_view(rig, "a"), p);
+        surface_paint(p, 5, 6, 7, 8, 0x445566);
         flush(rig_view(rig, "a"), 5, 6, 7, 8);
+        surface_paint(p, 35, 25, 5, 5, 0x445566);
         flush(rig_view(rig, "a"), 35, 25, 1000, UINT32_MAX);
         rig_frame(rig, 20);
         assert_int_equal(rig->recorder->n_pixels, 7 * 8 + 5 * 5);
@@ -107,7 +108,7 @@ static void only_what_was_flushed_is_drawn_anew(void **state)
         assert_plain(rig, 55, 35, 5, 5, 0x445566);
         assert_pattern(rig, 20, 10, 40, 6, 1, 0, 0);
         assert_pattern(rig, 32, 16, 28, 8, 1, 12, 6);
-        picture_unref(p);
+        surface_unref(p);
 }
 
 static void nothing_is_presented_while_nothing_changes(void **state)
@@ -133,18 +134,18 @@ static void nothing_is_presented_while_nothing_changes(void **state)
 static void many_small_flushes_are_one_bounded_damage(void **state)
 {
         struct rig *rig = *state;
-        struct picture *p = pattern_new(400, 300, 1);
+        struct surface *p = as_surface(pattern_new(400, 300, 1));
 
         rig_add_display(rig, "a", 0, 0, 400, 300);
         rig_open(rig, 400, 300);
-        rig_show(rig, rig_view(rig, "a"), picture_ref(p));
-        picture_paint(p, 0, 0, 400, 300, 0x778899);
+        rig_show_surface(rig, rig_view(rig, "a"), p);
+        surface_paint(p, 0, 0, 400, 300, 0x778899);
         for (uint32_t i = 0; i < 10000; i++)
                 flush(rig_view(rig, "a"), i * 7 % 400, i * 13 % 300, 1, 1);
         rig_frame(rig, 20);
         for (uint32_t i = 0; i < 10000; i++)
                 assert_int_equal(rig_pixel(rig, i * 7 % 400, i * 13 % 300), 0x778899);
-        picture_unref(p);
+        surface_unref(p);
 }
 
 static void pictures_of_other_layouts_are_converted(void **state)
@@ -194,16 +195,15 @@ static void a_guest_that_goes_leaves_the_fallback(void **state)
 static void a_picture_that_is_being_written_waits_for_a_later_frame(void **state)
 {
         struct rig *rig = *state;
-        struct picture *p = pattern_new(20, 20, 1);
+        struct surface *p = as_surface(pattern_new(20, 20, 1));
         struct screen_stats stats;
 
         rig_add_display(rig, "writes", 0, 0, 20, 20);
         rig_add_display(rig, "other", 20, 0, 20, 20);
         rig_open(rig, 40, 20);
-        rig_show(rig, rig_view(rig, "writes"), picture_ref(p));
+        rig_show_surface(rig, rig_view(rig, "writes"), p);
         rig_show(rig, rig_view(rig, "other"), pattern_new(20, 20, 2));
-        picture_lock(p);
-        picture_paint(p, 0, 0, 20, 20, 0x112233);
+        picture_paint(surface_stall(p), 0, 0, 20, 20, 0x112233);
         flush(rig_view(rig, "writes"), 0, 0, 20, 20);
         assert_int_equal(view_show(rig_view(rig, "other"), NULL, NULL), 0);
         rig_frame(rig, 20);
@@ -211,27 +211,28 @@ static void a_picture_that_is_being_written_waits_for_a_later_frame(void **state
         assert_pattern(rig, 0, 0, 20, 20, 1, 0, 0);
         assert_non_null(rig->screen->frame_timer.loop);
         rig_frame(rig, 20);
-        picture_unlock(p);
+        surface_go_on(p);
         rig_frame(rig, 20);
         assert_plain(rig, 0, 0, 20, 20, 0x112233);
         screen_get_stats(rig->screen, &stats);
         assert_int_equal(stats.n_late, 2);
         assert_null(rig->screen->frame_timer.loop);
-        picture_unref(p);
+        surface_unref(p);
 }
 
 /* A guest that draws at the screen's rate may be met at the same moment of its frame for ever. */
 static void a_late_view_is_tried_again_before_the_next_frame(void **state)
 {
         struct rig *rig = *state;
-        struct picture *p = pattern_new(20, 20, 1);
+        struct surface *p = as_surface(pattern_new(20, 20, 1));
+        struct picture *written;
         unsigned n_frames;
 
         rig_add_display(rig, "writes", 0, 0, 20, 20);
         rig_add_display(rig, "other", 20, 0, 20, 20);
         rig_open(rig, 40, 20);
-        rig_show(rig, rig_view(rig, "writes"), picture_ref(p));
-        picture_lock(p);
+        rig_show_surface(rig, rig_view(rig, "writes"), p);
+        written = surface_stall(p);
         flush(rig_view(rig, "writes"), 0, 0, 20, 20);
         rig_frame(rig, 20);
         assert_true(rig->screen->retry_timer.deadline_ns == rig->now_ns + NSEC_PER_MSEC);
@@ -239,8 +240,8 @@ static void a_late_view_is_tried_again_before_the_next_frame(void **state)
         screen_retry(rig->screen, rig->now_ns + NSEC_PER_MSEC);
         assert_int_equal(rig->recorder->n_frames, n_frames);
         assert_true(rig->screen->retry_timer.deadline_ns == rig->now_ns + 3 * NSEC_PER_MSEC);
-        picture_paint(p, 0, 0, 20, 20, 0x112233);
-        picture_unlock(p);
+        picture_paint(written, 0, 0, 20, 20, 0x112233);
+        surface_go_on(p);
         assert_int_equal(view_show(rig_view(rig, "other"), p, &(struct rectangle){ 0, 0, 20, 20 }), 0);
         screen_retry(rig->screen, rig->now_ns + 3 * NSEC_PER_MSEC);
         assert_plain(rig, 0, 0, 20, 20, 0x112233);
@@ -248,25 +249,98 @@ static void a_late_view_is_tried_again_before_the_next_frame(void **state)
         assert_null(rig->screen->retry_timer.loop);
         rig_frame(rig, 20);
         assert_plain(rig, 20, 0, 20, 20, 0x112233);
-        picture_unref(p);
+        surface_unref(p);
 }
 
 static void a_view_that_stays_late_is_tried_with_frames_only(void **state)
 {
         struct rig *rig = *state;
-        struct picture *p = pattern_new(20, 20, 1);
+        struct surface *p = as_surface(pattern_new(20, 20, 1));
 
         rig_add_display(rig, "stuck", 0, 0, 20, 20);
         rig_open(rig, 20, 20);
-        rig_show(rig, rig_view(rig, "stuck"), picture_ref(p));
-        picture_lock(p);
+        rig_show_surface(rig, rig_view(rig, "stuck"), p);
+        (void) surface_stall(p);
         flush(rig_view(rig, "stuck"), 0, 0, 20, 20);
         for (int i = 0; i < 20; i++)
                 rig_frame(rig, 20);
         assert_null(rig->screen->retry_timer.loop);
         assert_non_null(rig->screen->frame_timer.loop);
-        picture_unlock(p);
-        picture_unref(p);
+        surface_go_on(p);
+        surface_unref(p);
+}
+
+/* Frames that somebody keeps, and what guests write meanwhile. */
+static void a_frame_stays_as_it_is_while_it_is_held(void **state)
+{
+        struct rig *rig = *state;
+        struct surface *p = as_surface(plain_new(20, 20, 0x111111));
+        struct frame *kept[3];
+
+        rig_add_display(rig, "a", 5, 5, 20, 20);
+        rig_open(rig, 40, 30);
+        rig_show_surface(rig, rig_view(rig, "a"), p);
+        for (uint32_t i = 0; i < 3; i++) {
+                kept[i] = frame_ref(rig->recorder->frame);
+                surface_paint(p, i, i, 4, 4, 0x222222 + i);
+                assert_int_equal(frame_pixel(kept[i], 5 + i, 5 + i), i == 0 ? 0x111111 : 0x222222 + i - 1);
+                flush(rig_view(rig, "a"), i, i, 4, 4);
+                rig_frame(rig, 20);
+        }
+        for (uint32_t i = 0; i < 3; i++) {
+                assert_int_equal(frame_pixel(kept[i], 5 + i, 5 + i), i == 0 ? 0x111111 : 0x222222 + i - 1);
+                assert_int_equal(frame_pixel(kept[i], 0, 0), RIG_BACKGROUND);
+                frame_unref(kept[i]);
+        }
+        assert_plain(rig, 7, 7, 4, 4, 0x222224);
+        assert_plain(rig, 5, 5, 1, 4, 0x222222);
+        assert_plain(rig, 5, 15, 20, 10, 0x111111);
+        surface_unref(p);
+}
+
+/* Guards are told of all that outputs may get to see. */
+static void a_flush_shows_all_that_was_written_before_it(void **state)
+{
+        struct rig *rig = *state;
+        struct surface *p = as_surface(plain_new(20, 20, 0x111111));
+
+        rig_add_display(rig, "a", 5, 5, 20, 20);
+        rig_open(rig, 40, 30);
+        rig_show_surface(rig, rig_view(rig, "a"), p);
+        surface_paint(p, 2, 2, 4, 4, 0x222222);
+        rig_frame(rig, 20);
+        assert_plain(rig, 5, 5, 20, 20, 0x111111);
+        view_move_cursor(rig_view(rig, "a"), 3, 3);
+        rig->recorder->output.redraw(rig->recorder->output.data);
+        rig_frame(rig, 20);
+        assert_plain(rig, 5, 5, 20, 20, 0x111111);
+        flush(rig_view(rig, "a"), 10, 10, 1, 1);
+        rig_frame(rig, 20);
+        assert_int_equal(rig->recorder->n_pixels, 4 * 4 + 1);
+        assert_plain(rig, 7, 7, 4, 4, 0x222222);
+        surface_unref(p);
+}
+
+static void a_guest_that_draws_into_what_is_shown_is_not_late(void **state)
+{
+        struct rig *rig = *state;
+        struct surface *p = as_surface(plain_new(20, 20, 0x111111));
+        struct picture *written;
+
+        rig_add_display(rig, "a", 5, 5, 20, 20);
+        rig_open(rig, 40, 30);
+        rig_show_surface(rig, rig_view(rig, "a"), p);
+        surface_paint(p, 0, 0, 20, 20, 0x222222);
+        flush(rig_view(rig, "a"), 0, 0, 20, 20);
+        rig_frame(rig, 20);
+        assert_int_equal(surface_begin(p, &written), 0);
+        picture_paint(written, 0, 0, 20, 10, 0x333333);
+        flush(rig_view(rig, "a"), 19, 19, 1, 1);
+        rig_frame(rig, 20);
+        assert_int_equal(rig->screen->stats.n_late, 0);
+        assert_plain(rig, 5, 5, 20, 20, 0x222222);
+        surface_end_box(p, &(struct pixman_box32){ 0, 0, 20, 10 }, true);
+        surface_unref(p);
 }
 
 static void frames_come_at_once_and_then_at_the_rate(void **state)
@@ -349,6 +423,9 @@ int main(void)
                 CASE(a_picture_that_is_being_written_waits_for_a_later_frame),
                 CASE(a_late_view_is_tried_again_before_the_next_frame),
                 CASE(a_view_that_stays_late_is_tried_with_frames_only),
+                CASE(a_frame_stays_as_it_is_while_it_is_held),
+                CASE(a_flush_shows_all_that_was_written_before_it),
+                CASE(a_guest_that_draws_into_what_is_shown_is_not_late),
                 CASE(frames_come_at_once_and_then_at_the_rate),
                 CASE(an_output_that_lost_its_content_gets_all_of_it),
                 CASE(a_guest_is_told_of_another_mode),

@@ -27,7 +27,7 @@
 #include "base/worker.h"
 #include "display/keysym.h"
 #include "display/outputs.h"
-#include "display/picture.h"
+#include "display/test-frame.h"
 #include "display/vnc-listen.h"
 #include "display/vnc-private.h"
 #include "seat/message.h"
@@ -40,7 +40,8 @@ struct rig {
         int seat_fd;
         struct worker *worker;
         struct output *output;
-        struct picture *frame; /* a reference */
+        struct frame *frame; /* a reference: presented; NULL: nothing yet */
+        struct picture *picture; /* a reference: what it looks like */
         struct rectangle damage;
         int error;
         char *error_text;
@@ -73,10 +74,13 @@ static void do_close(void *data)
 static void do_present(void *data)
 {
         struct rig *rig = data;
+        struct frame *last = rig->frame;
         pixman_region32_t damage;
 
         pixman_region32_init_rect(&damage, (int) rig->damage.x, (int) rig->damage.y, rig->damage.width, rig->damage.height);
+        rig->frame = layered_frame(rig->picture);
         rig->output->ops->present(rig->output, rig->frame, &damage);
+        frame_unref(last);
         pixman_region32_fini(&damage);
 }
 
@@ -85,24 +89,16 @@ struct fill {
         uint32_t seed;
 };
 
-/* As composition does it: on the loop's thread, and never into a picture that a viewer holds. */
+/* As composition does it: on the loop's thread, a frame of its own. */
 static void do_fill(void *data)
 {
         struct fill *f = data;
         struct rig *rig = f->rig;
         const struct rectangle *r = &rig->damage;
 
-        if (picture_is_held(rig->frame)) {
-                struct picture *other = NULL;
-
-                assert_int_equal(picture_new(PIXMAN_x8r8g8b8, WIDTH, HEIGHT, &other), 0);
-                memcpy(other->pixels, rig->frame->pixels, other->size_bytes);
-                picture_unref(rig->frame);
-                rig->frame = other;
-        }
         for (uint32_t y = r->y; y < r->y + r->height; y++)
                 for (uint32_t x = r->x; x < r->x + r->width; x++)
-                        ((uint32_t *) (void *) (rig->frame->pixels + y * rig->frame->stride_bytes))[x] =
+                        ((uint32_t *) (void *) (rig->picture->pixels + y * rig->picture->stride_bytes))[x] =
                                 (x * 7 + y * 131 + f->seed * 977) & 0xffffff;
         do_present(rig);
 }
@@ -136,7 +132,7 @@ static int open_rig(void **state)
         rig->seat_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         assert_int_equal(bind(rig->seat_fd, (struct sockaddr *) &address, sizeof(address)), 0);
         assert_int_equal(worker_new("screen", &rig->worker), 0);
-        assert_int_equal(picture_new(PIXMAN_x8r8g8b8, WIDTH, HEIGHT, &rig->frame), 0);
+        assert_int_equal(picture_new(PIXMAN_x8r8g8b8, WIDTH, HEIGHT, &rig->picture), 0);
         return 0;
 }
 
@@ -153,8 +149,9 @@ static int close_rig(void **state)
         (void) close(rig->seat_fd);
         assert_int_equal(rmdir(rig->folder), 0);
         free(rig->error_text);
-        assert_false(picture_is_held(rig->frame));
-        picture_unref(rig->frame);
+        assert_true(!rig->frame || rig->frame->n_refs == 1);
+        frame_unref(rig->frame);
+        picture_unref(rig->picture);
         test_free(rig);
         return 0;
 }
@@ -272,7 +269,7 @@ static size_t take_update(struct viewer *v)
 static bool same(const struct rig *rig, const struct viewer *v)
 {
         for (size_t y = 0; y < HEIGHT; y++)
-                if (memcmp(&v->pixels[y * WIDTH], rig->frame->pixels + y * rig->frame->stride_bytes, WIDTH * 4) != 0)
+                if (memcmp(&v->pixels[y * WIDTH], rig->picture->pixels + y * rig->picture->stride_bytes, WIDTH * 4) != 0)
                         return false;
         return true;
 }

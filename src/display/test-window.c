@@ -24,7 +24,7 @@
 #include "base/macros.h"
 #include "base/worker.h"
 #include "display/outputs.h"
-#include "display/picture.h"
+#include "display/test-frame.h"
 #include "seat/message.h"
 
 #define WIDTH 320u
@@ -35,7 +35,8 @@ struct rig {
         int seat_fd, notify_fd;
         struct worker *worker;
         struct output *output;
-        struct picture *frame; /* a reference */
+        struct frame *frame; /* a reference: presented; NULL: nothing yet */
+        struct picture *picture; /* a reference: what it looks like */
         struct rectangle damage;
         uint32_t seed;
         int error;
@@ -62,28 +63,23 @@ static void do_close(void *data)
 
 static uint32_t *row_of(const struct rig *rig, size_t y)
 {
-        return (uint32_t *) (void *) (rig->frame->pixels + y * rig->frame->stride_bytes);
+        return (uint32_t *) (void *) (rig->picture->pixels + y * rig->picture->stride_bytes);
 }
 
 static void do_present(void *data)
 {
         struct rig *rig = data;
         const struct rectangle *r = &rig->damage;
+        struct frame *last = rig->frame;
         pixman_region32_t damage;
 
-        if (picture_is_held(rig->frame)) { /* the window is not done with it */
-                struct picture *other = NULL;
-
-                assert_int_equal(picture_new(PIXMAN_x8r8g8b8, WIDTH, HEIGHT, &other), 0);
-                memcpy(other->pixels, rig->frame->pixels, other->size_bytes);
-                picture_unref(rig->frame);
-                rig->frame = other;
-        }
         for (uint32_t y = r->y; y < r->y + r->height; y++)
                 for (uint32_t x = r->x; x < r->x + r->width; x++)
                         row_of(rig, y)[x] = (x * 7919 + y * 104729 + rig->seed * 31337) & 0xffffff;
         pixman_region32_init_rect(&damage, (int) r->x, (int) r->y, r->width, r->height);
+        rig->frame = layered_frame(rig->picture);
         rig->output->ops->present(rig->output, rig->frame, &damage);
+        frame_unref(last);
         pixman_region32_fini(&damage);
 }
 
@@ -103,7 +99,7 @@ static int open_rig(void **state)
         (void) snprintf(address.sun_path, sizeof(address.sun_path), "%s", rig->seat_path);
         rig->seat_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         assert_int_equal(bind(rig->seat_fd, (struct sockaddr *) &address, sizeof(address)), 0);
-        assert_int_equal(picture_new(PIXMAN_x8r8g8b8, WIDTH, HEIGHT, &rig->frame), 0);
+        assert_int_equal(picture_new(PIXMAN_x8r8g8b8, WIDTH, HEIGHT, &rig->picture), 0);
         assert_int_equal(worker_new("screen", &rig->worker), 0);
         loop_call(worker_loop(rig->worker), do_open, rig);
         assert_int_equal(rig->error, 0);
@@ -127,8 +123,9 @@ static int close_rig(void **state)
         assert_int_equal(chdir(rig->start_folder), 0);
         assert_int_equal(rmdir(rig->folder), 0);
         free(rig->error_text);
-        assert_false(picture_is_held(rig->frame));
-        picture_unref(rig->frame);
+        assert_true(!rig->frame || rig->frame->n_refs == 1);
+        frame_unref(rig->frame);
+        picture_unref(rig->picture);
         test_free(rig);
         return 0;
 }

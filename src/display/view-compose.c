@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * What composition does with one view: takes what was told, turns it into damage of the screen, and draws that.
- *
- * Most pixels are copied as they are: a picture of the canvas' layout that is not scaled costs one memcpy() a line,
- * or one for all lines where both are equally wide. pixman does the rest: other layouts, scaling, cursors.
+ * What composition does with one view: takes what was told, turns it into damage of the screen, and finds out what of it has
+ * to be drawn. That is the cursor and its surroundings, pictures of other layouts or sizes, and what a picture does not cover:
+ * pixman does it. The rest is a layer.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/macros.h"
 #include "display/damage.h"
 #include "display/picture.h"
+#include "display/surface.h"
 #include "display/view-private.h"
 #include "scene/scene.h"
 
@@ -46,23 +47,16 @@ static void damage_box(struct view *v, const struct pixman_box32 *box)
         damage_add(&v->drawn.pending, box, pixman_region32_extents(&v->visible));
 }
 
-/* The image of what is shown now. Without memory for it, the colour is. */
-static void make_image(struct view *v)
+static void show_fallback(struct view *v)
 {
         struct view_drawn *d = &v->drawn;
-        struct picture *p = d->picture ?: v->fallback;
 
-        drop_image(&d->image);
-        if (!p)
-                return;
+        d->picture = v->fallback ? picture_ref(v->fallback) : NULL;
+        d->is_picture_old = false;
         if (!d->picture)
-                d->source = (struct rectangle){ 0, 0, p->width, p->height };
+                return;
+        d->source = (struct rectangle){ 0, 0, d->picture->width, d->picture->height };
         placement_init(&d->placement, v->display->scaling, &v->display->region, d->source.width, d->source.height);
-        d->image = picture_image(p, &d->source);
-        if (d->image) {
-                placement_scale_image(&d->placement, d->image);
-                pixman_image_set_repeat(d->image, PIXMAN_REPEAT_PAD); /* nothing from beyond the source is mixed in */
-        }
 }
 
 static void place_cursor(struct view *v)
@@ -71,7 +65,7 @@ static void place_cursor(struct view *v)
 
         damage_box(v, &d->cursor_box);
         d->cursor_box = (struct pixman_box32){ 0 };
-        if (!d->cursor || !d->picture || !d->image)
+        if (!d->cursor || !d->surface)
                 return;
         d->cursor_box =
                 placement_map_cursor(&d->placement, d->cursor_x, d->cursor_y, d->cursor->width, d->cursor->height);
@@ -83,58 +77,81 @@ static void make_cursor_image(struct view *v)
         struct view_drawn *d = &v->drawn;
 
         drop_image(&d->cursor_image);
-        if (!d->cursor || !d->picture)
+        if (!d->cursor || !d->surface)
                 return;
         d->cursor_image = picture_image(d->cursor, &(struct rectangle){ 0, 0, d->cursor->width, d->cursor->height });
         if (d->cursor_image)
                 placement_scale_image(&d->placement, d->cursor_image);
 }
 
-/* Under the lock. Old references are handed to the caller, who drops them without it. */
-static void take_shown(struct view *v, struct picture **ret_old)
+/* What is given up at the end of a step, without the view's lock. */
+struct old {
+        struct surface *surface;
+        struct picture *picture, *cursor;
+};
+
+/* Under the lock. */
+static void take_shown(struct view *v, struct old *ret_old)
 {
         struct view_drawn *d = &v->drawn;
 
-        *ret_old = d->picture;
-        d->picture = v->told.picture ? picture_ref(v->told.picture) : NULL;
+        ret_old->surface = d->surface;
+        ret_old->picture = take_ptr(&d->picture);
+        d->surface = v->told.surface ? surface_ref(v->told.surface) : NULL;
         d->source = v->told.source;
+        d->placement = v->told.placement;
         d->touched = 0;
-        make_image(v);
+        d->is_picture_old = true;
+        if (!d->surface)
+                show_fallback(v);
         damage_all(v);
 }
 
-static void take_cursor(struct view *v, struct picture **ret_old)
+static void take_cursor(struct view *v, struct old *ret_old)
 {
         struct view_drawn *d = &v->drawn;
 
-        *ret_old = d->cursor;
+        ret_old->cursor = d->cursor;
         d->cursor = v->told.cursor ? picture_ref(v->told.cursor) : NULL;
         d->cursor_x = (int64_t) (int32_t) v->told.cursor_x - v->told.hot_x;
         d->cursor_y = (int64_t) (int32_t) v->told.cursor_y - v->told.hot_y;
 }
 
-static void take_flushed(struct view *v)
+/* @part: of the surface. */
+static void damage_part(struct view *v, const pixman_region32_t *part)
 {
         const struct rectangle *source = &v->drawn.source;
+        struct pixman_box32 all = { (int) source->x, (int) source->y, (int) (source->x + source->width),
+                                    (int) (source->y + source->height) };
         const struct pixman_box32 *boxes;
         int n;
 
-        boxes = pixman_region32_rectangles(&v->told.flushed, &n);
+        boxes = pixman_region32_rectangles((pixman_region32_t *) part, &n);
         for (int i = 0; i < n; i++) {
-                struct rectangle part = { (uint32_t) boxes[i].x1 - source->x, (uint32_t) boxes[i].y1 - source->y,
-                                          (uint32_t) (boxes[i].x2 - boxes[i].x1),
-                                          (uint32_t) (boxes[i].y2 - boxes[i].y1) };
-                struct pixman_box32 box = placement_map(&v->drawn.placement, &part);
+                struct pixman_box32 cut, box;
 
+                if (!box_intersect(&boxes[i], &all, &cut))
+                        continue;
+                box = placement_map(&v->drawn.placement,
+                                    &(struct rectangle){ (uint32_t) (cut.x1 - all.x1), (uint32_t) (cut.y1 - all.y1),
+                                                         (uint32_t) (cut.x2 - cut.x1), (uint32_t) (cut.y2 - cut.y1) });
                 damage_box(v, &box);
         }
+}
+
+static void take_flushed(struct view *v)
+{
+        if (!pixman_region32_not_empty(&v->told.flushed))
+                return;
+        damage_part(v, &v->told.flushed);
         pixman_region32_clear(&v->told.flushed);
+        v->drawn.is_picture_old = true;
 }
 
 /* False: the lock is taken. */
 static bool take_told(struct view *v)
 {
-        struct picture *old_picture = NULL, *old_cursor = NULL;
+        struct old old = { 0 };
         bool is_cursor_new = false;
         int n = 0;
 
@@ -147,9 +164,9 @@ static bool take_told(struct view *v)
                 v->is_dirty = false;
                 is_cursor_new = v->told.is_cursor_new || v->told.is_shown;
                 if (v->told.is_shown)
-                        take_shown(v, &old_picture);
+                        take_shown(v, &old);
                 if (v->told.is_cursor_new)
-                        take_cursor(v, &old_cursor);
+                        take_cursor(v, &old);
                 take_flushed(v);
                 v->drawn.touched |= v->told.touched;
                 v->told.touched = 0;
@@ -160,52 +177,61 @@ static bool take_told(struct view *v)
                 make_cursor_image(v);
                 place_cursor(v);
         }
-        picture_unref(old_picture);
-        picture_unref(old_cursor);
+        if (old.surface && old.surface != v->drawn.surface)
+                surface_trim(old.surface);
+        surface_unref(old.surface);
+        picture_unref(old.picture);
+        picture_unref(old.cursor);
         return true;
 }
 
-/* Same place of the same size in both: a copy will do. */
+/*
+ * What the surface looks like now. What was written since it was looked at last is damage, whether it was flushed or not:
+ * guards and outputs are told of all that they may get to see. False: it is being written.
+ */
+static bool hold_picture(struct view *v)
+{
+        struct view_drawn *d = &v->drawn;
+        pixman_region32_t changed;
+        struct picture *p;
+        bool ok;
+
+        if (!d->is_picture_old)
+                return true;
+        pixman_region32_init(&changed);
+        ok = surface_try_hold(d->surface, d->picture, &p, &changed);
+        if (ok) {
+                picture_unref(d->picture);
+                d->picture = p;
+                d->is_picture_old = false;
+                damage_part(v, &changed);
+        }
+        pixman_region32_fini(&changed);
+        return ok;
+}
+
+/* Same place of the same size in both. */
 static bool is_plain(const struct view_drawn *d)
 {
-        pixman_format_code_t format = pixman_image_get_format(d->image);
-
-        return !d->placement.is_scaled && (format == PIXMAN_x8r8g8b8 || format == PIXMAN_a8r8g8b8);
+        return d->picture && !d->placement.is_scaled &&
+               (d->picture->format == PIXMAN_x8r8g8b8 || d->picture->format == PIXMAN_a8r8g8b8);
 }
 
-static void copy_box(const struct view_drawn *d, const struct picture *canvas, const struct pixman_box32 *box)
+static bool draw_picture(struct view *v, pixman_image_t *canvas_image, pixman_region32_t *part)
 {
-        size_t from_stride = (size_t) pixman_image_get_stride(d->image), to_stride = canvas->stride_bytes;
-        size_t n = (size_t) (box->x2 - box->x1) * 4;
-        const uint8_t *from = (const uint8_t *) pixman_image_get_data(d->image) +
-                              (size_t) (box->y1 - d->placement.target.y1) * from_stride +
-                              (size_t) (box->x1 - d->placement.target.x1) * 4;
-        uint8_t *to = canvas->pixels + (size_t) box->y1 * to_stride + (size_t) box->x1 * 4;
+        const struct pixman_box32 *target = &v->drawn.placement.target;
+        pixman_image_t *image = picture_image(v->drawn.picture, &v->drawn.source);
 
-        if (n == from_stride && n == to_stride) {
-                memcpy(to, from, n * (size_t) (box->y2 - box->y1));
-                return;
-        }
-        for (int y = box->y1; y < box->y2; y++, from += from_stride, to += to_stride)
-                memcpy(to, from, n);
-}
-
-static void draw_picture(struct view *v, const struct picture *canvas, pixman_image_t *canvas_image,
-                         pixman_region32_t *part)
-{
-        const struct pixman_box32 *target = &v->drawn.placement.target, *boxes;
-        int n;
-
-        if (is_plain(&v->drawn)) {
-                boxes = pixman_region32_rectangles(part, &n);
-                for (int i = 0; i < n; i++)
-                        copy_box(&v->drawn, canvas, &boxes[i]);
-                return;
-        }
+        if (!image)
+                return false;
+        placement_scale_image(&v->drawn.placement, image);
+        pixman_image_set_repeat(image, PIXMAN_REPEAT_PAD); /* nothing from beyond the source is mixed in */
         (void) pixman_image_set_clip_region32(canvas_image, part);
-        pixman_image_composite32(PIXMAN_OP_SRC, v->drawn.image, NULL, canvas_image, 0, 0, 0, 0, target->x1, target->y1,
+        pixman_image_composite32(PIXMAN_OP_SRC, image, NULL, canvas_image, 0, 0, 0, 0, target->x1, target->y1,
                                  target->x2 - target->x1, target->y2 - target->y1);
         (void) pixman_image_set_clip_region32(canvas_image, NULL);
+        pixman_image_unref(image);
+        return true;
 }
 
 static void draw_cursor(struct view *v, pixman_image_t *canvas_image, pixman_region32_t *part)
@@ -219,10 +245,10 @@ static void draw_cursor(struct view *v, pixman_image_t *canvas_image, pixman_reg
 }
 
 /* @damage lies within what is visible. False: no memory. */
-static bool draw(struct view *v, const struct picture *canvas, pixman_image_t *canvas_image, pixman_region32_t *damage)
+static bool draw(struct view *v, pixman_image_t *canvas_image, pixman_region32_t *damage)
 {
         struct view_drawn *d = &v->drawn;
-        struct pixman_box32 nothing = { 0 }, *target = d->image ? &d->placement.target : &nothing;
+        struct pixman_box32 nothing = { 0 }, *target = d->picture ? &d->placement.target : &nothing;
         pixman_region32_t part, rest, all;
         bool ok;
 
@@ -231,9 +257,9 @@ static bool draw(struct view *v, const struct picture *canvas, pixman_image_t *c
         pixman_region32_init_with_extents(&all, target);
         ok = pixman_region32_intersect(&part, damage, &all) && pixman_region32_subtract(&rest, damage, &all);
         if (ok && pixman_region32_not_empty(&part))
-                draw_picture(v, canvas, canvas_image, &part);
+                ok = draw_picture(v, canvas_image, &part);
         if (ok && pixman_region32_not_empty(&rest)) {
-                pixman_color_t color = color_of(d->picture ? v->background : v->display->fallback_colour);
+                pixman_color_t color = color_of(d->surface ? v->background : v->display->fallback_colour);
                 int n;
                 pixman_box32_t *boxes = pixman_region32_rectangles(&rest, &n);
 
@@ -247,55 +273,77 @@ static bool draw(struct view *v, const struct picture *canvas, pixman_image_t *c
         return ok;
 }
 
-/* Both are left alone by their guest from now on, or neither. */
-static bool lock_pictures(const struct view_drawn *d)
+/* What is drawn may be there in part if there is no memory for all of it; it is drawn again. */
+static bool draw_on(struct canvas *canvas, struct view *v, pixman_region32_t *part)
 {
-        if (d->picture && !picture_trylock(d->picture))
+        if (!pixman_region32_not_empty(part))
+                return true;
+        if (!canvas->picture && surface_begin(canvas->surface, &canvas->picture) < 0)
                 return false;
-        if (d->cursor && d->cursor != d->picture && !picture_trylock(d->cursor)) {
-                if (d->picture)
-                        picture_unlock(d->picture);
-                return false;
-        }
-        return true;
+        if (!canvas->image)
+                canvas->image = picture_image(canvas->picture, &(struct rectangle){ 0, 0, canvas->picture->width,
+                                                                                    canvas->picture->height });
+        return canvas->image && pixman_region32_union(&canvas->drawn, &canvas->drawn, part) && draw(v, canvas->image, part);
 }
 
-static void unlock_pictures(const struct view_drawn *d)
-{
-        if (d->cursor && d->cursor != d->picture)
-                picture_unlock(d->cursor);
-        if (d->picture)
-                picture_unlock(d->picture);
-}
-
-bool view_compose(struct view *v, const struct picture *canvas, pixman_image_t *canvas_image,
-                  pixman_region32_t *ret_damage, uint32_t *ret_touched)
+/* Where the picture is put out as it is. False: no memory. */
+static bool find_layer(struct view *v, pixman_region32_t *ret)
 {
         struct view_drawn *d = &v->drawn;
-        pixman_region32_t damage;
+        pixman_region32_t box;
+        bool ok;
+
+        if (!is_plain(d))
+                return true;
+        pixman_region32_init_with_extents(&box, &d->placement.target);
+        ok = pixman_region32_intersect(ret, &v->visible, &box);
+        pixman_region32_fini(&box);
+        pixman_region32_init_with_extents(&box, &d->cursor_box);
+        ok = ok && pixman_region32_subtract(ret, ret, &box);
+        pixman_region32_fini(&box);
+        return ok;
+}
+
+/* Moves @where. */
+static void set_layer(struct view_drawn *d, pixman_region32_t *where)
+{
+        picture_unref(d->layer.picture);
+        pixman_region32_fini(&d->layer.where);
+        d->layer = (struct frame_layer){ .where = *where };
+        pixman_region32_init(where);
+        if (!pixman_region32_not_empty(&d->layer.where))
+                return;
+        d->layer.picture = picture_ref(d->picture);
+        d->layer.x = d->placement.target.x1 - (int) d->source.x;
+        d->layer.y = d->placement.target.y1 - (int) d->source.y;
+}
+
+bool view_compose(struct view *v, struct canvas *canvas, pixman_region32_t *ret_damage, uint32_t *ret_touched)
+{
+        struct view_drawn *d = &v->drawn;
+        pixman_region32_t damage, layer, part;
         bool ok;
 
         *ret_touched = 0;
-        if (!take_told(v))
+        if (!take_told(v) || !hold_picture(v))
                 return false;
         if (!pixman_region32_not_empty(&d->pending))
                 return true;
         pixman_region32_init(&damage);
-        ok = pixman_region32_intersect(&damage, &d->pending, &v->visible) && lock_pictures(d);
+        pixman_region32_init(&layer);
+        pixman_region32_init(&part);
+        ok = pixman_region32_intersect(&damage, &d->pending, &v->visible) && find_layer(v, &layer) &&
+             pixman_region32_subtract(&part, &damage, &layer) && draw_on(canvas, v, &part) &&
+             pixman_region32_union(ret_damage, ret_damage, &damage);
         if (ok) {
-                ok = draw(v, canvas, canvas_image, &damage);
-                unlock_pictures(d);
-        }
-        if (ok) {
-                pixman_box32_t all = { 0, 0, (int) canvas->width, (int) canvas->height };
-
-                if (!pixman_region32_union(ret_damage, ret_damage, &damage))
-                        pixman_region32_reset(ret_damage, &all);
+                set_layer(d, &layer);
                 pixman_region32_clear(&d->pending);
                 *ret_touched = d->touched;
                 d->touched = 0;
         }
         pixman_region32_fini(&damage);
+        pixman_region32_fini(&layer);
+        pixman_region32_fini(&part);
         return ok;
 }
 
@@ -316,7 +364,7 @@ int view_place(struct view *v, const pixman_region32_t *visible, uint32_t backgr
         }
         v->background = background;
         v->fallback = fallback ? picture_ref(fallback) : NULL;
-        make_image(v);
+        show_fallback(v);
         damage_all(v);
         return 0;
 }

@@ -2,7 +2,11 @@
 /*
  * A view from inside: what its guest told (view.c), and what composition has of it (view-compose.c).
  *
- *      guest's thread ── told, under the view's lock ──► view_compose() ──► drawn, pending ──► canvas
+ *      guest's thread ── told, under the view's lock ──► view_compose() ─┬─► layer: the guest's picture as it is
+ *                                                                        └─► canvas: what has to be drawn
+ *
+ * A picture of the canvas' layout that is not scaled is a layer of the screen's frames (frame.h): no pixel is touched. Where the
+ * cursor is, and everything else, is drawn on the canvas.
  *
  * Views are opaque: what of a display's region is not the guest's picture is filled. So each pixel of the screen
  * belongs to one view, the one in front, and what lies behind is never drawn; `visible` is that part, and never
@@ -18,19 +22,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "display/frame.h"
 #include "display/placement.h"
 #include "display/view.h"
 
+struct canvas;
 struct picture;
 struct scene_display;
+struct surface;
 
 /* What a guest's thread says, and what it needs to say it. */
 struct view_told {
-        struct picture *picture;   /* a reference; NULL: nothing is shown */
-        struct rectangle source;   /* of the picture */
+        struct surface *surface;   /* a reference; NULL: nothing is shown */
+        struct rectangle source;   /* of the surface */
         struct placement placement; /* of the source */
-        bool is_shown;             /* picture or source are new */
-        pixman_region32_t flushed; /* picture coordinates */
+        bool is_shown;             /* surface or source are new */
+        pixman_region32_t flushed; /* surface coordinates */
         uint32_t touched;          /* guards in whose region something was shown or flushed, one bit each */
         struct picture *cursor;    /* a reference; NULL: none */
         uint32_t hot_x, hot_y;
@@ -40,10 +47,12 @@ struct view_told {
 
 /* What composition has. */
 struct view_drawn {
-        struct picture *picture;   /* a reference: what is shown; NULL: the fallback */
-        pixman_image_t *image;     /* of the picture's source, or of the fallback; NULL: colour only */
-        struct rectangle source;
-        struct placement placement; /* of the image, if there is one */
+        struct surface *surface;   /* a reference: what is shown; NULL: the fallback */
+        struct picture *picture;   /* held: what it looks like, or the fallback; NULL: colour only */
+        bool is_picture_old;       /* it is to be held anew */
+        struct rectangle source;   /* of the picture */
+        struct placement placement; /* of the source, if there is a picture */
+        struct frame_layer layer;  /* put out as it is; its picture NULL: nothing */
         struct picture *cursor;    /* a reference */
         pixman_image_t *cursor_image;
         int64_t cursor_x, cursor_y; /* top left corner, in the scanout */
@@ -92,14 +101,19 @@ int view_place(struct view *v, const pixman_region32_t *visible, uint32_t backgr
 /* Asks the guest for another size, and tells who wants to know. */
 void view_set_mode(struct view *v, uint32_t width, uint32_t height);
 
+/* What is composed on. Begun when something is drawn: while all is in layers, nothing is. */
+struct canvas {
+        struct surface *surface; /* borrowed */
+        struct picture *picture; /* borrowed: to be drawn on; NULL: nothing was drawn yet */
+        pixman_image_t *image;   /* owned: of all of it */
+        pixman_region32_t drawn;
+};
+
 /**
- * view_compose() - bring the view's part of the canvas up to date
- * @canvas:      x8r8g8b8; the unused byte of a pixel is undefined afterwards
- * @canvas_image: all of it
+ * view_compose() - bring the view's layer, and its part of the canvas, up to date
  * @ret_damage:  what changed is added
  * @ret_touched: set to the guards in whose region the guest showed or flushed something, changed or not
  *
- * Return: true; false if a lock was taken (or there is no memory): nothing was drawn, call again with the next frame.
+ * Return: true; false if a lock was taken (or there is no memory): the layer is as it was, call again with the next frame.
  */
-bool view_compose(struct view *v, const struct picture *canvas, pixman_image_t *canvas_image,
-                  pixman_region32_t *ret_damage, uint32_t *ret_touched);
+bool view_compose(struct view *v, struct canvas *canvas, pixman_region32_t *ret_damage, uint32_t *ret_touched);

@@ -9,6 +9,7 @@
 #include "base/macros.h"
 #include "display/damage.h"
 #include "display/picture.h"
+#include "display/surface.h"
 #include "display/view-private.h"
 #include "scene/scene.h"
 
@@ -26,6 +27,7 @@ int view_new(const struct scene_display *display, int wake_fd, uint32_t rate_hz,
         pixman_region32_init(&v->told.flushed);
         pixman_region32_init(&v->visible);
         pixman_region32_init(&v->drawn.pending);
+        pixman_region32_init(&v->drawn.layer.where);
         *ret = v;
         return 0;
 }
@@ -34,16 +36,17 @@ struct view *view_free(struct view *v)
 {
         if (!v)
                 return NULL;
-        if (v->drawn.image)
-                pixman_image_unref(v->drawn.image);
         if (v->drawn.cursor_image)
                 pixman_image_unref(v->drawn.cursor_image);
+        surface_unref(v->drawn.surface);
         picture_unref(v->drawn.picture);
+        picture_unref(v->drawn.layer.picture);
         picture_unref(v->drawn.cursor);
-        picture_unref(v->told.picture);
+        surface_unref(v->told.surface);
         picture_unref(v->told.cursor);
         picture_unref(v->fallback);
         pixman_region32_fini(&v->drawn.pending);
+        pixman_region32_fini(&v->drawn.layer.where);
         pixman_region32_fini(&v->told.flushed);
         pixman_region32_fini(&v->visible);
         for (size_t i = 0; v->guarded && i < v->display->n_guards; i++)
@@ -74,17 +77,19 @@ static void touch_guards(struct view *v, const struct rectangle *part)
                         v->told.touched |= UINT32_C(1) << i;
 }
 
-int view_show(struct view *v, struct picture *p, const struct rectangle *source)
+int view_show(struct view *v, struct surface *s, const struct rectangle *source)
 {
-        struct picture *old;
+        struct surface *old;
 
+        if (s)
+                surface_settle(s);
         pthread_mutex_lock(&v->lock);
-        old = v->told.picture;
-        v->told.picture = p && !rectangle_is_empty(source) ? picture_ref(p) : NULL;
+        old = v->told.surface;
+        v->told.surface = s && !rectangle_is_empty(source) ? surface_ref(s) : NULL;
         v->told.is_shown = true;
         v->told.touched = 0;
         pixman_region32_clear(&v->told.flushed);
-        if (v->told.picture) {
+        if (v->told.surface) {
                 v->told.source = *source;
                 placement_init(&v->told.placement, v->display->scaling, &v->display->region, source->width,
                                source->height);
@@ -92,7 +97,7 @@ int view_show(struct view *v, struct picture *p, const struct rectangle *source)
         }
         mark_dirty(v);
         pthread_mutex_unlock(&v->lock);
-        picture_unref(old);
+        surface_unref(old);
         return 0;
 }
 
@@ -104,7 +109,7 @@ static bool cut_to_source(const struct view *v, const struct rectangle *r, struc
         uint64_t x1 = MIN((uint64_t) r->x + r->width, (uint64_t) source->x + source->width);
         uint64_t y1 = MIN((uint64_t) r->y + r->height, (uint64_t) source->y + source->height);
 
-        if (!v->told.picture || x0 >= x1 || y0 >= y1)
+        if (!v->told.surface || x0 >= x1 || y0 >= y1)
                 return false;
         *ret = (struct rectangle){ (uint32_t) x0, (uint32_t) y0, (uint32_t) (x1 - x0), (uint32_t) (y1 - y0) };
         return true;
@@ -115,6 +120,8 @@ void view_flush(struct view *v, const struct rectangle *r)
         const struct rectangle *source = &v->told.source;
         struct rectangle cut;
 
+        if (v->told.surface) /* this thread's */
+                surface_settle(v->told.surface);
         pthread_mutex_lock(&v->lock);
         if (cut_to_source(v, r, &cut)) {
                 struct pixman_box32 all = { (int) source->x, (int) source->y, (int) (source->x + source->width),

@@ -22,6 +22,8 @@
 #define VNC_KEYS_MAX 768 /* KEY_* */
 #define VNC_WIDTH_MAX 8184u /* a line has to fit into a buffer of libvncserver */
 
+struct frame;
+struct picture;
 struct seat_sender;
 struct vnc_screen;
 
@@ -42,6 +44,8 @@ struct vnc_slot {
         int wake_fd;               /* owned: eventfd, wakes the thread */
         struct feed feed;          /* open while a viewer is in */
         pixman_region32_t fresh;   /* the thread's: scratch */
+        struct picture *flat;      /* the thread's: a copy of the frame, for the library; NULL: never needed yet */
+        pixman_region32_t unlike;  /* where that is unlike the frame */
         atomic_bool stopping;
         pthread_mutex_t lock;      /* of all below */
         int fd;                    /* owned: the connection; -1: free */
@@ -77,11 +81,11 @@ void vnc_relay_begin(struct vnc_slot *slot, const struct vnc_job *job);
 void vnc_relay_end(struct vnc_slot *slot);
 
 /**
- * vnc_send_raw() - send what a viewer has asked for and is new, without conversion
+ * vnc_send_raw() - send what a viewer has asked for and is new of a frame, without conversion
  *
  * Return: 1 sent; 0: it wants something else, which is the library's; a negative errno.
  */
-int vnc_send_raw(rfbClientPtr cl);
+int vnc_send_raw(rfbClientPtr cl, const struct frame *frame);
 
 /* Events of a viewer. */
 void vnc_input_reset(struct vnc_input *in);

@@ -14,6 +14,7 @@
 #include <rfb/rfbregion.h>
 
 #include "base/macros.h"
+#include "display/frame.h"
 #include "display/vnc-private.h"
 
 #define ROWS_MAX 128 /* of one call */
@@ -67,71 +68,91 @@ static int send_all(int fd, struct iovec *iov, size_t n_iov)
         return 0;
 }
 
-static int send_rect(rfbClientPtr cl, const sraRect *r)
-{
-        rfbFramebufferUpdateRectHeader header = { .encoding = htobe32(rfbEncodingRaw) };
-        const size_t stride = (size_t) cl->screen->paddedWidthInBytes, width = (size_t) (r->x2 - r->x1) * 4;
-        char *row = cl->screen->frameBuffer + (size_t) r->y1 * stride + (size_t) r->x1 * 4;
-        size_t n_rows = (size_t) (r->y2 - r->y1);
-        struct iovec iov[1 + ROWS_MAX] = { { .iov_base = &header, .iov_len = sz_rfbFramebufferUpdateRectHeader } };
-        size_t n_iov = 1;
+struct sending {
+        int fd, error;
+        size_t n_parts;
+};
 
-        header.r.x = htobe16((uint16_t) r->x1);
-        header.r.y = htobe16((uint16_t) r->y1);
-        header.r.w = htobe16((uint16_t) (r->x2 - r->x1));
-        header.r.h = htobe16((uint16_t) n_rows);
-        while (n_rows > 0) {
+static void count_part(const struct frame_part *part, void *data)
+{
+        ((struct sending *) data)->n_parts++;
+}
+
+static void send_part(const struct frame_part *part, void *data)
+{
+        struct sending *s = data;
+        const struct pixman_box32 *box = &part->box;
+        const size_t stride = part->stride_bytes, width = (size_t) (box->x2 - box->x1) * 4;
+        size_t n_rows = (size_t) (box->y2 - box->y1), n_iov = 1;
+        rfbFramebufferUpdateRectHeader header = {
+                .r = { htobe16((uint16_t) box->x1), htobe16((uint16_t) box->y1), htobe16((uint16_t) (box->x2 - box->x1)),
+                       htobe16((uint16_t) n_rows) },
+                .encoding = htobe32(rfbEncodingRaw),
+        };
+        struct iovec iov[1 + ROWS_MAX] = { { .iov_base = &header, .iov_len = sz_rfbFramebufferUpdateRectHeader } };
+        const uint8_t *row = part->pixels;
+
+        while (n_rows > 0 && s->error == 0) {
                 /* Rows without a gap are one. */
                 size_t n = width == stride ? n_rows : 1;
-                int error;
 
-                iov[n_iov++] = (struct iovec) { .iov_base = row, .iov_len = n * width };
+                iov[n_iov++] = (struct iovec) { .iov_base = (void *) row, .iov_len = n * width };
                 row += n * stride;
                 n_rows -= n;
                 if (n_iov < ARRAY_SIZE(iov) && n_rows > 0)
                         continue;
-                error = send_all(cl->sock, iov, n_iov);
-                if (error < 0)
-                        return error;
+                s->error = send_all(s->fd, iov, n_iov);
                 n_iov = 0;
         }
-        return 0;
 }
 
-static int send_region(rfbClientPtr cl, sraRegionPtr region)
+static int send_region(rfbClientPtr cl, const struct frame *frame, const pixman_region32_t *region)
 {
-        rfbFramebufferUpdateMsg head = { .type = rfbFramebufferUpdate, .nRects = htobe16((uint16_t) sraRgnCountRects(region)) };
+        struct sending s = { .fd = cl->sock };
+        rfbFramebufferUpdateMsg head = { .type = rfbFramebufferUpdate };
         struct iovec iov = { .iov_base = &head, .iov_len = sz_rfbFramebufferUpdateMsg };
-        int error = send_all(cl->sock, &iov, 1);
-        sraRectangleIterator *i = sraRgnGetIterator(region);
+
+        frame_each(frame, region, count_part, &s);
+        if (s.n_parts > UINT16_MAX)
+                return -E2BIG;
+        head.nRects = htobe16((uint16_t) s.n_parts);
+        s.error = send_all(cl->sock, &iov, 1);
+        frame_each(frame, region, send_part, &s);
+        return s.error;
+}
+
+/* False: no memory. */
+static bool read_region(sraRegionPtr from, pixman_region32_t *ret)
+{
+        sraRectangleIterator *i = sraRgnGetIterator(from);
+        bool ok = i != NULL;
         sraRect r;
 
-        while (error == 0 && i && sraRgnIteratorNext(i, &r))
-                error = send_rect(cl, &r);
+        while (ok && sraRgnIteratorNext(i, &r))
+                ok = pixman_region32_union_rect(ret, ret, r.x1, r.y1, (unsigned) (r.x2 - r.x1), (unsigned) (r.y2 - r.y1));
         if (i)
                 sraRgnReleaseIterator(i);
-        return i ? error : -ENOMEM;
+        return ok;
 }
 
-int vnc_send_raw(rfbClientPtr cl)
+int vnc_send_raw(rfbClientPtr cl, const struct frame *frame)
 {
-        sraRegionPtr region;
+        sraRegionPtr due;
+        pixman_region32_t region;
         int error;
 
         if (!is_plain(cl))
                 return 0;
-        region = sraRgnCreateRgn(cl->modifiedRegion);
-        if (!region)
+        due = sraRgnCreateRgn(cl->modifiedRegion);
+        if (!due)
                 return 0;
-        (void) sraRgnAnd(region, cl->requestedRegion);
-        if (sraRgnCountRects(region) > UINT16_MAX) {
-                sraRgnDestroy(region);
-                return 0;
-        }
-        (void) sraRgnSubtract(cl->modifiedRegion, region);
+        (void) sraRgnAnd(due, cl->requestedRegion);
+        (void) sraRgnSubtract(cl->modifiedRegion, due);
         sraRgnMakeEmpty(cl->requestedRegion);
-        error = send_region(cl, region);
-        sraRgnDestroy(region);
+        pixman_region32_init(&region);
+        error = read_region(due, &region) ? send_region(cl, frame, &region) : -ENOMEM;
+        pixman_region32_fini(&region);
+        sraRgnDestroy(due);
         if (error < 0)
                 rfbCloseClient(cl);
         return error < 0 ? error : 1;

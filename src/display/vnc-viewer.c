@@ -20,6 +20,7 @@
 #include "base/fd.h"
 #include "base/loop.h"
 #include "base/macros.h"
+#include "display/frame.h"
 #include "display/picture.h"
 #include "display/vnc-private.h"
 
@@ -151,7 +152,10 @@ static void mark(struct vnc_slot *slot)
 {
         int n;
         const pixman_box32_t *boxes = pixman_region32_rectangles(&slot->fresh, &n);
+        pixman_box32_t all = { 0, 0, (int) slot->screen->width, (int) slot->screen->height };
 
+        if (!pixman_region32_union(&slot->unlike, &slot->unlike, &slot->fresh))
+                pixman_region32_reset(&slot->unlike, &all);
         if (n > BOXES_MAX) {
                 boxes = pixman_region32_extents(&slot->fresh);
                 n = 1;
@@ -160,10 +164,25 @@ static void mark(struct vnc_slot *slot)
                 rfbMarkRectAsModified(slot->rfb, boxes[i].x1, boxes[i].y1, boxes[i].x2, boxes[i].y2);
 }
 
+/* The library wants all pixels in one place. */
+static void send_encoded(struct vnc_slot *slot, rfbClientPtr cl, const struct frame *frame)
+{
+        if (!slot->flat && picture_new(PIXMAN_x8r8g8b8, frame->width, frame->height, &slot->flat) < 0) {
+                rfbCloseClient(cl);
+                return;
+        }
+        frame_copy(frame, &slot->unlike, slot->flat->pixels, slot->flat->stride_bytes);
+        pixman_region32_clear(&slot->unlike);
+        slot->rfb->frameBuffer = (char *) slot->flat->pixels;
+        slot->rfb->paddedWidthInBytes = (int) slot->flat->stride_bytes;
+        (void) rfbUpdateClient(cl);
+        slot->rfb->frameBuffer = NULL;
+}
+
 /* Sends what the viewer has asked for, or has it handed over. Return: whether an update was sent. */
 static bool update(struct vnc_slot *slot, rfbClientPtr cl)
 {
-        auto_cleanup(picture_unrefp) struct picture *frame = NULL;
+        auto_cleanup(frame_unrefp) struct frame *frame = NULL;
         bool is_due;
 
         if (cl->state != RFB_NORMAL || sraRgnEmpty(cl->requestedRegion))
@@ -172,11 +191,8 @@ static bool update(struct vnc_slot *slot, rfbClientPtr cl)
         mark(slot);
         is_due = overlap(cl->modifiedRegion, cl->requestedRegion);
         if (frame && is_due) {
-                slot->rfb->frameBuffer = (char *) frame->pixels;
-                slot->rfb->paddedWidthInBytes = (int) frame->stride_bytes;
-                if (vnc_send_raw(cl) == 0)
-                        (void) rfbUpdateClient(cl);
-                slot->rfb->frameBuffer = NULL;
+                if (vnc_send_raw(cl, frame) == 0)
+                        send_encoded(slot, cl, frame);
                 return true;
         }
         /* What is due but was new to an earlier frame is in every later one. */
@@ -247,6 +263,7 @@ static void serve_stream(struct vnc_slot *slot, struct vnc_stream *s)
                 vnc_log(slot->screen, "a viewer cannot be served: no memory or descriptors are left");
         vnc_input_reset(&slot->input);
         feed_close(&slot->feed);
+        slot->flat = picture_unref(slot->flat);
 }
 
 static const char *reason(int error)

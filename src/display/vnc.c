@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/macros.h"
+#include "display/frame.h"
 #include "display/outputs.h"
 #include "display/picture.h"
 #include "display/vnc-listen.h"
@@ -39,7 +40,7 @@ struct vnc {
         struct vnc_screen screen;
         struct vnc_slot slots[VNC_VIEWERS_MAX];
         size_t n_slots;              /* that were begun with */
-        const struct picture *frame; /* borrowed until the next one; NULL: none yet */
+        struct frame *frame; /* borrowed until the next one; NULL: none yet */
         int listen_fd;               /* owned */
         char *socket_path;           /* owned; NULL: TCP */
         struct acceptor acceptor;
@@ -74,7 +75,7 @@ static void give(struct vnc *v, const pixman_region32_t *damage)
                         fd_event_signal(v->slots[i].wake_fd);
 }
 
-static void vnc_present(struct output *o, const struct picture *frame, const pixman_region32_t *damage)
+static void vnc_present(struct output *o, struct frame *frame, const pixman_region32_t *damage)
 {
         struct vnc *v = container_of(o, struct vnc, output);
 
@@ -196,6 +197,8 @@ static void slot_deinit(struct vnc_slot *slot)
                 rfbScreenCleanup(slot->rfb);
         feed_deinit(&slot->feed);
         pixman_region32_fini(&slot->fresh);
+        pixman_region32_fini(&slot->unlike);
+        picture_unref(slot->flat);
         pthread_cond_destroy(&slot->relay_cond);
         pthread_mutex_destroy(&slot->lock);
 }
@@ -268,6 +271,7 @@ static int slot_init(struct vnc_slot *slot, struct vnc_screen *screen, const cha
         (void) pthread_cond_init(&slot->relay_cond, NULL);
         feed_init(&slot->feed, screen->width, screen->height);
         pixman_region32_init(&slot->fresh);
+        pixman_region32_init(&slot->unlike);
         vnc_input_reset(&slot->input);
         slot->wake_fd = fd_event();
         if (slot->wake_fd < 0)

@@ -21,8 +21,8 @@
 #include "base/loop.h"
 #include "base/macros.h"
 #include "display/feed.h"
+#include "display/frame.h"
 #include "display/outputs.h"
-#include "display/picture.h"
 #include "display/window-input.h"
 #include "seat/sender.h"
 
@@ -36,7 +36,7 @@ struct window {
         struct loop *loop;           /* borrowed */
         char *name;                  /* owned */
         struct feed feed;
-        const struct picture *frame; /* borrowed until the next one; NULL: none yet */
+        struct frame *frame; /* borrowed until the next one; NULL: none yet */
         int ask_fd;                  /* owned: eventfd, wakes the loop */
         struct watch ask_watch;
         pthread_t thread;
@@ -98,19 +98,22 @@ static void draw(struct window *w)
         SDL_RenderPresent(w->renderer);
 }
 
+static void update_part(const struct frame_part *part, void *data)
+{
+        const struct pixman_box32 *box = &part->box;
+        struct window *w = data;
+
+        (void) SDL_UpdateTexture(w->texture, &(SDL_Rect) { box->x1, box->y1, box->x2 - box->x1, box->y2 - box->y1 }, part->pixels,
+                                 (int) part->stride_bytes);
+}
+
 /* Shows what is fresh, and asks for more. */
 static void show_fresh(struct window *w)
 {
-        auto_cleanup(picture_unrefp) struct picture *frame = feed_take(&w->feed, &w->fresh);
-        int n;
-        const pixman_box32_t *boxes = pixman_region32_rectangles(&w->fresh, &n);
+        auto_cleanup(frame_unrefp) struct frame *frame = feed_take(&w->feed, &w->fresh);
 
-        for (int i = 0; i < n && frame; i++) {
-                const SDL_Rect r = { boxes[i].x1, boxes[i].y1, boxes[i].x2 - boxes[i].x1, boxes[i].y2 - boxes[i].y1 };
-
-                (void) SDL_UpdateTexture(w->texture, &r, frame->pixels + (size_t) r.y * frame->stride_bytes + (size_t) r.x * 4,
-                                         (int) frame->stride_bytes);
-        }
+        if (frame)
+                frame_each(frame, &w->fresh, update_part, w);
         if (frame)
                 draw(w);
         if (feed_want(&w->feed, false))
@@ -168,7 +171,7 @@ static void *window_main(void *data)
         return NULL;
 }
 
-static void window_present(struct output *o, const struct picture *frame, const pixman_region32_t *damage)
+static void window_present(struct output *o, struct frame *frame, const pixman_region32_t *damage)
 {
         struct window *w = container_of(o, struct window, output);
 

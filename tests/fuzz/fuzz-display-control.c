@@ -21,6 +21,7 @@
 #include "base/macros.h"
 #include "display/control.h"
 #include "display/picture.h"
+#include "display/surface.h"
 #include "display/screen.h"
 #include "display/view.h"
 #include "scene/scene.h"
@@ -45,18 +46,19 @@ static struct scene_display display = {
 static struct scene scene = { .screens = &screen_config, .n_screens = 1, .displays = &display, .n_displays = 1 };
 static struct loop *loop;
 static struct screen *screen;
-static struct picture *picture;
+static struct surface *surface;
 static char path[64];
 
 static void set_up(void)
 {
+        struct picture *picture;
         char *error;
 
         (void) signal(SIGPIPE, SIG_IGN);
         (void) snprintf(path, sizeof(path), "/tmp/busbar-fuzz-display.%d", getpid());
         expect(loop_new(&loop) == 0 && screen_new(loop, &scene, 0, &screen, &error) == 0);
-        expect(picture_new(PIXMAN_x8r8g8b8, 16, 16, &picture) == 0);
-        expect(view_show(screen_find_view(screen, "a"), picture, &(struct rectangle){ 0, 0, 16, 16 }) == 0);
+        expect(picture_new(PIXMAN_x8r8g8b8, 16, 16, &picture) == 0 && surface_new(picture, &surface) == 0);
+        expect(view_show(screen_find_view(screen, "a"), surface, &(struct rectangle){ 0, 0, 16, 16 }) == 0);
 }
 
 static void settle(void)

@@ -23,6 +23,7 @@
 
 #include <linux/virtio_gpu.h>
 
+#include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -165,7 +166,7 @@ static void check_answer(uint32_t len)
 static void check_views(void)
 {
         for (size_t i = 0; i < 2; i++) {
-                const struct picture *p = views[i].shown;
+                auto_cleanup(picture_unrefp) struct picture *p = views[i].shown ? test_view_picture(&views[i]) : NULL;
 
                 check(!p || (!rectangle_is_empty(&views[i].source) && rectangle_fits(&views[i].source, p->width, p->height)));
                 check(!views[i].cursor || (views[i].cursor->width == 64 && views[i].cursor->height == 64));

@@ -13,17 +13,19 @@
 #include "device/gpu/gpu-private.h"
 #include "device/gpu/journal.h"
 #include "display/picture.h"
+#include "display/surface.h"
 #include "display/view.h"
 
 #define ROW_BYTES (GPU_CURSOR_PIXELS * GPU_PIXEL_BYTES)
 
-/* From a 2D or rendered resource. Only this thread writes its picture, so it can be read without the lock. */
+/* From a 2D or rendered resource. */
 static uint32_t copy_picture(const struct gpu_resource *resource, struct picture *to)
 {
-        const struct picture *from = resource->picture;
+        struct picture *from = surface_hold(resource->surface);
 
         for (uint32_t y = 0; y < GPU_CURSOR_PIXELS; y++)
                 memcpy(to->pixels + (size_t) y * to->stride_bytes, from->pixels + (size_t) y * from->stride_bytes, ROW_BYTES);
+        picture_unref(from);
         return 0;
 }
 
@@ -32,13 +34,13 @@ static uint32_t copy_blob(struct gpu *gpu, const struct space *space, const stru
 {
         const struct rectangle all = { 0, 0, GPU_CURSOR_PIXELS, GPU_CURSOR_PIXELS };
 
-        return gpu_copy(gpu, space, &resource->backing, ROW_BYTES, to, &all, 0);
+        return gpu_copy_to_picture(gpu, space, &resource->backing, ROW_BYTES, to, &all, 0);
 }
 
 static uint32_t fetch(struct gpu *gpu, const struct space *space, struct gpu_resource *resource)
 {
         const struct rectangle all = { 0, 0, GPU_CURSOR_PIXELS, GPU_CURSOR_PIXELS };
-        uint32_t result = resource->picture ? 0 : gpu_picture_new(gpu, &resource->layout, &resource->picture);
+        uint32_t result = resource->surface ? 0 : gpu_surface_new(gpu, &resource->layout, &resource->surface);
 
         return result ? result : gpu_3d_fetch(gpu, space, resource, &all);
 }

@@ -6,7 +6,7 @@
  *   commands.c  a queue: taking requests, dispatching them, answering
  *   resource.c  the table of resources and their quotas
  *   backing.c   the pieces of guest memory behind a resource, and copying from them
- *   transfer.c  from guest memory into pictures
+ *   transfer.c  from guest memory into surfaces
  *   scanout.c   what is shown: modes, scanouts, flushing
  *   cursor.c    the cursor
  *   edid.c      what a display says of itself
@@ -46,6 +46,7 @@ struct gpu_journal;
 struct gpu_runner;
 struct picture;
 struct render;
+struct surface;
 struct view;
 
 /* A piece of guest memory. It ends where the next one begins, or the backing. */
@@ -79,7 +80,7 @@ struct gpu_resource {
         uint8_t uuid[16];
         uint64_t blob_bytes;
         struct gpu_layout layout;  /* of a blob: width 0 until it was scanned out; of a rendered one without stride */
-        struct picture *picture;   /* a reference; NULL: a blob or a rendered one that was not shown yet */
+        struct surface *surface;   /* a reference; NULL: a blob or a rendered one that was not shown yet */
         struct gpu_backing backing;
 };
 
@@ -95,7 +96,7 @@ struct gpu_saved {
 
 struct gpu_scanout {
         struct view *view;              /* borrowed */
-        const struct picture *shown;    /* by the view; borrowed from its resource */
+        const struct surface *shown;    /* by the view; borrowed from its resource */
         struct gpu_resource *resource;  /* borrowed; NULL: shows nothing */
         struct rectangle source;
         bool waits; /* for the first flush of a blob: the view does not show it yet */
@@ -108,7 +109,7 @@ struct gpu {
         atomic_uint events; /* of the config space */
 
         uint32_t max_resources, n_resources;
-        uint64_t max_bytes, n_bytes;       /* of pictures */
+        uint64_t max_bytes, n_bytes;       /* of surfaces */
         uint64_t max_extents, n_extents;
         struct gpu_resource **buckets;     /* owned: GPU_RESOURCE_BUCKETS */
         uint64_t n_wakeup_bytes;           /* copied in this wake-up */
@@ -187,10 +188,10 @@ void gpu_resource_free(struct gpu *gpu, struct gpu_resource *resource);
 /* Return: NULL if there is none; 0 is never one. */
 struct gpu_resource *gpu_resource_find(struct gpu *gpu, uint32_t id);
 void gpu_resources_clear(struct gpu *gpu);
-/* A picture within the guest's quota: 0 and a reference; a RESP_ERR. */
-uint32_t gpu_picture_new(struct gpu *gpu, const struct gpu_layout *layout, struct picture **ret);
+/* A surface within the guest's quota: 0 and a reference; a RESP_ERR. */
+uint32_t gpu_surface_new(struct gpu *gpu, const struct gpu_layout *layout, struct surface **ret);
 /* Gives the reference back, and the bytes to the quota. */
-void gpu_picture_drop(struct gpu *gpu, struct picture **p);
+void gpu_surface_drop(struct gpu *gpu, struct surface **s);
 /* Return: false if virtio does not know the format. */
 bool gpu_format(uint32_t format, pixman_format_code_t *ret);
 
@@ -231,21 +232,26 @@ uint32_t gpu_detach_backing(struct gpu *gpu, struct gpu_command *c);
 struct rectangle gpu_rectangle(const struct virtio_gpu_rect *r);
 
 /**
- * gpu_copy() - pixels of a rectangle from guest memory into a picture
+ * gpu_copy() - pixels of a rectangle from guest memory into a surface
  * @stride_bytes: from row to row in the backing
- * @r:            within the picture, not empty
+ * @r:            within the surface, not empty
  * @offset_bytes: of its top left pixel in the backing
  *
- * Return: 0 or a RESP_ERR; the picture may have changed in part then.
+ * Return: 0 or a RESP_ERR; the surface may have changed in part then.
  */
 uint32_t gpu_copy(struct gpu *gpu, const struct space *space, const struct gpu_backing *backing, uint32_t stride_bytes,
-                  struct picture *p, const struct rectangle *r, uint64_t offset_bytes);
+                  struct surface *s, const struct rectangle *r, uint64_t offset_bytes);
+/* The same into a picture that is nobody else's. */
+uint32_t gpu_copy_to_picture(struct gpu *gpu, const struct space *space, const struct gpu_backing *backing, uint32_t stride_bytes,
+                             struct picture *p, const struct rectangle *r, uint64_t offset_bytes);
+/* A rectangle was written: surface_end(). */
+void gpu_surface_end(struct surface *s, const struct rectangle *r, bool is_whole);
 uint32_t gpu_transfer_to_host_2d(struct gpu *gpu, struct gpu_command *c);
 
 /* scanout.c */
 
-/* A picture leaves the quota: no view may keep its memory, also not one whose scanout waits to show another. */
-void gpu_scanouts_drop(struct gpu *gpu, const struct picture *p);
+/* A surface leaves the quota: no view may keep its memory, also not one whose scanout waits to show another. */
+void gpu_scanouts_drop(struct gpu *gpu, const struct surface *s);
 /* Nothing of it is shown any more. */
 void gpu_scanouts_forget(struct gpu *gpu, const struct gpu_resource *resource);
 /* All show nothing, without cursor. Queues are stopped. */
@@ -274,7 +280,7 @@ uint32_t gpu_3d_submit(struct gpu *gpu, struct gpu_command *c);
 uint32_t gpu_3d_attach(struct gpu *gpu, const struct space *space, struct gpu_resource *resource);
 /* A rendered resource is about to be freed. */
 void gpu_3d_forget(struct gpu *gpu, struct gpu_resource *resource);
-/* Reads a rectangle of a rendered resource into its picture. Return: 0 or a RESP_ERR. */
+/* Reads a rectangle of a rendered resource into its surface. Return: 0 or a RESP_ERR. */
 uint32_t gpu_3d_fetch(struct gpu *gpu, const struct space *space, struct gpu_resource *resource, const struct rectangle *r);
 
 /* runner.c; all on the queues' thread */

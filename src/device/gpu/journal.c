@@ -294,8 +294,8 @@ static void transfer_all(struct gpu *gpu, const struct space *space)
                 for (struct gpu_resource *r = gpu->buckets[i]; r; r = r->next) {
                         const struct rectangle all = { 0, 0, r->layout.width, r->layout.height };
 
-                        if (r->picture && r->backing.extents)
-                                (void) gpu_copy(gpu, space, &r->backing, r->layout.stride_bytes, r->picture, &all, 0);
+                        if (r->surface && r->backing.extents)
+                                (void) gpu_copy(gpu, space, &r->backing, r->layout.stride_bytes, r->surface, &all, 0);
                 }
 }
 

@@ -4,7 +4,7 @@
  * runner (runner.c), so that the thread of its queues, and with it whoever changes or stops them, does not wait.
  *
  * A 3D resource is in the table like the others, for its id, quota, backing and what is scanned out of it; its pixels are
- * the render process's. They are read back when it is flushed, into a picture, as a blob's are copied then.
+ * the render process's. They are read back when it is flushed, into a surface, as a blob's are copied then.
  *
  * A render process that dies takes the guest's contexts and 3D resources with it. Commands that need them fail from then on; a new
  * process is there for new ones. What was shown stays, and 2D goes on: the guest's compositor can start again without any
@@ -25,6 +25,7 @@
 #include "base/macros.h"
 #include "device/gpu/gpu-private.h"
 #include "display/picture.h"
+#include "display/surface.h"
 #include "render/client.h"
 
 #define TARGET_BUFFER 0 /* its width is bytes */
@@ -219,7 +220,7 @@ uint32_t gpu_3d_attach(struct gpu *gpu, const struct space *space, struct gpu_re
 
 uint32_t gpu_3d_fetch(struct gpu *gpu, const struct space *space, struct gpu_resource *resource, const struct rectangle *r)
 {
-        struct picture *p = resource->picture;
+        struct picture *p;
         size_t row_bytes = (size_t) r->width * GPU_PIXEL_BYTES;
         const uint8_t *pixels;
         uint32_t result;
@@ -230,11 +231,12 @@ uint32_t gpu_3d_fetch(struct gpu *gpu, const struct space *space, struct gpu_res
         result = result_of(gpu, reply);
         if (result != VIRTIO_GPU_RESP_OK_NODATA)
                 return result;
-        picture_lock(p);
+        if (surface_begin(resource->surface, &p) < 0)
+                return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
         for (uint32_t y = 0; y < r->height; y++)
                 memcpy(p->pixels + (size_t) (r->y + y) * p->stride_bytes + (size_t) r->x * GPU_PIXEL_BYTES,
                        pixels + y * row_bytes, row_bytes);
-        picture_unlock(p);
+        gpu_surface_end(resource->surface, r, true);
         gpu->n_wakeup_bytes += row_bytes * r->height;
         return 0;
 }

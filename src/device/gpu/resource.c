@@ -16,6 +16,7 @@
 #include "device/gpu/gpu-private.h"
 #include "device/gpu/journal.h"
 #include "display/picture.h"
+#include "display/surface.h"
 
 static struct gpu_resource **bucket_of(struct gpu *gpu, uint32_t id)
 {
@@ -61,7 +62,7 @@ void gpu_resource_free(struct gpu *gpu, struct gpu_resource *resource)
         gpu->n_resources--;
         if (resource->rendered)
                 gpu_3d_forget(gpu, resource);
-        gpu_picture_drop(gpu, &resource->picture);
+        gpu_surface_drop(gpu, &resource->surface);
         gpu_backing_drop(gpu, &resource->backing);
         free(resource);
 }
@@ -94,7 +95,7 @@ bool gpu_format(uint32_t format, pixman_format_code_t *ret)
         return false;
 }
 
-uint32_t gpu_picture_new(struct gpu *gpu, const struct gpu_layout *layout, struct picture **ret)
+uint32_t gpu_surface_new(struct gpu *gpu, const struct gpu_layout *layout, struct surface **ret)
 {
         uint64_t least = (uint64_t) layout->width * layout->height * GPU_PIXEL_BYTES; /* without padding of rows */
         pixman_format_code_t format;
@@ -112,18 +113,19 @@ uint32_t gpu_picture_new(struct gpu *gpu, const struct gpu_layout *layout, struc
                 picture_unref(p);
                 return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
         }
-        gpu->n_bytes += p->size_bytes;
-        *ret = p;
+        if (surface_new(p, ret) < 0)
+                return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+        gpu->n_bytes += surface_size_bytes(*ret);
         return 0;
 }
 
-void gpu_picture_drop(struct gpu *gpu, struct picture **p)
+void gpu_surface_drop(struct gpu *gpu, struct surface **s)
 {
-        if (*p) {
-                gpu_scanouts_drop(gpu, *p);
-                gpu->n_bytes -= (*p)->size_bytes;
+        if (*s) {
+                gpu_scanouts_drop(gpu, *s);
+                gpu->n_bytes -= surface_size_bytes(*s);
         }
-        *p = picture_unref(*p);
+        *s = surface_unref(*s);
 }
 
 uint32_t gpu_create_2d(struct gpu *gpu, struct gpu_command *c)
@@ -140,7 +142,7 @@ uint32_t gpu_create_2d(struct gpu *gpu, struct gpu_command *c)
         if (result)
                 return result;
         resource->layout = layout;
-        result = gpu_picture_new(gpu, &layout, &resource->picture);
+        result = gpu_surface_new(gpu, &layout, &resource->surface);
         if (result) {
                 gpu_resource_free(gpu, resource);
                 return result;

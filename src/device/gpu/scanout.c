@@ -2,8 +2,8 @@
 /*
  * What is shown. A scanout is a view of the scene; it shows a rectangle of a resource.
  *
- * A 2D resource is shown at once: its picture is what was transferred to it. The pixels of a blob are in guest memory, which
- * composition never reads. They are copied into the resource's picture when it is flushed: the flushed rectangle, and all of it at
+ * A 2D resource is shown at once: its surface is what was transferred to it. The pixels of a blob are in guest memory, which
+ * composition never reads. They are copied into the resource's surface when it is flushed: the flushed rectangle, and all of it at
  * the first flush after SET_SCANOUT_BLOB. Those of a rendered resource are read back in the same way. Only then is it shown, so that a page flip shows neither an old frame nor half of
  * a new one, and costs one copy.
  */
@@ -15,7 +15,6 @@
 #include "device/gpu/edid.h"
 #include "device/gpu/gpu-private.h"
 #include "device/gpu/journal.h"
-#include "display/picture.h"
 #include "display/view.h"
 
 static void hide(struct gpu_scanout *s)
@@ -28,18 +27,18 @@ static void hide(struct gpu_scanout *s)
 }
 
 /* Return: false if there is no memory. */
-static bool show(struct gpu_scanout *s, struct picture *p, const struct rectangle *source)
+static bool show(struct gpu_scanout *s, struct surface *surface, const struct rectangle *source)
 {
-        if (view_show(s->view, p, source) < 0)
+        if (view_show(s->view, surface, source) < 0)
                 return false;
-        s->shown = p;
+        s->shown = surface;
         return true;
 }
 
-void gpu_scanouts_drop(struct gpu *gpu, const struct picture *p)
+void gpu_scanouts_drop(struct gpu *gpu, const struct surface *s)
 {
         for (unsigned i = 0; i < gpu->n_scanouts; i++)
-                if (gpu->scanouts[i].shown == p) {
+                if (gpu->scanouts[i].shown == s) {
                         gpu->scanouts[i].shown = NULL;
                         (void) view_show(gpu->scanouts[i].view, NULL, NULL);
                 }
@@ -119,12 +118,12 @@ uint32_t gpu_set_scanout(struct gpu *gpu, struct gpu_command *c)
         if (resource->blob || rectangle_is_empty(&source) ||
             !rectangle_fits(&source, resource->layout.width, resource->layout.height))
                 return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-        if (!resource->picture) {
-                result = gpu_picture_new(gpu, &resource->layout, &resource->picture);
+        if (!resource->surface) {
+                result = gpu_surface_new(gpu, &resource->layout, &resource->surface);
                 if (result)
                         return result;
         }
-        if (!resource->rendered && !show(&gpu->scanouts[i], resource->picture, &source))
+        if (!resource->rendered && !show(&gpu->scanouts[i], resource->surface, &source))
                 return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
         gpu->scanouts[i].resource = resource;
         gpu->scanouts[i].source = source;
@@ -164,21 +163,21 @@ static bool shown_elsewhere(const struct gpu *gpu, const struct gpu_resource *re
         return false;
 }
 
-/* A blob has one layout at a time, and a picture that fits it. Return: 0 or a RESP_ERR. */
+/* A blob has one layout at a time, and a surface that fits it. Return: 0 or a RESP_ERR. */
 static uint32_t set_layout(struct gpu *gpu, struct gpu_resource *resource, const struct gpu_layout *layout, uint32_t scanout)
 {
-        struct picture *p;
+        struct surface *surface;
         uint32_t result;
 
-        if (resource->picture && layouts_equal(&resource->layout, layout))
+        if (resource->surface && layouts_equal(&resource->layout, layout))
                 return 0;
         if (shown_elsewhere(gpu, resource, scanout))
                 return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-        result = gpu_picture_new(gpu, layout, &p);
+        result = gpu_surface_new(gpu, layout, &surface);
         if (result)
                 return result;
-        gpu_picture_drop(gpu, &resource->picture);
-        resource->picture = p;
+        gpu_surface_drop(gpu, &resource->surface);
+        resource->surface = surface;
         resource->layout = *layout;
         return 0;
 }
@@ -221,7 +220,7 @@ static bool contains(const struct rectangle *outer, const struct rectangle *inne
                inner->y >= outer->y && inner->y - outer->y <= outer->height - inner->height && inner->height <= outer->height;
 }
 
-/* Brings the picture of a blob or a rendered resource up to date: @r, or all of it where a scanout waits for more than that. */
+/* Brings the surface of a blob or a rendered resource up to date: @r, or all of it where a scanout waits for more than that. */
 static uint32_t fetch(struct gpu *gpu, const struct space *space, struct gpu_resource *resource, const struct rectangle *r)
 {
         const struct gpu_layout *l = &resource->layout;
@@ -235,7 +234,7 @@ static uint32_t fetch(struct gpu *gpu, const struct space *space, struct gpu_res
         }
         if (resource->rendered)
                 return gpu_3d_fetch(gpu, space, resource, &area);
-        return gpu_copy(gpu, space, &resource->backing, l->stride_bytes, resource->picture, &area,
+        return gpu_copy(gpu, space, &resource->backing, l->stride_bytes, resource->surface, &area,
                         l->offset_bytes + (uint64_t) area.y * l->stride_bytes + (uint64_t) area.x * GPU_PIXEL_BYTES);
 }
 
@@ -247,7 +246,7 @@ uint32_t gpu_flush(struct gpu *gpu, struct gpu_command *c)
 
         if (!resource)
                 return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
-        if (!resource->picture) /* a blob or rendered one that was never on a scanout */
+        if (!resource->surface) /* a blob or rendered one that was never on a scanout */
                 return VIRTIO_GPU_RESP_OK_NODATA;
         if (!rectangle_fits(&r, resource->layout.width, resource->layout.height))
                 return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
@@ -265,7 +264,7 @@ uint32_t gpu_flush(struct gpu *gpu, struct gpu_command *c)
                         continue;
                 if (!s->waits)
                         view_flush(s->view, &r);
-                else if (!show(s, resource->picture, &s->source))
+                else if (!show(s, resource->surface, &s->source))
                         return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
                 s->waits = false;
         }

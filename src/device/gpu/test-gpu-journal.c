@@ -82,7 +82,7 @@ static void picture_returns_and_the_driver_goes_on(void **state)
                 gpu_guest_succeed(&g, NULL, NULL);
                 assert_shown(&g.views[0], 5);
                 assert_null(g.views[1].shown);
-                assert_int_equal(g.views[0].shown->format, PIXMAN_x8r8g8b8);
+                assert_int_equal(test_view_format(&g.views[0]), PIXMAN_x8r8g8b8);
         }
         assign_uuid(1, after);
         assert_memory_equal(before, after, 16);

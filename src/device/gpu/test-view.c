@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "display/picture.h"
+#include "display/surface.h"
 
 void test_view_init(struct view *v, const char *name, uint32_t width, uint32_t height)
 {
@@ -14,7 +15,7 @@ void test_view_init(struct view *v, const char *name, uint32_t width, uint32_t h
 
 void test_view_deinit(struct view *v)
 {
-        v->shown = picture_unref(v->shown);
+        v->shown = surface_unref(v->shown);
         v->cursor = picture_unref(v->cursor);
         pthread_mutex_destroy(&v->lock);
 }
@@ -29,32 +30,56 @@ void test_view_set_mode(struct view *v, uint32_t width, uint32_t height)
                 v->changed(v->data);
 }
 
+struct picture *test_view_picture(struct view *v)
+{
+        pixman_region32_t changed;
+        struct picture *p;
+
+        pixman_region32_init(&changed);
+        while (!surface_try_hold(v->shown, NULL, &p, &changed))
+                ;
+        pixman_region32_fini(&changed);
+        return p;
+}
+
+pixman_format_code_t test_view_format(struct view *v)
+{
+        struct picture *p = test_view_picture(v);
+        pixman_format_code_t format = p->format;
+
+        picture_unref(p);
+        return format;
+}
+
 uint32_t test_view_pixel(struct view *v, uint32_t x, uint32_t y)
 {
         uint32_t pixel = 0;
 
         pthread_mutex_lock(&v->lock);
         if (v->shown) {
-                picture_lock(v->shown);
-                memcpy(&pixel, v->shown->pixels + (size_t) (v->source.y + y) * v->shown->stride_bytes +
-                                       (size_t) (v->source.x + x) * 4, sizeof(pixel));
-                picture_unlock(v->shown);
+                struct picture *p = test_view_picture(v);
+
+                memcpy(&pixel, p->pixels + (size_t) (v->source.y + y) * p->stride_bytes + (size_t) (v->source.x + x) * 4,
+                       sizeof(pixel));
+                picture_unref(p);
         }
         pthread_mutex_unlock(&v->lock);
         return pixel;
 }
 
-int view_show(struct view *v, struct picture *p, const struct rectangle *source)
+int view_show(struct view *v, struct surface *s, const struct rectangle *source)
 {
         int r = 0;
 
+        if (s)
+                surface_settle(s);
         pthread_mutex_lock(&v->lock);
-        if (v->fails && p) {
+        if (v->fails && s) {
                 r = -ENOMEM;
         } else {
-                picture_unref(v->shown);
-                v->shown = p ? picture_ref(p) : NULL;
-                if (p)
+                surface_unref(v->shown);
+                v->shown = s ? surface_ref(s) : NULL;
+                if (s)
                         v->source = *source;
                 v->n_shows++;
         }
@@ -64,6 +89,8 @@ int view_show(struct view *v, struct picture *p, const struct rectangle *source)
 
 void view_flush(struct view *v, const struct rectangle *r)
 {
+        if (v->shown)
+                surface_settle(v->shown);
         pthread_mutex_lock(&v->lock);
         v->flushes[v->n_flushes++ % TEST_VIEW_FLUSHES_MAX] = *r;
         pthread_mutex_unlock(&v->lock);

@@ -2,6 +2,7 @@
 /* Views that remember what they were told, instead of composition's. */
 #pragma once
 
+#include <pixman.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,7 +17,7 @@ struct view {
         struct view_mode mode;
         bool fails; /* from now on: no memory */
 
-        struct picture *shown; /* a reference; NULL: nothing */
+        struct surface *shown; /* a reference; NULL: nothing */
         struct rectangle source;
         struct rectangle flushes[TEST_VIEW_FLUSHES_MAX]; /* the last ones, from the start */
         unsigned n_shows, n_flushes;
@@ -34,6 +35,10 @@ void test_view_deinit(struct view *v);
 
 /* As screen_set_mode() does. */
 void test_view_set_mode(struct view *v, uint32_t width, uint32_t height);
+
+/* What is shown, a reference. */
+struct picture *test_view_picture(struct view *v);
+pixman_format_code_t test_view_format(struct view *v);
 
 /* Return: the pixel of the shown source, as it is in memory; 0 if nothing is shown. */
 uint32_t test_view_pixel(struct view *v, uint32_t x, uint32_t y);

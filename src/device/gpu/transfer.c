@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * From guest memory into pictures. A command's copy is made as a whole under the picture's lock: composition shows the state
- * before it or the state after it, never half of a rectangle. It never waits for that, it shows this guest's display a frame
- * later; what a guest does to the frame while it is copied is the guest's own affair.
+ * From guest memory into surfaces. What is shown is a picture that composition holds; a command's copy goes into another one then,
+ * and is shown by the next flush. Only before composition holds what was flushed last, a copy goes to the same one: as a whole
+ * under the surface's lock, so that composition shows the state before it or the state after it, never half of a rectangle. It
+ * never waits for that, it shows this guest's display a frame later. What a guest does to the frame while it is copied is the
+ * guest's own affair.
  */
 #include <endian.h>
 #include <stddef.h>
@@ -10,14 +12,15 @@
 #include "base/macros.h"
 #include "device/gpu/gpu-private.h"
 #include "display/picture.h"
+#include "display/surface.h"
 
 struct rectangle gpu_rectangle(const struct virtio_gpu_rect *r)
 {
         return (struct rectangle) { le32toh(r->x), le32toh(r->y), le32toh(r->width), le32toh(r->height) };
 }
 
-uint32_t gpu_copy(struct gpu *gpu, const struct space *space, const struct gpu_backing *backing, uint32_t stride_bytes,
-                  struct picture *p, const struct rectangle *r, uint64_t offset_bytes)
+uint32_t gpu_copy_to_picture(struct gpu *gpu, const struct space *space, const struct gpu_backing *backing, uint32_t stride_bytes,
+                             struct picture *p, const struct rectangle *r, uint64_t offset_bytes)
 {
         struct gpu_reader reader = { .space = space, .backing = backing };
         size_t row_bytes = (size_t) r->width * GPU_PIXEL_BYTES;
@@ -26,15 +29,33 @@ uint32_t gpu_copy(struct gpu *gpu, const struct space *space, const struct gpu_b
 
         if (!range_fits(offset_bytes, (uint64_t) stride_bytes * (r->height - 1) + row_bytes, backing->size_bytes))
                 return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-        picture_lock(p);
         if (row_bytes == stride_bytes && row_bytes == p->stride_bytes)
                 sound = gpu_reader_copy(&reader, offset_bytes, to, (uint64_t) row_bytes * r->height);
         else
                 for (uint32_t y = 0; y < r->height && sound; y++, to += p->stride_bytes)
                         sound = gpu_reader_copy(&reader, offset_bytes + (uint64_t) y * stride_bytes, to, row_bytes);
-        picture_unlock(p);
         gpu->n_wakeup_bytes += (uint64_t) row_bytes * r->height;
         return sound ? 0 : VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+}
+
+void gpu_surface_end(struct surface *s, const struct rectangle *r, bool is_whole)
+{
+        const struct pixman_box32 box = { (int) r->x, (int) r->y, (int) (r->x + r->width), (int) (r->y + r->height) };
+
+        surface_end_box(s, &box, is_whole);
+}
+
+uint32_t gpu_copy(struct gpu *gpu, const struct space *space, const struct gpu_backing *backing, uint32_t stride_bytes,
+                  struct surface *s, const struct rectangle *r, uint64_t offset_bytes)
+{
+        struct picture *p;
+        uint32_t result;
+
+        if (surface_begin(s, &p) < 0)
+                return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+        result = gpu_copy_to_picture(gpu, space, backing, stride_bytes, p, r, offset_bytes);
+        gpu_surface_end(s, r, result == 0);
+        return result;
 }
 
 /* Of a blob there is nothing to transfer: the guest's memory is the resource. Linux sends it for cursors all the same. */
@@ -52,7 +73,7 @@ uint32_t gpu_transfer_to_host_2d(struct gpu *gpu, struct gpu_command *c)
                 return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
         if (rectangle_is_empty(&r))
                 return VIRTIO_GPU_RESP_OK_NODATA;
-        result = gpu_copy(gpu, c->space, &resource->backing, resource->layout.stride_bytes, resource->picture, &r,
+        result = gpu_copy(gpu, c->space, &resource->backing, resource->layout.stride_bytes, resource->surface, &r,
                           le64toh(c->request.transfer.offset));
         return result ? result : VIRTIO_GPU_RESP_OK_NODATA;
 }

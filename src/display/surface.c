@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+#include "display/surface.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/macros.h"
+#include "display/picture.h"
+
+/* Of a reader: the lock is mostly held for an instant. */
+#define LOCK_TRIES 100
+
+struct sheet {
+        struct sheet *next;
+        struct picture *picture; /* a reference */
+        pixman_region32_t stale; /* unlike what was written last */
+};
+
+struct surface {
+        atomic_uint n_refs;
+        pthread_mutex_t lock;
+        bool is_locked;         /* the writer's: between begin and end */
+        struct sheet *sheets;   /* owned; the current one is first */
+        struct sheet *complete; /* the current one, or, while that lacks something, the one before; never lacks anything itself */
+};
+
+static struct sheet *sheet_free(struct sheet *sheet)
+{
+        picture_unref(sheet->picture);
+        pixman_region32_fini(&sheet->stale);
+        free(sheet);
+        return NULL;
+}
+
+static struct sheet *sheet_new(struct picture *p_take)
+{
+        struct sheet *sheet = calloc(1, sizeof(*sheet));
+
+        if (!sheet) {
+                picture_unref(p_take);
+                return NULL;
+        }
+        sheet->picture = p_take;
+        pixman_region32_init_rect(&sheet->stale, 0, 0, p_take->width, p_take->height);
+        return sheet;
+}
+
+int surface_new(struct picture *p_take, struct surface **ret)
+{
+        struct surface *s = calloc(1, sizeof(*s));
+
+        if (!s) {
+                picture_unref(p_take);
+                return -ENOMEM;
+        }
+        s->sheets = sheet_new(p_take);
+        if (!s->sheets) {
+                free(s);
+                return -ENOMEM;
+        }
+        pixman_region32_clear(&s->sheets->stale);
+        s->complete = s->sheets;
+        pthread_mutex_init(&s->lock, NULL);
+        atomic_init(&s->n_refs, 1);
+        *ret = s;
+        return 0;
+}
+
+struct surface *surface_ref(struct surface *s)
+{
+        atomic_fetch_add_explicit(&s->n_refs, 1, memory_order_relaxed);
+        return s;
+}
+
+struct surface *surface_unref(struct surface *s)
+{
+        if (!s || atomic_fetch_sub_explicit(&s->n_refs, 1, memory_order_acq_rel) != 1)
+                return NULL;
+        for (struct sheet *sheet = s->sheets, *next; sheet; sheet = next) {
+                next = sheet->next;
+                sheet_free(sheet);
+        }
+        pthread_mutex_destroy(&s->lock);
+        free(s);
+        return NULL;
+}
+
+size_t surface_size_bytes(const struct surface *s) { return s->sheets->picture->size_bytes; }
+
+/* Under the lock, while the current one is held, and so complete: another one takes its place. */
+static int turn(struct surface *s)
+{
+        const struct picture *model = s->sheets->picture;
+        struct sheet **at = &s->sheets, *sheet;
+        struct picture *p;
+        int r;
+
+        while (*at && picture_is_held((*at)->picture))
+                at = &(*at)->next;
+        sheet = *at;
+        if (sheet) {
+                *at = sheet->next;
+        } else {
+                r = picture_new(model->format, model->width, model->height, &p);
+                if (r < 0)
+                        return r;
+                sheet = sheet_new(p);
+                if (!sheet)
+                        return -ENOMEM;
+        }
+        sheet->next = s->sheets;
+        s->sheets = sheet;
+        return 0;
+}
+
+int surface_begin(struct surface *s, struct picture **ret)
+{
+        int r = 0;
+
+        pthread_mutex_lock(&s->lock);
+        if (picture_is_held(s->sheets->picture))
+                r = turn(s);
+        /* What is not complete nobody gets to see. */
+        s->is_locked = r == 0 && s->sheets == s->complete;
+        if (r == 0)
+                *ret = s->sheets->picture;
+        if (!s->is_locked)
+                pthread_mutex_unlock(&s->lock);
+        return r;
+}
+
+static void lack_all(struct sheet *sheet)
+{
+        const pixman_box32_t all = { 0, 0, (int) sheet->picture->width, (int) sheet->picture->height };
+
+        pixman_region32_reset(&sheet->stale, (pixman_box32_t *) &all);
+}
+
+void surface_end(struct surface *s, const pixman_region32_t *part, bool is_whole)
+{
+        struct sheet *current = s->sheets;
+
+        if (!s->is_locked)
+                pthread_mutex_lock(&s->lock);
+        s->is_locked = false;
+        for (struct sheet *sheet = current->next; sheet; sheet = sheet->next)
+                if (!pixman_region32_union(&sheet->stale, &sheet->stale, (pixman_region32_t *) part))
+                        lack_all(sheet);
+        if (current != s->complete && is_whole) {
+                (void) pixman_region32_subtract(&current->stale, &current->stale, (pixman_region32_t *) part);
+                if (!pixman_region32_not_empty(&current->stale))
+                        s->complete = current;
+        }
+        pthread_mutex_unlock(&s->lock);
+}
+
+void surface_end_box(struct surface *s, const struct pixman_box32 *box, bool is_whole)
+{
+        pixman_region32_t part;
+
+        pixman_region32_init_with_extents(&part, (pixman_box32_t *) box);
+        surface_end(s, &part, is_whole);
+        pixman_region32_fini(&part);
+}
+
+/* The same place of the same layout. */
+static void copy(const struct picture *to, const struct picture *from, pixman_region32_t *part)
+{
+        int n;
+        const struct pixman_box32 *boxes = pixman_region32_rectangles(part, &n);
+
+        for (int i = 0; i < n; i++) {
+                size_t at = (size_t) boxes[i].y1 * from->stride_bytes + (size_t) boxes[i].x1 * 4;
+
+                for (int y = boxes[i].y1; y < boxes[i].y2; y++, at += from->stride_bytes)
+                        memcpy(to->pixels + at, from->pixels + at, (size_t) (boxes[i].x2 - boxes[i].x1) * 4);
+        }
+}
+
+void surface_settle(struct surface *s)
+{
+        struct sheet *current = s->sheets;
+
+        if (current == s->complete)
+                return;
+        /* Without the lock: nobody else touches the one, and nobody writes to the other. */
+        copy(current->picture, s->complete->picture, &current->stale);
+        pthread_mutex_lock(&s->lock);
+        pixman_region32_clear(&current->stale);
+        s->complete = current;
+        pthread_mutex_unlock(&s->lock);
+}
+
+struct picture *surface_hold(struct surface *s)
+{
+        struct picture *p;
+
+        surface_settle(s);
+        pthread_mutex_lock(&s->lock);
+        p = picture_ref(s->complete->picture);
+        pthread_mutex_unlock(&s->lock);
+        return p;
+}
+
+bool surface_try_hold(struct surface *s, const struct picture *old, struct picture **ret, pixman_region32_t *ret_changed)
+{
+        struct sheet *sheet;
+
+        for (int n = 0; pthread_mutex_trylock(&s->lock) != 0; cpu_relax())
+                if (++n == LOCK_TRIES)
+                        return false;
+        for (sheet = s->sheets; sheet && sheet->picture != old;)
+                sheet = sheet->next;
+        if (!sheet || !pixman_region32_union(ret_changed, ret_changed, &sheet->stale)) {
+                const struct picture *p = s->complete->picture;
+                pixman_box32_t all = { 0, 0, (int) p->width, (int) p->height };
+
+                pixman_region32_reset(ret_changed, &all);
+        }
+        *ret = picture_ref(s->complete->picture);
+        pthread_mutex_unlock(&s->lock);
+        return true;
+}
+
+void surface_trim(struct surface *s)
+{
+        if (pthread_mutex_trylock(&s->lock) != 0)
+                return;
+        for (struct sheet **at = &s->sheets->next, *sheet; (sheet = *at);) {
+                if (sheet == s->complete) {
+                        at = &sheet->next;
+                        continue;
+                }
+                *at = sheet->next;
+                sheet_free(sheet);
+        }
+        pthread_mutex_unlock(&s->lock);
+}

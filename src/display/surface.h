@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/*
+ * Pixels that change: what a guest's resource holds, or what a screen is composed on. Who looks at them holds a picture
+ * of them, which stays as it is for as long as it is held; who writes goes on in another one meanwhile:
+ *
+ *      writer                                                        reader
+ *      surface_begin()   the current picture, or, if somebody   ◄──  surface_try_hold(): the last one that was complete
+ *                        holds it, a spare one, which lacks
+ *                        what was written since it was current
+ *      ... write ...
+ *      surface_end()     what the others lack now
+ *      surface_settle()  what the current one still lacks is
+ *                        copied; from now on it is complete
+ *
+ * So nothing is ever copied while all changes each time, or while nobody looks. There are as many pictures as were ever
+ * held at once, and one more, until surface_trim().
+ *
+ * Threads: one writes at a time. The lock is held for a few lines; but while the writer writes to a picture that is complete
+ * and not held, it is held as long as that takes. Readers only ever try it: no guest can make composition wait.
+ */
+#pragma once
+
+#include <pixman.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct picture;
+struct surface;
+
+/* Takes a reference to a picture that nobody else has, also on failure. Return: 0 or -ENOMEM. */
+int surface_new(struct picture *p_take, struct surface **ret);
+
+/* Any thread. */
+struct surface *surface_ref(struct surface *s);
+struct surface *surface_unref(struct surface *s); /* NULL ok; returns NULL */
+
+static inline void surface_unrefp(struct surface **s)
+{
+        *s = surface_unref(*s);
+}
+
+/* Of one picture. */
+size_t surface_size_bytes(const struct surface *s);
+
+/**
+ * surface_begin() - write
+ * @ret: what to write to, until surface_end(); its other pixels may be old ones
+ *
+ * Return: 0; -ENOMEM: a spare picture is needed, and there is no memory.
+ */
+int surface_begin(struct surface *s, struct picture **ret);
+
+/**
+ * surface_end() - was written
+ * @part:     where
+ * @is_whole: all of it; otherwise only some of it, perhaps, and what it was may come back
+ */
+void surface_end(struct surface *s, const pixman_region32_t *part, bool is_whole);
+void surface_end_box(struct surface *s, const struct pixman_box32 *box, bool is_whole);
+
+/* What was written is complete: what is not held of it yet can be. The writer's thread. */
+void surface_settle(struct surface *s);
+
+/* What it looks like, on the writer's thread: settled, a reference. */
+struct picture *surface_hold(struct surface *s);
+
+/**
+ * surface_try_hold() - what it looks like, on any thread
+ * @old:         what the caller held before, or NULL
+ * @ret:         a reference
+ * @ret_changed: what is, or may be, unlike @old is added
+ *
+ * Return: false if it is being written.
+ */
+bool surface_try_hold(struct surface *s, const struct picture *old, struct picture **ret, pixman_region32_t *ret_changed);
+
+/* Nobody looks any more, for the moment: gives spare pictures back, unless it is being written. */
+void surface_trim(struct surface *s);
