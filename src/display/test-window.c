@@ -244,20 +244,39 @@ static void a_second_window_is_refused(void **state)
         free(text);
 }
 
-static void a_missing_desktop_is_an_error_that_says_so(void **state)
+static void expect_error(const char *what)
 {
         struct loop *loop = NULL;
         struct output *o = NULL;
         char *text = NULL;
 
-        (void) setenv("SDL_VIDEODRIVER", "none-such", 1);
         assert_int_equal(loop_new(&loop), 0);
         assert_int_equal(output_open(loop, &template, NULL, &text, &o), -EIO);
         assert_non_null(text);
-        assert_non_null(strstr(text, "screen main: window: "));
+        if (!strstr(text, what))
+                fail_msg("'%s' is not in: %s", what, text);
         free(text);
         loop_free(loop);
         (void) setenv("SDL_VIDEODRIVER", "dummy", 1);
+}
+
+static void a_driver_that_is_not_there_is_an_error_that_says_so(void **state)
+{
+        (void) setenv("SDL_VIDEODRIVER", "none-such", 1);
+        expect_error("screen main: window: ");
+}
+
+static void a_missing_desktop_is_an_error_that_says_so(void **state)
+{
+        if (access("/dev/dri", F_OK) == 0) {
+                print_message("# /dev/dri is there, on which SDL may show a window without a desktop\n");
+                skip();
+        }
+        (void) unsetenv("SDL_VIDEODRIVER");
+        (void) unsetenv("DISPLAY");
+        (void) unsetenv("WAYLAND_DISPLAY");
+        (void) unsetenv("XDG_RUNTIME_DIR"); /* whose wayland-0 it would try */
+        expect_error("screen main: window: there is no desktop");
 }
 
 int main(void)
@@ -267,6 +286,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(damage_alone_is_drawn_anew, open_rig, close_rig),
                 cmocka_unit_test_setup_teardown(keys_mouse_and_fingers_become_messages_of_the_seat, open_rig, close_rig),
                 cmocka_unit_test_setup_teardown(a_second_window_is_refused, open_rig, close_rig),
+                cmocka_unit_test(a_driver_that_is_not_there_is_an_error_that_says_so),
                 cmocka_unit_test(a_missing_desktop_is_an_error_that_says_so),
         };
 

@@ -61,11 +61,20 @@ static void wake(struct window *w)
         (void) SDL_PushEvent(&e);
 }
 
+/* Without a desktop SDL takes a driver that draws for nobody: that has to be asked for. */
+static bool has_desktop(void)
+{
+        if (getenv("SDL_VIDEODRIVER") || strcmp(SDL_GetCurrentVideoDriver(), "offscreen") != 0)
+                return true;
+        (void) SDL_SetError("there is no desktop to show it on (DISPLAY, WAYLAND_DISPLAY)");
+        return false;
+}
+
 static bool open_window(struct window *w)
 {
         const int width = (int) w->feed.width, height = (int) w->feed.height;
 
-        if (SDL_InitSubSystem(SDL_INIT_VIDEO) < 0)
+        if (SDL_InitSubSystem(SDL_INIT_VIDEO) < 0 || !has_desktop())
                 return false;
         w->window = SDL_CreateWindow(w->name, SDL_WINDOWPOS_UNDEFINED, SDL_WINDOWPOS_UNDEFINED, width, height,
                                      SDL_WINDOW_RESIZABLE | SDL_WINDOW_ALLOW_HIGHDPI);
