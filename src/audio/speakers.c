@@ -7,9 +7,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -23,6 +21,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/macros.h"
+#include "base/thread.h"
 #include "scene/scene.h"
 
 #define RAMP_DOWN_US 2000
@@ -362,10 +361,7 @@ static void run_clock(struct speakers *s)
 static void *speakers_main(void *data)
 {
         struct speakers *s = data;
-        char name[16];
 
-        (void) snprintf(name, sizeof(name), "%s", s->name);
-        (void) pthread_setname_np(pthread_self(), name);
         (void) prctl(PR_SET_TIMERSLACK, 1UL);
         (void) sem_post(&s->up);
         if (s->backend->ops->run) {
@@ -382,18 +378,10 @@ static void *speakers_main(void *data)
 int speakers_start(struct speakers *s)
 {
         struct sched_param priority = { .sched_priority = SPEAKERS_PRIORITY };
-        static const int faults[] = { SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP };
-        sigset_t all, saved;
         int r, policy;
 
         atomic_store(&s->stopping, false);
-        sigfillset(&all);
-        /* Faults of the thread's own are reported by their handlers. */
-        for (size_t i = 0; i < ARRAY_SIZE(faults); i++)
-                sigdelset(&all, faults[i]);
-        (void) pthread_sigmask(SIG_SETMASK, &all, &saved);
-        r = -pthread_create(&s->thread, NULL, speakers_main, s);
-        (void) pthread_sigmask(SIG_SETMASK, &saved, NULL);
+        r = thread_start(&s->thread, s->name, speakers_main, s);
         if (r < 0)
                 return r;
         s->started = true;

@@ -5,17 +5,15 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/loop.h"
 #include "base/macros.h"
+#include "base/thread.h"
 
 struct worker {
         struct loop *loop; /* owned */
         pthread_t thread;
-        char name[16];
         struct task started_task;
         sem_t started;
 };
@@ -31,35 +29,24 @@ static void *worker_main(void *data)
 {
         struct worker *w = data;
 
-        (void) pthread_setname_np(pthread_self(), w->name);
         (void) loop_run(w->loop);
         return NULL;
 }
 
 int worker_new(const char *name, struct worker **ret)
 {
-        static const int faults[] = { SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP };
         struct worker *w;
-        sigset_t all, saved;
         int r;
 
         w = calloc(1, sizeof(*w));
         if (!w)
                 return -ENOMEM;
-        (void) snprintf(w->name, sizeof(w->name), "%s", name);
         (void) sem_init(&w->started, 0, 0);
         r = loop_new(&w->loop);
         if (r < 0)
                 goto fail;
         task_schedule(&w->started_task, w->loop, on_started);
-
-        sigfillset(&all);
-        /* A fault of the thread's own reaches its handler (mem/sigbus.h) only where it is not blocked. */
-        for (size_t i = 0; i < ARRAY_SIZE(faults); i++)
-                sigdelset(&all, faults[i]);
-        (void) pthread_sigmask(SIG_SETMASK, &all, &saved);
-        r = -pthread_create(&w->thread, NULL, worker_main, w);
-        (void) pthread_sigmask(SIG_SETMASK, &saved, NULL);
+        r = thread_start(&w->thread, name, worker_main, w);
         if (r < 0)
                 goto fail;
 

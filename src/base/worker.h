@@ -9,7 +9,7 @@ struct worker;
  * worker_new() - start a thread that runs a new loop
  * @name: thread name, cut to 15 characters
  *
- * All signals but those of the thread's own faults are blocked in it. When this returns, the loop runs.
+ * Signals are blocked in it as thread_start() says. When this returns, the loop runs.
  *
  * Return: 0, or a negative errno.
  */

@@ -8,7 +8,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +19,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/macros.h"
+#include "base/thread.h"
 #include "display/feed.h"
 #include "display/frame.h"
 #include "display/outputs.h"
@@ -236,17 +236,11 @@ static const struct output_ops window_ops = {
 
 static int start(struct window *w)
 {
-        sigset_t all, saved;
-        int r;
+        int r = thread_start(&w->thread, "window", window_main, w);
 
-        sigfillset(&all);
-        (void) pthread_sigmask(SIG_SETMASK, &all, &saved);
-        r = -pthread_create(&w->thread, NULL, window_main, w);
-        (void) pthread_sigmask(SIG_SETMASK, &saved, NULL);
         if (r < 0)
                 return r;
         w->started = true;
-        (void) pthread_setname_np(w->thread, "window");
         while (sem_wait(&w->opened) < 0)
                 assert(errno == EINTR);
         return 0;

@@ -7,7 +7,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,6 +17,7 @@
 #include "base/fd.h"
 #include "base/loop.h"
 #include "base/macros.h"
+#include "base/thread.h"
 #include "display/image.h"
 #include "display/picture.h"
 
@@ -35,7 +35,7 @@ struct writer {
 
         pthread_mutex_t lock; /* all that follows */
         pthread_cond_t changed;
-        bool is_ready, has_job, is_stopping, has_ended;
+        bool has_job, is_stopping, has_ended;
         int fd; /* borrowed */
         bool is_pipe;
         struct picture *picture; /* a reference */
@@ -123,10 +123,7 @@ static void *writer_main(void *data)
 {
         struct writer *w = data;
 
-        (void) pthread_setname_np(pthread_self(), "display-writer");
         pthread_mutex_lock(&w->lock);
-        w->is_ready = true;
-        pthread_cond_signal(&w->changed);
         for (;;) {
                 int r;
 
@@ -188,26 +185,12 @@ int writer_new(struct loop *loop, writer_fn done, void *data, struct writer **re
 
 int writer_start(struct writer *w)
 {
-        static const int faults[] = { SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP };
-        sigset_t all, saved;
         int r;
 
         assert(!w->is_started);
-        sigfillset(&all);
-        for (size_t i = 0; i < ARRAY_SIZE(faults); i++)
-                sigdelset(&all, faults[i]);
-        (void) pthread_sigmask(SIG_SETMASK, &all, &saved);
-        r = -pthread_create(&w->thread, NULL, writer_main, w);
-        (void) pthread_sigmask(SIG_SETMASK, &saved, NULL);
-        if (r < 0)
-                return r;
-        w->is_started = true;
-        /* It names itself, which it may not do any more once system calls are filtered. */
-        pthread_mutex_lock(&w->lock);
-        while (!w->is_ready)
-                pthread_cond_wait(&w->changed, &w->lock);
-        pthread_mutex_unlock(&w->lock);
-        return 0;
+        r = thread_start(&w->thread, "display-writer", writer_main, w);
+        w->is_started = r == 0;
+        return r;
 }
 
 /* False: the thread hangs. */
