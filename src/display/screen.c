@@ -208,7 +208,7 @@ int screen_new(struct loop *loop, const struct scene *scene, size_t index, struc
 
 void screen_prefer_thread(void)
 {
-        const struct sched_param param = { .sched_priority = sched_get_priority_min(SCHED_RR) };
+        const struct sched_param param = { .sched_priority = SCREEN_THREAD_PRIORITY };
 
         /* Otherwise the threads of guests would inherit it. A refusal leaves all as it is. */
         (void) sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &param);

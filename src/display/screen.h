@@ -41,10 +41,11 @@ int screen_new(struct loop *loop, const struct scene *scene, size_t index, struc
 struct screen *screen_free(struct screen *s);
 
 /*
- * Gives the calling thread, which is to run screens' loop, the lowest real-time priority, if the process may
+ * Gives the calling thread, which is to run screens' loop, the second lowest real-time priority, if the process may
  * (CAP_SYS_NICE or RLIMIT_RTPRIO): a busy host delays neither frames nor covers then. What it does is bounded by the
  * screens' sizes and rates, whatever guests do. Threads that it starts afterwards do not inherit it.
  */
+#define SCREEN_THREAD_PRIORITY 2 /* SCHED_RR */
 void screen_prefer_thread(void);
 
 /*

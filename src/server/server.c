@@ -227,6 +227,8 @@ static int lock_down(struct server *server)
                 r = server->type->start_threads ? server->type->start_threads(server) : 0;
         if (r == 0)
                 r = start_workers(server);
+        if (r == 0 && server->type->start_last_threads)
+                r = server->type->start_last_threads(server);
         if (r == 0 && locked)
                 r = sandbox_filter_calls(&sandbox);
         sandbox_deinit(&sandbox);

@@ -26,8 +26,10 @@
 #include "display/screen.h"
 #include "render/client.h"
 #include "scene/scene.h"
+#include "server/gpu-threads.h"
 #include "server/server.h"
 #include "server/types.h"
+#include "virtio/device.h"
 
 #define OWN_MAX 64
 #define SCREENS_MAX (SCENE_SCREENS_MAX > OWN_MAX ? SCENE_SCREENS_MAX : OWN_MAX)
@@ -45,8 +47,11 @@ struct gpu_server {
         } screens[SCREENS_MAX];
         size_t n_screens;
         struct render_host *render; /* owned; NULL: no guest has 3D */
-        struct device *with_3d[RENDER_GUESTS_MAX]; /* borrowed */
-        size_t n_with_3d;
+        struct {
+                struct device *device; /* borrowed */
+                bool guarded, render3d;
+        } guests[DISPLAYS_MAX]; /* each has a display */
+        size_t n_guests;
         struct view *used[DISPLAYS_MAX]; /* a display is one guest's */
         size_t n_used;
         struct sandbox_call calls[CALLS_MAX]; /* that outputs need */
@@ -134,19 +139,18 @@ static int gpu_open(struct server *server, const struct settings *settings)
         if (!gs)
                 return -ENOMEM;
         server_set_data(server, gs);
-        screen_prefer_thread(); /* this one; those of guests are started later */
         ratelimit_init(&gs->guard_lines, 1, 10);
         if (settings_given(settings, "control"))
                 r = display_control_open(server_loop(server), settings_string(settings, "control"), &gs->control);
         if (r < 0)
                 return server_error(server, r, "control=%s: %s", settings_string(settings, "control"), strerror(-r));
-        if (!path)
-                return 0;
-        r = scene_load(path, &gs->scene, &error);
+        if (path)
+                r = scene_load(path, &gs->scene, &error);
         if (r < 0)
                 return error ? server_error(server, r, "%s", error) : r;
         for (size_t i = 0; i < gs->scene.n_screens && r == 0; i++)
                 r = add_screen(server, &gs->scene, i);
+        gpu_threads_begin(); /* what windows have started by now is not to inherit it */
         return r;
 }
 
@@ -269,6 +273,17 @@ static int add_render(struct server *server, struct render **ret)
         return r < 0 ? server_error(server, r, "render3d: %s", strerror(-r)) : 0;
 }
 
+/* Is any of its displays looked at by a guard? */
+static bool is_guarded(const struct gpu_server *gs, const struct settings *guest)
+{
+        for (size_t i = 0; i < settings_count(guest, "display"); i++)
+                for (size_t k = 0; k < gs->scene.n_displays; k++)
+                        if (gs->scene.displays[k].n_guards > 0 &&
+                            strcmp(gs->scene.displays[k].name, settings_string_at(guest, "display", i)) == 0)
+                                return true;
+        return false;
+}
+
 static int gpu_guest_new(struct server *server, const struct settings *guest, const char *id, struct device **ret)
 {
         struct gpu_server *gs = server_data(server);
@@ -277,6 +292,7 @@ static int gpu_guest_new(struct server *server, const struct settings *guest, co
                 .views = views,
                 .max_resources = (uint32_t) settings_number(guest, "max-resources"),
                 .max_bytes = settings_number(guest, "max-bytes"),
+                .urgent = is_guarded(gs, guest),
         };
         auto_cleanup(closep) int state_fd = -1;
         int r;
@@ -291,9 +307,12 @@ static int gpu_guest_new(struct server *server, const struct settings *guest, co
                 r = gpu_new(server_loop(server), id, &options, ret);
         if (r < 0)
                 render_free(options.render);
-        else if (options.render)
-                gs->with_3d[gs->n_with_3d++] = *ret; /* render_new() limits them */
-        return r;
+        if (r < 0)
+                return r;
+        gs->guests[gs->n_guests].device = *ret;
+        gs->guests[gs->n_guests].guarded = options.urgent;
+        gs->guests[gs->n_guests++].render3d = options.render != NULL;
+        return 0;
 }
 
 static int allow_calls(struct gpu_server *gs, const char *const *names)
@@ -344,12 +363,15 @@ static int gpu_start_threads(struct server *server)
         struct gpu_server *gs = server_data(server);
         int r = 0;
 
+        for (size_t i = 0; i < gs->n_guests; i++)
+                gpu_threads_set(gs->guests[i].device->queues[0].loop, gs->guests[i].guarded);
+        gpu_threads_end();
         for (size_t i = 0; i < gs->n_screens && r == 0; i++)
                 r = output_start(gs->screens[i].output);
         if (r == 0 && gs->control)
                 r = display_control_start(gs->control);
-        for (size_t i = 0; i < gs->n_with_3d && r == 0; i++)
-                r = gpu_start_thread(gs->with_3d[i]);
+        for (size_t i = 0; i < gs->n_guests && r == 0; i++)
+                r = gs->guests[i].render3d ? gpu_start_thread(gs->guests[i].device) : 0;
         return r;
 }
 
@@ -382,6 +404,6 @@ const struct server_type server_type_gpu = {
         .guest_threads = true,
         .open = gpu_open,
         .sandbox = gpu_sandbox,
-        .start_threads = gpu_start_threads,
+        .start_last_threads = gpu_start_threads,
         .close = gpu_close,
 };

@@ -152,6 +152,8 @@ int gpu_handle_queue(struct device *dev, struct queue *q)
 
         if (gpu->render.runner)
                 return gpu_runner_handle_queue(gpu->render.runner, q);
+        if (!gpu_share_left(gpu))
+                return 0;
         gpu->n_wakeup_bytes = 0;
         until_ns = clock_now_ns() + WAKEUP_NS;
         while ((r = queue_pop(q, &chain)) > 0) {

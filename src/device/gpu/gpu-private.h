@@ -12,6 +12,7 @@
  *   edid.c      what a display says of itself
  *   journal.c   what outlives a server that is killed
  *   render3d.c  3D, by way of the guest's render process
+ *   share.c     how much of a CPU the queues' thread may take
  *   runner.c    a thread for the commands of a guest with 3D, which may take long
  *
  * Threads: everything but what gpu.c does on the control thread belongs to the thread of the queues' loop, or to the runner
@@ -27,6 +28,7 @@
 #include <linux/virtio_gpu.h>
 #include <pixman.h>
 
+#include "base/loop.h"
 #include "base/ratelimit.h"
 #include "base/rectangle.h"
 #include "device/gpu/gpu.h"
@@ -104,6 +106,13 @@ struct gpu_scanout {
         struct gpu_saved saved;
 };
 
+/* What the queues' thread may take of a CPU in a period; commands wait for the next one when it is used up. */
+struct gpu_share {
+        bool limited;
+        uint64_t begin_ns, begin_cpu_ns; /* of the period */
+        struct timer next;               /* on the queues' loop */
+};
+
 struct gpu {
         struct device dev;
         atomic_uint events; /* of the config space */
@@ -113,6 +122,7 @@ struct gpu {
         uint64_t max_extents, n_extents;
         struct gpu_resource **buckets;     /* owned: GPU_RESOURCE_BUCKETS */
         uint64_t n_wakeup_bytes;           /* copied in this wake-up */
+        struct gpu_share share;            /* of a CPU */
 
         struct gpu_journal *journal; /* owned; NULL: none */
         struct {
@@ -282,6 +292,13 @@ uint32_t gpu_3d_attach(struct gpu *gpu, const struct space *space, struct gpu_re
 void gpu_3d_forget(struct gpu *gpu, struct gpu_resource *resource);
 /* Reads a rectangle of a rendered resource into its surface. Return: 0 or a RESP_ERR. */
 uint32_t gpu_3d_fetch(struct gpu *gpu, const struct space *space, struct gpu_resource *resource, const struct rectangle *r);
+
+/* share.c */
+
+/* May it go on? If not, its queues are kicked when it may. */
+bool gpu_share_left(struct gpu *gpu);
+/* No queue runs any more. */
+void gpu_share_stop(struct gpu *gpu);
 
 /* runner.c; all on the queues' thread */
 

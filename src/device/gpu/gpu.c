@@ -73,6 +73,8 @@ static void gpu_queue_stop(struct device *dev, struct queue *q)
 
         if (gpu->render.runner)
                 gpu_runner_queue_stop(gpu->render.runner, q);
+        if (!queue_started(&dev->queues[GPU_CONTROL_QUEUE + GPU_CURSOR_QUEUE - q->index]))
+                gpu_share_stop(gpu);
 }
 
 static void gpu_reset(struct device *dev)
@@ -169,6 +171,7 @@ int gpu_new(struct loop *loop, const char *name, const struct gpu_options *optio
         ratelimit_init(&gpu->render.restarts, 1, RENDER_RESTARTS);
         gpu->max_resources = options->max_resources;
         gpu->max_bytes = options->max_bytes;
+        gpu->share.limited = options->urgent;
         gpu->max_extents = MAX(options->max_bytes / BYTES_PER_EXTENT, (uint64_t) EXTENTS_MIN);
         r = options->state_fd >= 0 ? gpu_journal_open(gpu, options->state_fd) : 0;
         if (r < 0)

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct device;
@@ -26,6 +27,7 @@ struct gpu_options {
         uint32_t max_resources;    /* 1 to GPU_RESOURCES_MAX */
         struct render *render;     /* for 3D; taken if a device is made; NULL: none */
         uint64_t max_bytes;        /* of pixels that the server holds for this guest */
+        bool urgent;               /* its queues' thread has real-time priority: it is to take no more than half of a CPU */
         int state_fd;              /* borrowed: a file in which the guest's state outlives a killed server; -1: none */
 };
 

@@ -150,7 +150,7 @@ void gpu_guest_init(struct gpu_guest *g, const struct gpu_guest_config *config)
                 .views = g->view_list, .n_views = GUEST_SCANOUTS,
                 .max_resources = config->max_resources ? config->max_resources : GPU_RESOURCES_DEFAULT,
                 .max_bytes = config->max_bytes ? config->max_bytes : GPU_BYTES_DEFAULT,
-                .render = config->render,
+                .render = config->render, .urgent = config->urgent,
         };
         check(loop_new(&g->loop) == 0);
         g->memory_fd = fd_memfd_sealed("guest", GUEST_MEMORY_BYTES);

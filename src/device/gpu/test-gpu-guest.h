@@ -33,6 +33,7 @@ struct gpu_guest_config {
         uint32_t max_resources; /* 0: the default */
         uint64_t max_bytes;     /* 0: the default */
         bool packed, worker, state; /* state: in a file, see gpu_guest_succeed() */
+        bool urgent;
         struct render *render; /* the device's from then on; NULL: no 3D */
 };
 

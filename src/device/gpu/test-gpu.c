@@ -8,11 +8,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
 #include "base/loop.h"
 #include "base/macros.h"
+#include "base/worker.h"
 #include "device/gpu/test-gpu-guest.h"
 #include "display/picture.h"
 #include "virtio/features.h"
@@ -33,6 +35,12 @@ static int setup_with(const struct gpu_guest_config *config)
 static int setup(void **state) { return setup_with(&(struct gpu_guest_config) { 0 }); }
 static int setup_packed(void **state) { return setup_with(&(struct gpu_guest_config) { .packed = true }); }
 static int setup_worker(void **state) { return setup_with(&(struct gpu_guest_config) { .worker = true }); }
+
+static int setup_urgent(void **state)
+{
+        gpu_guest_init(&g, &(struct gpu_guest_config) { .worker = true, .urgent = true });
+        return 0;
+}
 
 static int teardown(void **state)
 {
@@ -467,6 +475,28 @@ static void worker_serves_while_the_control_thread_looks(void **state)
         assert_int_equal(g.n_config_changed, 50);
 }
 
+static void cpu_time(void *data)
+{
+        struct timespec ts;
+
+        assert_int_equal(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts), 0);
+        *(uint64_t *) data = (uint64_t) ts.tv_sec * NSEC_PER_SEC + (uint64_t) ts.tv_nsec;
+}
+
+static void urgent_guests_thread_takes_half_of_a_cpu_at_most(void **state)
+{
+        struct virtio_gpu_rect all = { 0, 0, 1920, 1080 };
+        uint64_t begin_ns = clock_now_ns(), taken_ns, elapsed_ns;
+
+        gpu_guest_make(&g, 1, 1920, 1080, GUEST_PIXELS);
+        while (clock_now_ns() - begin_ns < 600 * NSEC_PER_MSEC)
+                assert_int_equal(gpu_guest_transfer(&g, 1, all, 0), OK);
+        loop_call(worker_loop(g.worker), cpu_time, &taken_ns);
+        elapsed_ns = clock_now_ns() - begin_ns;
+        /* Each period of 100 ms may end with a wake-up of 20 ms, and the last one has just begun. */
+        assert_in_range(taken_ns, 0, elapsed_ns * 7 / 10 + 50 * NSEC_PER_MSEC);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -494,6 +524,7 @@ int main(void)
                 CASE(cursor_commands_need_no_answer),
                 CASE(reset_frees_all_and_shows_nothing),
                 CASE(backing_follows_guest_memory),
+                cmocka_unit_test_setup_teardown(urgent_guests_thread_takes_half_of_a_cpu_at_most, setup_urgent, teardown),
                 cmocka_unit_test_setup_teardown(worker_serves_while_the_control_thread_looks, setup_worker, teardown),
         };
 
