@@ -2,6 +2,7 @@
 #include "audio/frame-ring.h"
 
 #include <assert.h>
+#include <math.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,4 +62,18 @@ void frame_ring_drop(struct frame_ring *r, size_t n)
         uint64_t at = atomic_load_explicit(&r->read, memory_order_relaxed);
 
         atomic_store_explicit(&r->read, at + n, memory_order_release);
+}
+
+bool frame_ring_reaches(const struct frame_ring *r, size_t n, double level)
+{
+        uint64_t at = atomic_load_explicit(&r->read, memory_order_relaxed);
+
+        for (size_t i = 0; i < n; i++) {
+                const double *frame = r->samples + ((at + i) & r->mask) * r->n_channels;
+
+                for (uint32_t c = 0; c < r->n_channels; c++)
+                        if (fabs(frame[c]) >= level)
+                                return true;
+        }
+        return false;
 }

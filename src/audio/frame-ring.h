@@ -8,6 +8,7 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,3 +36,5 @@ void frame_ring_put(struct frame_ring *r, const double *frames, size_t n);
 /* The reader's: up to @n frames that lie together; *ret_n of them, 0 if there are none. Gone after frame_ring_drop(). */
 const double *frame_ring_peek(struct frame_ring *r, size_t n, size_t *ret_n);
 void frame_ring_drop(struct frame_ring *r, size_t n);
+/* Is a sample of the next @n frames, which are there, as large as @level or larger? */
+bool frame_ring_reaches(const struct frame_ring *r, size_t n, double level);

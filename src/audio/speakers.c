@@ -27,6 +27,8 @@
 #define RAMP_DOWN_US 2000
 #define RAMP_UP_US 50000
 #define HOLD_MS 100
+#define PAUSE_MS 1000      /* silence between two sounds that counts as heard */
+#define SILENCE_LEVEL 3e-5 /* of full scale: less than the last of 16 bits */
 
 struct speakers {
         char *name;                    /* owned */
@@ -149,6 +151,22 @@ uint64_t speakers_latency(const struct speakers *s)
 
 /* ---- mixing ---- */
 
+/*
+ * Does a voice that plays @v->n_now frames count as heard? From its first sound on, and through pauses: a chime with gaps, or
+ * speech, does not let media up in between. A stream that is kept running and plays nothing, or at no volume, has no say.
+ */
+static bool is_heard(const struct speakers *s, struct voice *v)
+{
+        size_t n_pause = s->backend->rate_hz / 1000 * PAUSE_MS;
+        double volume = atomic_load(&v->volume);
+
+        if (volume > 0 && frame_ring_reaches(&v->ring, v->n_now, SILENCE_LEVEL / volume))
+                v->n_silent = 0;
+        else
+                v->n_silent = v->n_hold == 0 ? n_pause : MIN(v->n_silent + v->n_now, n_pause);
+        return v->n_silent < n_pause;
+}
+
 /* Who is heard in this period; their rings are locked. */
 static void take_voices(struct speakers *s, size_t n)
 {
@@ -168,7 +186,7 @@ static void take_voices(struct speakers *s, size_t n)
                 if (!atomic_load(&v->running) || !v->ring.samples)
                         continue;
                 v->n_now = MIN(n, (size_t) frame_ring_used(&v->ring));
-                if (v->n_now > 0)
+                if (v->n_now > 0 && v->over_gain < 1.0 && is_heard(s, v))
                         v->n_hold = n + n_hold;
                 if (v->n_now < n && frame_ring_read(&v->ring) + v->n_now > 0)
                         atomic_store(&v->dry, true);

@@ -320,8 +320,9 @@ static void check_chime_over(struct rig *rig, enum scene_over over, double want)
         write_constant(media, 0.5f, 2 * PERIOD);
         mix(rig);
         assert_true(rig->out[0] == 0.5 && rig->out[PERIOD - 1] == 0.5);
-        /* The chime's frames are silent, so that what is heard is the media alone. */
-        write_constant(chime, 0.0f, PERIOD);
+        /* But for one faint sample the chime's frames are silent, so that what is heard is the media alone. */
+        write_constant(chime, 1e-4f, 1);
+        write_constant(chime, 0.0f, PERIOD - 1);
         mix(rig);
         assert_true(rig->out[PERIOD - 1] == want);
         assert_true(largest_step(rig->out, PERIOD, &last) < 0.5 / 90);
@@ -345,6 +346,47 @@ static void a_chime_ducks_media_within_one_period_without_a_click(void **state)
 static void a_chime_interrupts_media_within_one_period_without_a_click(void **state)
 {
         check_chime_over(*state, OVER_INTERRUPT, 0.0);
+}
+
+/* Return: what is left of media at 0.5 after the chime's stream played @value for so many periods. */
+static double media_beside(struct rig *rig, struct voice *media, struct voice *chime, float value, int n_periods)
+{
+        for (int i = 0; i < n_periods; i++) {
+                write_constant(media, 0.5f, PERIOD);
+                write_constant(chime, value, PERIOD);
+                mix(rig);
+        }
+        return rig->out[PERIOD - 1] - (double) value;
+}
+
+static void a_stream_that_plays_silence_does_not_duck_others_for_ever(void **state)
+{
+        struct rig *rig = *state;
+        double ducked = 0.5 * gain_from_db(20), second = (double) RATE / PERIOD;
+        struct voice *media, *chime;
+
+        make_speakers(rig, SOUND_NULL, 1, NULL);
+        media = open_voice(rig, 0, OVER_MIX, SAMPLE_FLOAT, RATE, 1);
+        chime = open_voice(rig, 10, OVER_DUCK, SAMPLE_FLOAT, RATE, 1);
+        /* Never heard, even so faint. */
+        assert_true(media_beside(rig, media, chime, 0.0f, 10) == 0.5);
+        assert_true(fabs(media_beside(rig, media, chime, 1e-5f, 10) - 0.5) < 1e-9);
+        /* Heard at once, and through a pause. */
+        assert_true(fabs(media_beside(rig, media, chime, 0.25f, 1) - ducked) < 1e-9);
+        assert_true(media_beside(rig, media, chime, 0.0f, (int) (0.9 * second)) == ducked);
+        assert_true(fabs(media_beside(rig, media, chime, 0.25f, 1) - ducked) < 1e-9);
+        /* Not for ever: a second, the hold and the way up. */
+        assert_true(media_beside(rig, media, chime, 0.0f, (int) (0.9 * second)) == ducked);
+        assert_true(fabs(media_beside(rig, media, chime, 0.0f, (int) (0.3 * second)) - 0.5) < 1e-9);
+        /* Nor at no volume. */
+        voice_set_volume(chime, 0.0);
+        mix(rig);
+        for (int i = 0; i < 10; i++) {
+                write_constant(media, 0.5f, PERIOD);
+                write_constant(chime, 0.25f, PERIOD);
+                mix(rig);
+        }
+        assert_true(rig->out[PERIOD - 1] == 0.5);
 }
 
 static void a_chime_that_mixes_leaves_media_as_they_are(void **state)
@@ -676,6 +718,7 @@ int main(void)
                 CASE(two_voices_add_up_within_rounding_and_saturate),
                 CASE(a_chime_ducks_media_within_one_period_without_a_click),
                 CASE(a_chime_interrupts_media_within_one_period_without_a_click),
+                CASE(a_stream_that_plays_silence_does_not_duck_others_for_ever),
                 CASE(a_chime_that_mixes_leaves_media_as_they_are),
                 CASE(media_never_duck_a_chime),
                 CASE(volume_moves_without_a_click),

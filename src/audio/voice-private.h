@@ -42,6 +42,7 @@ struct voice {
         bool locked;
         size_t n_now;         /* frames in this period */
         size_t n_hold;        /* frames for which it still counts as heard */
+        size_t n_silent;      /* frames that it was silent for, while it played; no more than matter */
         bool wakes;           /* wake_fd is to be signalled after this period */
 };
 
