@@ -195,7 +195,7 @@ int sound_alsa_open(const struct scene_speakers *scene, struct sound_backend **r
                 return -ENOMEM;
         a->backend.ops = &alsa_ops;
         a->play = (struct alsa_pcm) { .rate_hz = scene->rate_hz, .n_channels = scene->n_channels,
-                                      .n_period = (snd_pcm_uframes_t) ((uint64_t) scene->rate_hz * scene->period_us / 1000000) };
+                                      .n_period = scene_period_frames(scene) };
         r = open_pcm(name, SND_PCM_STREAM_PLAYBACK, &a->play);
         if (r < 0) {
                 alsa_free(&a->backend);

@@ -56,7 +56,7 @@ static int open_backend(const struct scene_speakers *scene, const struct sound_b
                 .ops = ops,
                 .rate_hz = scene->rate_hz,
                 .n_channels = scene->n_channels,
-                .n_period = (size_t) ((uint64_t) scene->rate_hz * scene->period_us / 1000000),
+                .n_period = scene_period_frames(scene),
                 .idles = true,
         };
         if (ops->read) {

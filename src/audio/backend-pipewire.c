@@ -263,7 +263,7 @@ int sound_pipewire_open(const struct scene_speakers *scene, struct sound_backend
                 .ops = &pipewire_ops,
                 .rate_hz = scene->rate_hz,
                 .n_channels = scene->n_channels,
-                .n_period = (size_t) ((uint64_t) scene->rate_hz * scene->period_us / 1000000),
+                .n_period = scene_period_frames(scene),
         };
         p->mix = calloc(p->backend.n_period, scene->n_channels * sizeof(*p->mix));
         p->loop = pw_main_loop_new(NULL);

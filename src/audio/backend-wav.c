@@ -125,7 +125,7 @@ int sound_wav_open(const struct scene_speakers *scene, struct sound_backend **re
                 .ops = &wav_ops,
                 .rate_hz = scene->rate_hz,
                 .n_channels = scene->n_channels,
-                .n_period = (size_t) ((uint64_t) scene->rate_hz * scene->period_us / 1000000),
+                .n_period = scene_period_frames(scene),
         };
         w->file = sf_open_fd(fd, SFM_WRITE, &info, SF_TRUE); /* takes fd, also if it fails */
         w->period = calloc(w->backend.n_period, scene->n_channels * sizeof(*w->period));

@@ -12,9 +12,6 @@ int sound_backend_open(const struct scene_speakers *scene, struct sound_backend 
                 [SOUND_PIPEWIRE] = sound_pipewire_open,
                 [SOUND_LOOPBACK] = sound_loopback_open,
         };
-        int r = opens[scene->backend](scene, ret);
 
-        if (r == 0 && (*ret)->n_period == 0)
-                (*ret)->n_period = (size_t) ((uint64_t) (*ret)->rate_hz * scene->period_us / 1000000);
-        return r;
+        return opens[scene->backend](scene, ret);
 }

@@ -34,7 +34,7 @@ struct speakers {
         char *name;                    /* owned */
         struct sound_backend *backend; /* owned */
         double *mix, *input;           /* owned: a period each; the mixing thread's */
-        pthread_mutex_t list_lock;     /* of the list; held while a period is mixed */
+        pthread_mutex_t list_lock;     /* of the list; the mixing thread waits for it, and lends its priority */
         struct voice *voices[SPEAKERS_VOICES_MAX]; /* borrowed */
         size_t n_voices;
         pthread_t thread;
@@ -66,12 +66,16 @@ void speakers_get_stats(const struct speakers *s, struct speakers_stats *ret)
 int speakers_new(const struct scene_speakers *scene, struct speakers **ret)
 {
         auto_cleanup(speakers_freep) struct speakers *s = calloc(1, sizeof(*s));
+        pthread_mutexattr_t inherit;
         int r;
 
         if (!s)
                 return -ENOMEM;
         s->wake_fd = -1;
-        (void) pthread_mutex_init(&s->list_lock, NULL);
+        (void) pthread_mutexattr_init(&inherit);
+        (void) pthread_mutexattr_setprotocol(&inherit, PTHREAD_PRIO_INHERIT);
+        (void) pthread_mutex_init(&s->list_lock, &inherit);
+        (void) pthread_mutexattr_destroy(&inherit);
         (void) sem_init(&s->up, 0, 0);
         s->name = strdup(scene->name ? scene->name : "speakers");
         if (!s->name)

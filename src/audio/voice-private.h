@@ -26,7 +26,6 @@ struct voice {
         double *part[3];             /* owned: VOICE_PART frames of CHANNELS_MAX: scratch */
         size_t n_left, left_at;      /* capture: frames in part[2] that were resampled and not yet given */
         bool xrun;
-        double capture_gain;
 
         /* Both threads'. */
         pthread_mutex_t lock; /* held by the guest's to change the ring, by the mixer's while it uses it: who only tries */

@@ -16,21 +16,17 @@
 int voice_new(struct speakers *s, const struct voice_options *options, struct voice **ret)
 {
         struct voice *v = aligned_alloc(64, sizeof(*v));
-        pthread_mutexattr_t inherit;
         int r;
 
         if (!v)
                 return -ENOMEM;
-        *v = (struct voice) { .speakers = s, .options = *options, .capture_gain = 1.0 };
+        *v = (struct voice) { .speakers = s, .options = *options };
         v->over_gain = options->over == OVER_DUCK ? gain_from_db(options->duck_db) :
                        options->over == OVER_INTERRUPT ? 0.0 : 1.0;
         atomic_store(&v->wake_at, UINT64_MAX);
         atomic_store(&v->volume, 1.0);
         gain_set(&v->gain, 1.0);
-        (void) pthread_mutexattr_init(&inherit);
-        (void) pthread_mutexattr_setprotocol(&inherit, PTHREAD_PRIO_INHERIT);
-        (void) pthread_mutex_init(&v->lock, &inherit);
-        (void) pthread_mutexattr_destroy(&inherit);
+        (void) pthread_mutex_init(&v->lock, NULL);
         for (size_t i = 0; i < ARRAY_SIZE(v->part); i++) {
                 v->part[i] = calloc(VOICE_PART * CHANNELS_MAX, sizeof(double));
                 if (!v->part[i])

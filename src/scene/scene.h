@@ -142,6 +142,12 @@ int scene_parse(const struct json_node *root, const char *dir, struct scene *ret
 int scene_load(const char *path, struct scene *ret, char **ret_error);
 void scene_deinit(struct scene *s);
 
+/* Frames of a period, if the sound system takes rate and period as they are. */
+static inline size_t scene_period_frames(const struct scene_speakers *s)
+{
+        return (size_t) ((uint64_t) s->rate_hz * s->period_us / 1000000);
+}
+
 /* Return: NULL if there is none of that name. */
 const struct scene_display *scene_find_display(const struct scene *s, const char *name);
 const struct scene_audio *scene_find_audio(const struct scene *s, const char *name);
