@@ -5,37 +5,18 @@
 
 #include "base/macros.h"
 
-static uint32_t scale_rounded(uint32_t value, uint32_t to, uint32_t from)
-{
-        return (uint32_t) MAX(((uint64_t) value * to + from / 2) / from, UINT64_C(1));
-}
-
 void placement_init(struct placement *p, enum scene_scaling scaling, const struct rectangle *region, uint32_t width,
                     uint32_t height)
 {
-        uint32_t w = width, h = height;
-        int x = (int) region->x, y = (int) region->y;
+        struct rectangle to = scene_shown(scaling, region, width, height);
+        int x = (int) to.x, y = (int) to.y;
 
-        if (scaling == SCALING_STRETCH) {
-                w = region->width;
-                h = region->height;
-        } else if (scaling == SCALING_FIT) {
-                if ((uint64_t) width * region->height <= (uint64_t) height * region->width) {
-                        h = region->height;
-                        w = MIN(scale_rounded(width, h, height), region->width);
-                } else {
-                        w = region->width;
-                        h = MIN(scale_rounded(height, w, width), region->height);
-                }
-                x += (int) ((region->width - w) / 2);
-                y += (int) ((region->height - h) / 2);
-        }
         *p = (struct placement){
                 .width = width,
                 .height = height,
-                .target = { x, y, x + (int) w, y + (int) h },
-                .is_scaled = w != width || h != height,
-                .is_smooth = w % width != 0 || h % height != 0,
+                .target = { x, y, x + (int) to.width, y + (int) to.height },
+                .is_scaled = to.width != width || to.height != height,
+                .is_smooth = to.width % width != 0 || to.height % height != 0,
         };
 }
 

@@ -64,6 +64,19 @@ static int load_text(const char *path, const char *text, size_t n, struct scene 
         return r;
 }
 
+int scene_parse_size(const char *text, uint32_t *ret_width, uint32_t *ret_height)
+{
+        unsigned width, height;
+        char rest;
+
+        if (sscanf(text, "%5ux%5u%c", &width, &height, &rest) != 2 || width == 0 || height == 0 ||
+            width > SCENE_PIXELS_MAX || height > SCENE_PIXELS_MAX)
+                return -EINVAL;
+        *ret_width = width;
+        *ret_height = height;
+        return 0;
+}
+
 int scene_load(const char *path, struct scene *ret, char **ret_error)
 {
         auto_cleanup(freep) char *absolute = realpath(path, NULL), *text = NULL;

@@ -54,6 +54,15 @@ enum scene_scaling {
         SCALING_STRETCH, /* fills the region */
 };
 
+/**
+ * scene_shown() - where on the screen all of a picture is: the display server composes it there, and the input server
+ *                 maps touches by it
+ * @width, @height: of the picture, not 0
+ *
+ * Return: within @region, but for SCALING_NONE, whose picture may be larger and is cut off.
+ */
+struct rectangle scene_shown(enum scene_scaling scaling, const struct rectangle *region, uint32_t width, uint32_t height);
+
 enum scene_rule {
         RULE_FRESH,  /* must change or be flushed again within limit_ms */
         RULE_ONE_OF, /* its content must be one of `allowed` for at least some moment of each limit_ms */
@@ -140,6 +149,9 @@ int scene_parse(const struct json_node *root, const char *dir, struct scene *ret
  * Return: 0; a negative errno.
  */
 int scene_load(const char *path, struct scene *ret, char **ret_error);
+
+/* "1280x720": each from 1 to SCENE_PIXELS_MAX. Return: 0 or -EINVAL. */
+int scene_parse_size(const char *text, uint32_t *ret_width, uint32_t *ret_height);
 void scene_deinit(struct scene *s);
 
 /* Frames of a period, if the sound system takes rate and period as they are. */

@@ -24,35 +24,13 @@ size_t seat_display_at(const struct scene *scene, size_t screen, struct seat_pla
         return found;
 }
 
-static uint64_t scale_rounded(uint64_t n, uint64_t to, uint64_t from)
-{
-        return MAX((n * to + from / 2) / from, UINT64_C(1));
-}
-
-/* Where in its region, on the screen, the picture is shown: as the display server composes it. */
+/* Where in its region, on the screen, the picture is shown. */
 static struct rectangle shown(const struct scene_display *d)
 {
-        struct rectangle r = d->region;
-        uint64_t width = r.width, height = r.height;
+        struct rectangle r = scene_shown(d->scaling, &d->region, d->width, d->height);
 
-        switch (d->scaling) {
-        case SCALING_NONE:
-                width = MIN(d->width, r.width);
-                height = MIN(d->height, r.height);
-                break;
-        case SCALING_FIT:
-                if ((uint64_t) r.width * d->height <= (uint64_t) r.height * d->width)
-                        height = MIN(scale_rounded(d->height, r.width, d->width), (uint64_t) r.height);
-                else
-                        width = MIN(scale_rounded(d->width, r.height, d->height), (uint64_t) r.width);
-                r.x += (uint32_t) ((r.width - width) / 2);
-                r.y += (uint32_t) ((r.height - height) / 2);
-                break;
-        case SCALING_STRETCH:
-                break;
-        }
-        r.width = (uint32_t) width;
-        r.height = (uint32_t) height;
+        r.width = MIN(r.width, d->region.width);
+        r.height = MIN(r.height, d->region.height);
         return r;
 }
 

@@ -159,10 +159,8 @@ static int make_own(struct server *server, struct scene *scene, const char *name
 {
         const char *size = settings_string(server_settings(server), "screen-size");
         uint32_t width, height;
-        char rest;
 
-        if (sscanf(size, "%5ux%5u%c", &width, &height, &rest) != 2 || width == 0 || height == 0 || width > SCENE_PIXELS_MAX ||
-            height > SCENE_PIXELS_MAX)
+        if (scene_parse_size(size, &width, &height) < 0)
                 return server_error(server, -EINVAL, "screen-size=%s: expected WIDTHxHEIGHT, each at most %d", size,
                                     SCENE_PIXELS_MAX);
         scene->screens = calloc(1, sizeof(*scene->screens));

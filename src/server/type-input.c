@@ -75,12 +75,10 @@ static int load_scene(struct server *server, struct seat *seat, const char *path
 static int make_scene(struct server *server, struct seat *seat, const char *size)
 {
         struct scene *s = &seat->scene;
-        unsigned width, height;
-        char end;
+        uint32_t width, height;
 
-        if (sscanf(size, "%5ux%5u%c", &width, &height, &end) != 2 || width == 0 || height == 0 ||
-            width > SCENE_PIXELS_MAX || height > SCENE_PIXELS_MAX)
-                return server_error(server, -EINVAL, "--screen-size=%s: expected WIDTHxHEIGHT, each from 1 to %d", size,
+        if (scene_parse_size(size, &width, &height) < 0)
+                return server_error(server, -EINVAL, "screen-size=%s: expected WIDTHxHEIGHT, each at most %d", size,
                                     SCENE_PIXELS_MAX);
         seat->own_scene = true;
         s->screens = calloc(SCENE_DISPLAYS_MAX, sizeof(*s->screens));
@@ -162,7 +160,7 @@ static int input_open(struct server *server, const struct settings *settings)
         if (r == 0 && path) {
                 r = seat_receiver_new(server_loop(server), path, seat->router, &seat->receiver);
                 if (r < 0)
-                        return server_error(server, r, "--seat=%s: %s", path, strerror(-r));
+                        return server_error(server, r, "seat=%s: %s", path, strerror(-r));
         }
         return r == 0 ? open_sources(server, seat) : r;
 }

@@ -591,7 +591,7 @@ static void wrong_settings_are_refused_with_the_reason(void **state)
         (void) snprintf(guest, sizeof(guest), "id=one,display=left,socket-path=%s", harness_path(&harness, "a"));
         (void) snprintf(other, sizeof(other), "id=two,display=left,socket-path=%s", harness_path(&harness, "b"));
         expect_refused(two, "guest two: display=left: another guest's device of kind touch has it");
-        expect_refused(size, "--screen-size=1x: expected WIDTHxHEIGHT");
+        expect_refused(size, "screen-size=1x: expected WIDTHxHEIGHT");
         expect_refused(none, "display=none: the scene has no such display");
         expect_refused(kind, "kind=nose");
         expect_refused(missing, "/nowhere/system.json");
