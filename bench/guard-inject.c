@@ -46,7 +46,7 @@ enum { GUARD_FRESH, GUARD_ONE_OF, GUARD_LIT, N_GUARDS };
 enum fault {
         FAULT_NONE,
         FAULT_STALL,
-        FAULT_STUCK_LOCK,
+        FAULT_STUCK,
         FAULT_FLOOD,
         FAULT_GONE,
         FAULT_WRONG,
@@ -60,7 +60,7 @@ static const struct {
         unsigned guards; /* that have to notice, one bit each */
 } faults[N_FAULTS] = {
         [FAULT_STALL] = { "fresh: no flush of the region any more", 1 << GUARD_FRESH },
-        [FAULT_STUCK_LOCK] = { "fresh: a copy that never ends", 1 << GUARD_FRESH },
+        [FAULT_STUCK] = { "fresh: a copy that never ends", 1 << GUARD_FRESH },
         [FAULT_FLOOD] = { "fresh: floods flushes beside the region", 1 << GUARD_FRESH },
         [FAULT_GONE] = { "all: the guest is gone", 1 << GUARD_FRESH | 1 << GUARD_ONE_OF | 1 << GUARD_LIT },
         [FAULT_WRONG] = { "one of: another content", 1 << GUARD_ONE_OF },
@@ -244,11 +244,8 @@ static void be_faulty(struct run *run, enum fault fault)
         note(run, fault, clock_now_ns());
         if (fault == FAULT_GONE)
                 show(run->cluster, NULL);
-        if (fault == FAULT_STUCK_LOCK) {
-                surface_settle(run->cluster_surface);
+        if (fault == FAULT_STUCK)
                 stuck = surface_begin(run->cluster_surface, &p) == 0;
-                view_flush(run->cluster, &regions[GUARD_FRESH]);
-        }
         for (;;) {
                 bool is_over;
 
@@ -287,7 +284,7 @@ static void *cluster_main(void *data)
                 run->present = fault;
                 pthread_cond_broadcast(&run->changed);
                 pthread_mutex_unlock(&run->lock);
-                if (fault == FAULT_STUCK_LOCK || fault == FAULT_FLOOD || fault == FAULT_GONE)
+                if (fault == FAULT_STUCK || fault == FAULT_FLOOD || fault == FAULT_GONE)
                         be_faulty(run, fault);
                 else
                         draw_cluster(run, frame, fault);

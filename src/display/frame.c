@@ -134,7 +134,8 @@ struct picture *frame_picture_of(const struct frame *f, const struct pixman_box3
         for (size_t i = 0; i < f->n_layers; i++) {
                 const struct frame_layer *l = &f->layers[i];
 
-                if (pixman_region32_contains_rectangle((pixman_region32_t *) &l->where, (pixman_box32_t *) box) == PIXMAN_REGION_IN) {
+                if (pixman_region32_contains_rectangle((pixman_region32_t *) &l->where, (pixman_box32_t *) box) ==
+                    PIXMAN_REGION_IN) {
                         *ret_at = (struct pixman_box32){ box->x1 - l->x, box->y1 - l->y, box->x2 - l->x, box->y2 - l->y };
                         return picture_ref(l->picture);
                 }

@@ -116,11 +116,13 @@ static bool update_front(struct screen *s, pixman_region32_t *changed)
                 s->front_frame = frame_unref(s->front_frame);
                 return true;
         }
+        if (s->front_frame && !s->redraws && !pixman_region32_not_empty(changed))
+                return true;
         if (surface_begin(s->front, &p) < 0)
                 return false;
         pixman_region32_init_with_extents(&part, &all);
-        if (s->front_frame && !s->redraws)
-                (void) pixman_region32_copy(&part, changed);
+        if (s->front_frame && !s->redraws && !pixman_region32_copy(&part, changed))
+                pixman_region32_reset(&part, &all);
         frame_copy(s->frame, &part, p->pixels, p->stride_bytes);
         image = picture_image(p, &(struct rectangle){ 0, 0, s->width, s->height });
         if (image)

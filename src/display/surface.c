@@ -22,7 +22,8 @@ struct sheet {
 struct surface {
         atomic_uint n_refs;
         pthread_mutex_t lock;
-        bool is_locked;         /* the writer's: between begin and end */
+        bool is_writing, is_locked; /* the writer's: between begin and end */
+        bool is_shown;          /* what is complete was settled for somebody to hold it */
         struct sheet *sheets;   /* owned; the current one is first */
         struct sheet *complete; /* the current one, or, while that lacks something, the one before; never lacks anything itself */
 };
@@ -90,7 +91,7 @@ struct surface *surface_unref(struct surface *s)
 
 size_t surface_size_bytes(const struct surface *s) { return s->sheets->picture->size_bytes; }
 
-/* Under the lock, while the current one is held, and so complete: another one takes its place. */
+/* Under the lock, while the current one is complete: another one takes its place, and it stays as it is. */
 static int turn(struct surface *s)
 {
         const struct picture *model = s->sheets->picture;
@@ -98,7 +99,7 @@ static int turn(struct surface *s)
         struct picture *p;
         int r;
 
-        while (*at && picture_is_held((*at)->picture))
+        while (*at && (*at == s->complete || picture_is_held((*at)->picture)))
                 at = &(*at)->next;
         sheet = *at;
         if (sheet) {
@@ -123,7 +124,10 @@ int surface_begin(struct surface *s, struct picture **ret)
         pthread_mutex_lock(&s->lock);
         if (picture_is_held(s->sheets->picture))
                 r = turn(s);
+        else if (s->is_shown && s->sheets == s->complete)
+                (void) turn(s); /* without memory, who wants to hold it comes again */
         /* What is not complete nobody gets to see. */
+        s->is_writing = r == 0;
         s->is_locked = r == 0 && s->sheets == s->complete;
         if (r == 0)
                 *ret = s->sheets->picture;
@@ -145,7 +149,7 @@ void surface_end(struct surface *s, const pixman_region32_t *part, bool is_whole
 
         if (!s->is_locked)
                 pthread_mutex_lock(&s->lock);
-        s->is_locked = false;
+        s->is_writing = s->is_locked = false;
         for (struct sheet *sheet = current->next; sheet; sheet = sheet->next)
                 if (!pixman_region32_union(&sheet->stale, &sheet->stale, (pixman_region32_t *) part))
                         lack_all(sheet);
@@ -180,17 +184,25 @@ static void copy(const struct picture *to, const struct picture *from, pixman_re
         }
 }
 
-void surface_settle(struct surface *s)
+/* Return: locked. */
+static void complete(struct surface *s)
 {
         struct sheet *current = s->sheets;
 
-        if (current == s->complete)
-                return;
         /* Without the lock: nobody else touches the one, and nobody writes to the other. */
-        copy(current->picture, s->complete->picture, &current->stale);
+        if (current != s->complete)
+                copy(current->picture, s->complete->picture, &current->stale);
         pthread_mutex_lock(&s->lock);
         pixman_region32_clear(&current->stale);
         s->complete = current;
+}
+
+void surface_settle(struct surface *s)
+{
+        if (s->is_writing)
+                return;
+        complete(s);
+        s->is_shown = true;
         pthread_mutex_unlock(&s->lock);
 }
 
@@ -198,8 +210,7 @@ struct picture *surface_hold(struct surface *s)
 {
         struct picture *p;
 
-        surface_settle(s);
-        pthread_mutex_lock(&s->lock);
+        complete(s);
         p = picture_ref(s->complete->picture);
         pthread_mutex_unlock(&s->lock);
         return p;
@@ -237,5 +248,6 @@ void surface_trim(struct surface *s)
                 *at = sheet->next;
                 sheet_free(sheet);
         }
+        s->is_shown = false;
         pthread_mutex_unlock(&s->lock);
 }

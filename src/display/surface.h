@@ -5,18 +5,20 @@
  *
  *      writer                                                        reader
  *      surface_begin()   the current picture, or, if somebody   ◄──  surface_try_hold(): the last one that was complete
- *                        holds it, a spare one, which lacks
- *                        what was written since it was current
+ *                        holds it, or is about to, a spare
+ *                        one, which lacks what was written
+ *                        since it was current
  *      ... write ...
  *      surface_end()     what the others lack now
  *      surface_settle()  what the current one still lacks is
  *                        copied; from now on it is complete
  *
  * So nothing is ever copied while all changes each time, or while nobody looks. There are as many pictures as were ever
- * held at once, and one more, until surface_trim().
+ * held at once, and two more, until surface_trim().
  *
- * Threads: one writes at a time. The lock is held for a few lines; but while the writer writes to a picture that is complete
- * and not held, it is held as long as that takes. Readers only ever try it: no guest can make composition wait.
+ * Threads: one writes at a time. The lock is held for a few lines; but if the writer writes to a picture that could be held,
+ * because nobody looks or there is no memory, it is held as long as that takes. Readers only ever try it: no guest can make
+ * composition wait.
  */
 #pragma once
 
@@ -58,10 +60,10 @@ int surface_begin(struct surface *s, struct picture **ret);
 void surface_end(struct surface *s, const pixman_region32_t *part, bool is_whole);
 void surface_end_box(struct surface *s, const struct pixman_box32 *box, bool is_whole);
 
-/* What was written is complete: what is not held of it yet can be. The writer's thread. */
+/* What was written is complete, and shall be seen. The writer's thread; nothing happens between begin and end. */
 void surface_settle(struct surface *s);
 
-/* What it looks like, on the writer's thread: settled, a reference. */
+/* What it looks like, on the writer's thread, not between begin and end: a reference. */
 struct picture *surface_hold(struct surface *s);
 
 /**

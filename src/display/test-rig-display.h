@@ -73,7 +73,7 @@ void picture_paint(struct picture *p, uint32_t x, uint32_t y, uint32_t width, ui
 struct surface *as_surface(struct picture *p_take);
 void surface_paint(struct surface *s, uint32_t x, uint32_t y, uint32_t width, uint32_t height, uint32_t colour);
 
-/* A guest that composition meets in the middle of a copy, after a flush that was not composed yet. Until surface_go_on(). */
+/* A guest that composition meets in the middle of a copy to what it wants to hold. Until surface_go_on(). */
 struct picture *surface_stall(struct surface *s);
 void surface_go_on(struct surface *s);
 

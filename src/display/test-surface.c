@@ -141,6 +141,35 @@ static void what_nobody_holds_yet_cannot_be_held_while_it_is_written(void **stat
         surface_unref(s);
 }
 
+/* A guest that is faster than composition. */
+static void what_was_settled_stays_until_it_is_held(void **state)
+{
+        struct surface *s = new_surface();
+        struct content expected = { 0 }, flushed;
+        struct picture *p, *q;
+
+        for (uint32_t i = 1; i < 20; i++) {
+                write_box(s, &expected, &(pixman_box32_t) { (int) i, 0, (int) i + 9, 9 }, i);
+                surface_settle(s);
+                flushed = expected;
+                write_box(s, &expected, &(pixman_box32_t) { 1, 1, 4, 4 }, 100 + i);
+                assert_int_equal(surface_begin(s, &p), 0);
+                q = hold(s, NULL, NULL); /* in the middle of a copy, too */
+                assert_ptr_not_equal(p, q);
+                assert_true(is_same(q, &flushed));
+                surface_end_box(s, &(pixman_box32_t) { 0, 0, 1, 1 }, false);
+                if (i % 2)
+                        picture_unref(q);
+                surface_settle(s);
+                p = hold(s, NULL, NULL);
+                assert_true(is_same(p, &expected));
+                picture_unref(p);
+                if (i % 2 == 0)
+                        picture_unref(q);
+        }
+        surface_unref(s);
+}
+
 static void spare_pictures_are_given_back(void **state)
 {
         struct surface *s = new_surface();
@@ -229,6 +258,7 @@ int main(void)
                 cmocka_unit_test(nothing_is_exchanged_while_nobody_holds_anything),
                 cmocka_unit_test(while_it_is_written_only_what_was_complete_is_seen),
                 cmocka_unit_test(what_nobody_holds_yet_cannot_be_held_while_it_is_written),
+                cmocka_unit_test(what_was_settled_stays_until_it_is_held),
                 cmocka_unit_test(spare_pictures_are_given_back),
                 cmocka_unit_test(held_pictures_stay_and_new_ones_are_whole),
         };

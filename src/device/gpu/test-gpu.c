@@ -162,6 +162,8 @@ static void transfer_changes_its_rectangle_only(void **state)
                 }
         /* From another place in the backing: 5.7.6.2 leaves the choice to the driver. */
         assert_int_equal(gpu_guest_transfer(&g, 1, RECT(0, 0, 2, 2), 40 * W * 4), OK);
+        assert_shown(&g.views[0], 2, 2, 1, W, 0); /* not flushed */
+        assert_int_equal(gpu_guest_flush(&g, 1, RECT(0, 0, 2, 2)), OK);
         assert_shown(&g.views[0], 2, 2, 2, W, 40 * W);
 }
 

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * From guest memory into surfaces. What is shown is a picture that composition holds; a command's copy goes into another one then,
- * and is shown by the next flush. Only before composition holds what was flushed last, a copy goes to the same one: as a whole
- * under the surface's lock, so that composition shows the state before it or the state after it, never half of a rectangle. It
- * never waits for that, it shows this guest's display a frame later. What a guest does to the frame while it is copied is the
- * guest's own affair.
+ * From guest memory into surfaces. What was flushed stays as it is until the next flush: a command's copy goes to another picture
+ * of the surface, of which nothing is seen before. What a guest does to the frame while it is copied is the guest's own affair.
  */
 #include <endian.h>
 #include <stddef.h>
