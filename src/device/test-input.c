@@ -460,7 +460,21 @@ static void stopped_ring_goes_on_with_what_changed(void **state)
         assert_string_equal(listen(), "3:47=0 3:57=-1 1:330=0 |");
 }
 
-/* The device is another one, the driver is the same: it may hold anything. */
+/* By another device, that of a server which was started again, say. */
+static void be_replaced(const struct input_options *options)
+{
+        struct device *dev;
+
+        assert_int_equal(input_new(g.vm.loop, "test", options, &dev), 0);
+        dev->transport = g.vm.dev->transport;
+        dev->transport_data = g.vm.dev->transport_data;
+        device_free(g.vm.dev);
+        g.vm.dev = dev;
+        sink = input_sink(dev);
+        assert_int_equal(device_start(dev, g.vm.features), 0);
+}
+
+/* The driver is the same: it may hold anything. */
 static void ring_of_a_predecessor_is_let_go_of(void **state)
 {
         const struct input_options options = { .kind = SINK_TOUCH, .width = 800, .height = 600 };
@@ -469,10 +483,7 @@ static void ring_of_a_predecessor_is_let_go_of(void **state)
         (void) finger_down(10, 20);
         (void) listen();
         test_guest_pause(&g.vm);
-        g.vm.dev = device_free(g.vm.dev);
-        assert_int_equal(input_new(g.vm.loop, "test", &options, &g.vm.dev), 0);
-        sink = input_sink(g.vm.dev);
-        assert_int_equal(device_start(g.vm.dev, g.vm.features), 0);
+        be_replaced(&options);
         assert_int_equal(test_guest_resume(&g.vm, false), 0);
         (void) listen();
         assert_int_equal(count(":57=-1 "), SINK_FINGERS_MAX);
@@ -491,10 +502,7 @@ static void keyboard_of_a_predecessor_is_let_go_of_even_after_an_overflow(void *
         key(KEY_A, true);
         (void) listen();
         test_guest_pause(&g.vm);
-        g.vm.dev = device_free(g.vm.dev);
-        assert_int_equal(input_new(g.vm.loop, "test", &options, &g.vm.dev), 0);
-        sink = input_sink(g.vm.dev);
-        assert_int_equal(device_start(g.vm.dev, g.vm.features), 0);
+        be_replaced(&options);
         assert_int_equal(test_guest_resume(&g.vm, false), 0);
         (void) input_guest_give(&g, 2);
         for (int i = 0; i < 1000; i++)
@@ -519,12 +527,9 @@ static void all_keys_held_are_let_go_and_pressed_again(void **state)
         key(KEY_A, true);
         (void) listen();
         test_guest_pause(&g.vm);
-        g.vm.dev = device_free(g.vm.dev);
-        assert_int_equal(input_new(g.vm.loop, "test", &options, &g.vm.dev), 0);
-        sink = input_sink(g.vm.dev);
+        be_replaced(&options);
         for (uint16_t code = 1; code < KEY_CNT; code++)
                 key(code, true);
-        assert_int_equal(device_start(g.vm.dev, g.vm.features), 0);
         assert_int_equal(test_guest_resume(&g.vm, false), 0);
         for (int i = 0; i < 60; i++) {
                 (void) input_guest_give(&g, 64);
