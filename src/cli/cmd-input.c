@@ -199,18 +199,21 @@ static int click(struct hand *h, char *const *words, size_t n)
 /* "leftctrl+c": all down in this order, and up again in the other. */
 static int press(struct hand *h, const char *word)
 {
-        uint16_t codes[CHORD_MAX];
+        uint16_t codes[CHORD_MAX + 1]; /* the last is refused */
         size_t n = 0;
         int r = 0;
 
         for (const char *at = word; at; at = strchr(at, '+')) {
                 at += at > word;
-                codes[n] = n < CHORD_MAX - 1 ? key_from_name(at, strcspn(at, "+")) : 0;
-                if (codes[n++] == 0) {
+                codes[n] = n < CHORD_MAX ? key_from_name(at, strcspn(at, "+")) : 0;
+                if (codes[n++] != 0)
+                        continue;
+                if (n > CHORD_MAX)
+                        log_error("input", "'%s': more than %d keys together", word, CHORD_MAX);
+                else
                         log_error("input", "'%s': no key is called '%.*s'; names are those of evdev without KEY_, or #NUMBER",
                                   word, (int) strcspn(at, "+"), at);
-                        return -EINVAL;
-                }
+                return -EINVAL;
         }
         for (size_t i = 0; i < n && r == 0; i++)
                 r = put_code(h, SEAT_KEY, codes[i], 1);
@@ -230,20 +233,46 @@ static int key(struct hand *h, char *const *words, size_t n)
         return r;
 }
 
-static int turn(struct hand *h, char *const *words, uint32_t kind, uint32_t code)
+static int read_clicks(const char *word, long *ret)
 {
-        long clicks;
+        int r = read_number(word, -CLICKS_MAX, CLICKS_MAX, ret);
 
-        if (read_number(words[0], -CLICKS_MAX, CLICKS_MAX, &clicks) < 0) {
-                log_error("input", "'%s': expected clicks from -%d to %d", words[0], CLICKS_MAX, CLICKS_MAX);
-                return -EINVAL;
-        }
-        return put_code(h, kind, code, (int32_t) clicks);
+        if (r < 0)
+                log_error("input", "'%s': expected clicks from -%d to %d", word, CLICKS_MAX, CLICKS_MAX);
+        return r;
 }
 
-static int rotary(struct hand *h, char *const *words, size_t n) { return turn(h, words, SEAT_ROTARY, 0); }
+static int turn(struct hand *h, uint32_t kind, uint32_t code, long clicks)
+{
+        int r = 0;
 
-static int wheel(struct hand *h, char *const *words, size_t n) { return turn(h, words, SEAT_WHEEL, REL_WHEEL); }
+        while (clicks != 0 && r == 0) {
+                long n = MAX(MIN(clicks, (long) SEAT_CLICKS_MAX), (long) -SEAT_CLICKS_MAX);
+
+                r = put_code(h, kind, code, (int32_t) n);
+                clicks -= n;
+        }
+        return r;
+}
+
+static int rotary(struct hand *h, char *const *words, size_t n)
+{
+        long clicks;
+        int r = read_clicks(words[0], &clicks);
+
+        return r < 0 ? r : turn(h, SEAT_ROTARY, 0, clicks);
+}
+
+/* Turned where the pointer is, which has no place before this call gives it one. */
+static int wheel(struct hand *h, char *const *words, size_t n)
+{
+        long clicks;
+        int r = read_clicks(words[2], &clicks);
+
+        if (r == 0)
+                r = move(h, words, 2);
+        return r < 0 ? r : turn(h, SEAT_WHEEL, REL_WHEEL, clicks);
+}
 
 static const struct {
         const char *name, *usage;
@@ -256,7 +285,7 @@ static const struct {
         { "rotary", "CLICKS", 1, 1, rotary },
         { "move", "X Y", 2, 2, move },
         { "click", "X Y [left|right|middle]", 2, 3, click },
-        { "wheel", "CLICKS", 1, 1, wheel },
+        { "wheel", "X Y CLICKS", 3, 3, wheel },
 };
 
 static int input_run(const struct invocation *inv)
@@ -305,7 +334,7 @@ const struct command command_input = {
                 "  rotary CLICKS            a knob; negative is to the left\n"
                 "  move X Y                 the pointer\n"
                 "  click X Y [BUTTON]       left, right or middle\n"
-                "  wheel CLICKS             negative is down\n"
+                "  wheel X Y CLICKS         of the pointer there; negative is down\n"
                 "Names of keys are those of evdev in small letters without KEY_ (enter, volumeup, a), or #NUMBER.",
         .n_operands_min = 4,
         .n_operands_max = ~0U,

@@ -14,6 +14,7 @@
 #define SEAT_MAGIC 0x54414553u /* "SEAT" */
 #define SEAT_NAME_MAX 31
 #define SEAT_AXIS_MAX 65535
+#define SEAT_CLICKS_MAX 100 /* either way, of one message */
 
 enum seat_kind {
         SEAT_TOUCH_DOWN = 1, /* id: finger; x, y */
@@ -21,7 +22,7 @@ enum seat_kind {
         SEAT_TOUCH_UP,       /* id */
         SEAT_POINTER_MOVE,   /* x, y; with BTN_LEFT down, a touch for a display whose guest has a touch but no pointer device */
         SEAT_BUTTON,         /* code: BTN_*; value: 1 down, 0 up */
-        SEAT_WHEEL,          /* value: clicks, up is positive; code: REL_WHEEL or REL_HWHEEL */
+        SEAT_WHEEL,          /* value: clicks, up is positive, where the pointer is; code: REL_WHEEL or REL_HWHEEL */
         SEAT_KEY,            /* code: KEY_*; value: 1 down, 0 up */
         SEAT_ROTARY,         /* value: clicks, clockwise is positive */
         SEAT_LEAVE,          /* the source goes away: everything it holds is let go */

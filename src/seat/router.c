@@ -13,7 +13,6 @@
 #include "seat/map.h"
 
 #define BUTTONS 8 /* BTN_LEFT to BTN_TASK */
-#define CLICKS_MAX 100 /* of one message */
 
 struct seat_router {
         const struct scene *scene;          /* borrowed */
@@ -291,7 +290,7 @@ static int key(struct seat_router *r, struct seat_source *source, size_t screen,
 
 static int turn(struct sink *sink, uint16_t axis, int32_t clicks)
 {
-        if (clicks < -CLICKS_MAX || clicks > CLICKS_MAX)
+        if (clicks < -SEAT_CLICKS_MAX || clicks > SEAT_CLICKS_MAX)
                 return -EBADMSG;
         if (sink)
                 sink_turn(sink, axis, clicks);
