@@ -10,11 +10,13 @@
  * render process is then cut short (render_interrupt()), which costs the guest its 3D contexts, but only if the process needs
  * longer than RENDER_GRACE_NS.
  *
- * What a command works on (resources, scanouts, journal, the render process) is the runner's from todo_fd to done_fd, and the
- * queues' thread's otherwise.
+ * What a command works on (resources, scanouts, journal, the render process) is the runner's while `is_given`, and the
+ * queues' thread's otherwise; the descriptors only wake.
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
@@ -33,6 +35,7 @@ struct gpu_runner {
         struct watch done;     /* on the queues' loop, while one of them runs */
 
         struct queue *queue;   /* whose command is under way; NULL: none */
+        atomic_bool is_given;  /* and the runner has not done it yet */
         struct chain chain;
         struct gpu_command command;
         uint32_t result;
@@ -42,10 +45,12 @@ static void on_todo(struct watch *w, uint32_t events)
 {
         struct gpu_runner *r = container_of(w, struct gpu_runner, todo);
 
-        if (fd_event_take(r->todo_fd) == 0)
+        (void) fd_event_take(r->todo_fd);
+        if (!atomic_load(&r->is_given))
                 return;
         r->gpu->n_wakeup_bytes = 0;
         r->result = gpu_command_run(r->gpu, &r->command);
+        atomic_store(&r->is_given, false);
         fd_event_signal(r->done_fd);
 }
 
@@ -72,7 +77,8 @@ static void on_done(struct watch *w, uint32_t events)
         struct gpu_runner *r = container_of(w, struct gpu_runner, done);
         struct queue *q = r->queue;
 
-        if (fd_event_take(r->done_fd) == 0)
+        (void) fd_event_take(r->done_fd);
+        if (!q || atomic_load(&r->is_given))
                 return;
         finish(r);
         /* Neither waits longer than for one command of the other. */
@@ -93,6 +99,7 @@ int gpu_runner_handle_queue(struct gpu_runner *r, struct queue *q)
         if (n < 0)
                 return n;
         r->queue = q;
+        atomic_store(&r->is_given, true);
         fd_event_signal(r->todo_fd);
         return 0;
 }
@@ -104,8 +111,10 @@ void gpu_runner_settle(struct gpu_runner *r)
         if (!r->queue)
                 return;
         render_interrupt(r->gpu->render.process);
-        while (fd_event_take(r->done_fd) == 0)
+        while (atomic_load(&r->is_given)) {
                 (void) poll(&done, 1, -1);
+                (void) fd_event_take(r->done_fd);
+        }
         render_resume(r->gpu->render.process);
         finish(r);
 }
