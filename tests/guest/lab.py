@@ -109,7 +109,11 @@ class Console:
             data = data[os.write(self.input_fd, data):]
 
     def run(self, command, deadline_s=SHELL_DEADLINE):
-        """(status, output) of a shell command in the guest."""
+        """(status, output) of a shell command in the guest.
+
+        What goes on behind it must not be the shell's own child: ((command) &), or be waited for. Busybox' shell takes the end of a
+        child for the end of its input if it reads a line just then, and the guest powers off.
+        """
         self.send("{ " + command + "\n} 2>&1; echo \"@@ended $? @@\"")
         output = self.read_until("@@ended ", deadline_s)
         status = self.read_until(" @@", deadline_s)
@@ -162,6 +166,19 @@ class Machine:
             return pid if pid and pid != old else None
 
         return until(f"{self.name}: successor of the server of {device_id}", deadline_s, successor)
+
+    def hypervisor(self):
+        """The process that runs the guest: QEMU, or our monitor. None if there is none."""
+        for pid, words in self.lab.processes():
+            if f"guest={self.name} " in words or (" monitor " in words and f"--name={self.name} " in words):
+                return pid
+        return None
+
+    def kill(self, deadline_s=60):
+        """kill -9 of the process that runs the guest; returns when it is gone."""
+        pid = self.hypervisor()
+        os.kill(pid, signal.SIGKILL)
+        until(f"{self.name} killed", deadline_s, lambda: self.hypervisor() != pid)
 
     def wait_stopped(self, deadline_s=60):
         until(f"{self.name} stopped", deadline_s, lambda: self.status() in ("stopped", None))

@@ -69,13 +69,13 @@ def start(lab, samples, long, others):
     ])
     path = lab.folder / "system.json"
     path.write_text(json.dumps({
-        "machines": {name: {"bundle": name, "platform": lab.platform} for name in "ab"},
+        "machines": {"a": {"bundle": "a", "platform": lab.platform}, "b": {"bundle": "b", "platform": lab.platform, "restart": "always"}},
         "speakers": {"cabin": {"backend": "wav", "file": "out.wav"}, "handset": {"backend": "loopback"}},
         "audio": {"media": {"speakers": "cabin"}, "chime": {"speakers": "cabin"}, "phone": {"speakers": "handset", "capture": True}},
     }, indent=8))
     lab.busbar("up", "--detach", path)
     lab.started.append(path)
-    return guest_lab.Machine(lab, "a").connect(), guest_lab.Machine(lab, "b").connect(), echo
+    return [guest_lab.Machine(lab, name) for name in "ab"] + [echo, path]
 
 
 def played_exactly(lab, machine, samples):
@@ -94,7 +94,7 @@ def position(machine, card):
 
 def play_in_background(machine, words, card=0):
     """Returns when it runs; its status is in /tmp/status. An underrun ends it."""
-    machine.must(f"rm -f /tmp/status; (aplay -q --fatal-errors -D hw:{card},0 {PATIENT} {words} 2>/tmp/aplay.log; echo $? >/tmp/status) & "
+    machine.must(f"rm -f /tmp/status; ((aplay -q --fatal-errors -D hw:{card},0 {PATIENT} {words} 2>/tmp/aplay.log; echo $? >/tmp/status) &); "
                  f"until grep -q RUNNING /proc/asound/card{card}/pcm0p/sub0/status || test -e /tmp/status; do usleep 20000; done")
 
 
@@ -117,20 +117,19 @@ def without_ends(samples):
 
 
 def play_beside_another(a, b):
-    """a plays while b floods, plays all it has, and is killed while it plays again. True if a came through to the kill."""
+    """a plays while b floods, plays all it has, and is killed while it plays again. False if a guest was too slow to play."""
+    b.connect()
     play_in_background(a, "/dev/vdd")
     flood(b)
     if b.run(f"aplay -q --fatal-errors -D hw:0,0 {PATIENT} /dev/vdb 2>/tmp/aplay.log")[0] != 0:
         return False
     play_in_background(b, "/dev/vdb")
     guest_lab.until("sound of b", 60, lambda: position(b, 0) > 0)
-    if not is_playing(a) or not is_playing(b):
-        return False
-    os.kill(b.state()["pid"], signal.SIGKILL)
-    b.wait_stopped()
+    both = is_playing(a) and is_playing(b)
+    b.kill()
     before = position(a, 0)
     guest_lab.until("sound of a", 60, lambda: not is_playing(a) or position(a, 0) > before + RATE)
-    return True
+    return both and is_playing(a)
 
 
 def mixed(lab, a, b, long, others):
@@ -138,10 +137,8 @@ def mixed(lab, a, b, long, others):
         begin = (lab.folder / "out.wav").stat().st_size
         if play_beside_another(a, b):
             break
-        logs = [machine.run("cat /tmp/aplay.log")[1].strip() for machine in (a, b)]
-        lab.note(f"a guest was too slow: {logs}")
-        for machine in (a, b):
-            machine.run("killall aplay; while pidof aplay; do usleep 20000; done")
+        lab.note("a guest was too slow: " + a.run("cat /tmp/status /tmp/aplay.log; dmesg | tail -n 3")[1].strip().replace("\n", " | "))
+        a.run("killall aplay; while pidof aplay; do usleep 20000; done")
     went_on = is_playing(a)
     a.must("killall -INT aplay; until test -e /tmp/status; do usleep 20000; done")
     lab.point(went_on, f"sound goes on beside a guest that sets up {N_FLOODS} streams that run dry, and is killed while it plays")
@@ -171,11 +168,11 @@ def controlled(lab, machine):
     values = machine.must("amixer -c 0 cget name='PCM Playback Volume'; amixer -c 0 cget name='PCM Playback Switch'")
     lab.point("values=107" in values and "values=off" in values and "dBscale-min=-63.50dB,step=0.50dB" in values,
               "volume in decibels and the switch are set and read")
-    machine.must("amixer -q -c 0 cset name='PCM Playback Switch' on")
+    machine.must("amixer -q -c 0 cset name='PCM Playback Switch' on && amixer -q -c 0 cset name='PCM Playback Volume' 127")
 
 
 def killed(lab, machine):
-    machine.must(f"rm -f /tmp/status; (aplay -q -D hw:1,0 {PATIENT} -d 3600 /dev/zero 2>/tmp/aplay.log; echo $? >/tmp/status) & "
+    machine.must(f"rm -f /tmp/status; ((aplay -q -D hw:1,0 {PATIENT} -d 3600 /dev/zero 2>/tmp/aplay.log; echo $? >/tmp/status) &); "
                  "until grep -q RUNNING /proc/asound/card1/pcm0p/sub0/status; do usleep 20000; done")
     for _ in range(N_KILLS):
         before = position(machine, 1)
@@ -189,14 +186,16 @@ def killed(lab, machine):
 
 def body(lab):
     samples, long, others = noise(4, SECONDS), noise(5, LONG_SECONDS), noise(6, SECONDS)
-    machine, other, echo = start(lab, samples, long, others)
+    machine, other, echo, system = start(lab, samples, long, others)
+    machine.connect()
     played_exactly(lab, machine, samples)
-    mixed(lab, machine, other, long, others)
     recorded(lab, machine, samples, echo)
     controlled(lab, machine)
     killed(lab, machine)
+    mixed(lab, machine, other, long, others)
     machine.shell.send("exit")
     machine.wait_stopped()
+    lab.busbar("down", "-t", "0", system)
 
 
 guest_lab.run_test("sound", body, guest="display-test")
