@@ -48,8 +48,19 @@ class Case(unittest.TestCase):
     def too_late(self, *_):
         raise TimeoutError('the test takes too long')
 
+    def run(self, result=None):
+        self.result = result or self.defaultTestResult()
+        return super().run(self.result)
+
+    def print_logs(self):
+        """What the supervisors wrote: machines' logs go with their folders, unless they are looked at before."""
+        for path in sorted(self.root.rglob('log')) if self.root.exists() else []:
+            print(f'--- {path.relative_to(self.root)}', path.read_text(errors='replace'), sep='\n', file=sys.stderr)
+
     def tearDown(self):
         signal.alarm(0)
+        if any(case is self for case, _ in self.result.failures + self.result.errors):
+            self.print_logs()
         for process in self.started:
             if process.poll() is None:
                 process.kill()
