@@ -18,6 +18,8 @@
 #include "virtio/features.h"
 #include "virtio/ring.h"
 
+#define KICK_EVENTS (EPOLLIN | EPOLLET)
+#define KICK_PIPE_EVENTS EPOLLIN
 #define PACKED_IDS 65536 /* a packed ring's buffer ids may be any; a split ring's are heads */
 
 static struct queue_ring *ring_free(struct queue_ring *r)
@@ -132,8 +134,8 @@ static int watch_kick(struct queue *q, int kick_fd)
         if (fstat(kick_fd, &st) < 0)
                 return -errno;
         if (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode))
-                return watch_start(&q->kick, q->loop, kick_fd, EPOLLIN, on_kick_pipe);
-        return watch_start(&q->kick, q->loop, kick_fd, EPOLLIN | EPOLLET, on_kick);
+                return watch_start(&q->kick, q->loop, kick_fd, KICK_PIPE_EVENTS, on_kick_pipe);
+        return watch_start(&q->kick, q->loop, kick_fd, KICK_EVENTS, on_kick);
 }
 
 void queue_kick(struct queue *q)
@@ -234,6 +236,12 @@ bool queue_looks_new(const struct queue *q)
 void queue_set_lazy(struct queue *q, bool on)
 {
         q->lazy = on;
+}
+
+void queue_set_deaf(struct queue *q, bool on)
+{
+        /* To listen again is an edge. */
+        (void) watch_set_events(&q->kick, on ? 0 : q->kick.fn == on_kick ? KICK_EVENTS : KICK_PIPE_EVENTS);
 }
 
 uint32_t queue_next_sequence(const struct queue *q)

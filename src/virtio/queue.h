@@ -145,6 +145,10 @@ void queue_set_poll(struct queue *q, uint64_t max_ns);
    with queue_kick(). Takes effect at the next pop; stop and start turn it off. */
 void queue_set_lazy(struct queue *q, bool on);
 
+/* The driver's kicks are not listened to while it is on, and cost nothing; the device must come back with queue_kick(). Stop and
+   start turn it off, and so does a new kick fd. The queue's thread. */
+void queue_set_deaf(struct queue *q, bool on);
+
 /**
  * queue_pop() - take the next request
  * @ret:  filled on 1, untouched on 0; segments borrow guest memory until queue_push() or stop, the

@@ -150,10 +150,10 @@ int gpu_handle_queue(struct device *dev, struct queue *q)
         uint64_t until_ns;
         int r;
 
-        if (gpu->render.runner)
-                return gpu_runner_handle_queue(gpu->render.runner, q);
         if (!gpu_share_left(gpu))
                 return 0;
+        if (gpu->render.runner)
+                return gpu_runner_handle_queue(gpu->render.runner, q);
         gpu->n_wakeup_bytes = 0;
         until_ns = clock_now_ns() + WAKEUP_NS;
         while ((r = queue_pop(q, &chain)) > 0) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * A thread with real-time priority goes before all ordinary ones of the host. A guest that floods its queues is not to have a CPU to
- * itself by that: within each period the thread takes its share, and what is left in the queues waits for the next.
+ * itself by that: within each period the thread takes its share, and what is left in the queues waits for the next. A command that
+ * took longer than the share makes its period longer; kicks are not listened to meanwhile, as each would wake the thread.
  */
 #include <time.h>
 
@@ -20,10 +21,17 @@ static uint64_t cpu_ns(void)
         return (uint64_t) ts.tv_sec * NSEC_PER_SEC + (uint64_t) ts.tv_nsec;
 }
 
+static void set_deaf(struct gpu *gpu, bool on)
+{
+        queue_set_deaf(&gpu->dev.queues[GPU_CONTROL_QUEUE], on);
+        queue_set_deaf(&gpu->dev.queues[GPU_CURSOR_QUEUE], on);
+}
+
 static void on_next(struct timer *t)
 {
         struct gpu *gpu = container_of(t, struct gpu, share.next);
 
+        set_deaf(gpu, false);
         queue_kick(&gpu->dev.queues[GPU_CONTROL_QUEUE]);
         queue_kick(&gpu->dev.queues[GPU_CURSOR_QUEUE]);
 }
@@ -31,19 +39,22 @@ static void on_next(struct timer *t)
 bool gpu_share_left(struct gpu *gpu)
 {
         struct gpu_share *s = &gpu->share;
-        uint64_t now_ns;
+        uint64_t now_ns, taken_ns, period_ns;
 
         if (!s->limited)
                 return true;
         now_ns = clock_now_ns();
-        if (now_ns - s->begin_ns >= PERIOD_NS) {
+        taken_ns = cpu_ns() - s->begin_cpu_ns;
+        period_ns = MAX(PERIOD_NS, taken_ns * (PERIOD_NS / SHARE_NS));
+        if (s->begin_ns == 0 || now_ns - s->begin_ns >= period_ns) {
                 s->begin_ns = now_ns;
-                s->begin_cpu_ns = cpu_ns();
+                s->begin_cpu_ns += taken_ns;
                 return true;
         }
-        if (cpu_ns() - s->begin_cpu_ns < SHARE_NS)
+        if (taken_ns < SHARE_NS)
                 return true;
-        timer_start(&s->next, gpu->dev.queues[GPU_CONTROL_QUEUE].loop, s->begin_ns + PERIOD_NS, on_next);
+        set_deaf(gpu, true);
+        timer_start(&s->next, gpu->dev.queues[GPU_CONTROL_QUEUE].loop, s->begin_ns + period_ns, on_next);
         return false;
 }
 

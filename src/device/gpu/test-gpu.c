@@ -12,9 +12,11 @@
 
 #include <cmocka.h>
 
+#include "base/fd.h"
 #include "base/loop.h"
 #include "base/macros.h"
 #include "base/worker.h"
+#include "device/gpu/gpu-private.h"
 #include "device/gpu/test-gpu-guest.h"
 #include "display/picture.h"
 #include "virtio/features.h"
@@ -485,6 +487,45 @@ static void cpu_time(void *data)
         *(uint64_t *) data = (uint64_t) ts.tv_sec * NSEC_PER_SEC + (uint64_t) ts.tv_nsec;
 }
 
+/* As if it had taken so much just now; on its thread. */
+static void take_cpu(void *data)
+{
+        struct gpu *gpu = container_of(g.dev, struct gpu, dev);
+        uint64_t now_ns;
+
+        cpu_time(&now_ns);
+        gpu->share.begin_ns = clock_now_ns();
+        gpu->share.begin_cpu_ns = now_ns - *(const uint64_t *) data;
+}
+
+static void count_kicks(void *data) { *(uint64_t *) data = g.dev->queues[GPU_CONTROL_QUEUE].n_kicks; }
+
+static void urgent_guest_that_has_had_its_share_does_not_wake_its_thread(void **state)
+{
+        uint64_t hour_ns = 3600 * NSEC_PER_SEC, before, after;
+
+        loop_call(worker_loop(g.worker), take_cpu, &hour_ns);
+        fd_event_signal(g.kick_fd[GPU_CONTROL_QUEUE]);
+        loop_call(worker_loop(g.worker), count_kicks, &before);
+        for (int i = 0; i < 100; i++) {
+                fd_event_signal(g.kick_fd[GPU_CONTROL_QUEUE]);
+                loop_call(worker_loop(g.worker), count_kicks, &after);
+        }
+        assert_in_range(after, before, before + 1); /* that one may have come after the first look */
+        gpu_guest_stop(&g);
+        gpu_guest_start(&g);
+        gpu_guest_make(&g, 1, W, H, GUEST_PIXELS);
+}
+
+static void urgent_guest_waits_for_twice_what_a_long_command_took(void **state)
+{
+        uint64_t long_ns = 200 * NSEC_PER_MSEC, begin_ns = clock_now_ns();
+
+        loop_call(worker_loop(g.worker), take_cpu, &long_ns);
+        gpu_guest_make(&g, 1, W, H, GUEST_PIXELS);
+        assert_in_range(clock_now_ns() - begin_ns, 2 * long_ns, UINT64_MAX);
+}
+
 static void urgent_guests_thread_takes_half_of_a_cpu_at_most(void **state)
 {
         struct virtio_gpu_rect all = { 0, 0, 1920, 1080 };
@@ -495,8 +536,8 @@ static void urgent_guests_thread_takes_half_of_a_cpu_at_most(void **state)
                 assert_int_equal(gpu_guest_transfer(&g, 1, all, 0), OK);
         loop_call(worker_loop(g.worker), cpu_time, &taken_ns);
         elapsed_ns = clock_now_ns() - begin_ns;
-        /* Each period of 100 ms may end with a wake-up of 20 ms, and the last one has just begun. */
-        assert_in_range(taken_ns, 0, elapsed_ns * 7 / 10 + 50 * NSEC_PER_MSEC);
+        /* The last period has just begun; it may end with a wake-up of 20 ms. */
+        assert_in_range(taken_ns, 0, elapsed_ns / 2 + 70 * NSEC_PER_MSEC);
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -526,6 +567,8 @@ int main(void)
                 CASE(cursor_commands_need_no_answer),
                 CASE(reset_frees_all_and_shows_nothing),
                 CASE(backing_follows_guest_memory),
+                cmocka_unit_test_setup_teardown(urgent_guest_that_has_had_its_share_does_not_wake_its_thread, setup_urgent, teardown),
+                cmocka_unit_test_setup_teardown(urgent_guest_waits_for_twice_what_a_long_command_took, setup_urgent, teardown),
                 cmocka_unit_test_setup_teardown(urgent_guests_thread_takes_half_of_a_cpu_at_most, setup_urgent, teardown),
                 cmocka_unit_test_setup_teardown(worker_serves_while_the_control_thread_looks, setup_worker, teardown),
         };
