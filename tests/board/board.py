@@ -90,8 +90,8 @@ class Shell:
 
     def run(self, command, deadline_s, follow=None):
         """(exit status, output) of a command."""
-        self.end.sendall(("( " + command + "\n) </dev/null 2>&1; echo \"@@ended $? @@\"\n").encode())
-        output = self.read_until("@@ended ", deadline_s, follow)
+        self.end.sendall(("( " + command + "\n) </dev/null 2>&1; echo \"@@board ended $? @@\"\n").encode())
+        output = self.read_until("@@board ended ", deadline_s, follow)
         status = int(self.read_until(" @@", deadline_s))
         self.read_until(PROMPT, deadline_s)
         return status, output
