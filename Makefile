@@ -50,8 +50,8 @@ test check: all
 # Programs for the own architecture come from $(BUILD), for the other one from a cross build beside it.
 test-board: all
 	@tools/setup --check --group build --group guest --group board || { echo "make: tools/setup installs what is missing"; exit 1; }
-	@for arch in $(ARCH); do guests/build base pair test board --arch $$arch --out $(BUILD)/guests || exit; done
-	@$(if $(SCENARIOS),true,guests/build base-display display-test --out $(BUILD)/guests)
+	@for arch in $(ARCH); do guests/build base pair test display-test board --arch $$arch --out $(BUILD)/guests || exit; done
+	@$(if $(SCENARIOS),true,guests/build base-display --out $(BUILD)/guests)
 	@case " $(ARCH) " in *" arm64 "*) [ "$$(uname -m)" = aarch64 ] || tests/board/cross $(BUILD)-arm64 $(MESON_SETUP) ;; esac
 	@BOARD_SCENARIOS="$(SCENARIOS)" tools/run-tests $(BUILD) --suite board $(foreach arch,$(ARCH),board-$(arch)) $(if $(SCENARIOS),,board-kms)
 

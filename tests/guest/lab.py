@@ -268,6 +268,16 @@ class Lab:
         self.started.append(path)
         return [Machine(self, m) for m in machines]
 
+    def shared_servers(self):
+        """{name: pid} of the servers that the machines of the system share."""
+        return {server["name"]: server.get("pid") for server in json.loads(self.busbar("state", "@system").stdout)["servers"]}
+
+    def kill_shared_server(self, name, deadline_s=60):
+        """kill -9; returns when its successor runs."""
+        old = self.shared_servers()[name]
+        os.kill(old, signal.SIGKILL)
+        until(f"successor of the server {name}", deadline_s, lambda: self.shared_servers().get(name) not in (None, 0, old))
+
     def point(self, ok, what):
         self.n_points += 1
         self.n_failed += not ok
