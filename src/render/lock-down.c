@@ -13,12 +13,13 @@
 #define MEMORY_MAX_BYTES (UINT64_C(4) << 30)
 
 /* Flags of clone() that no thread needs. */
-#define NAMESPACES (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
+#define NAMESPACES \
+        (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
 
 /* A GL driver compiles shaders to code that it then runs, and has threads. */
 static const struct sandbox_call renderer_calls[] = {
         SANDBOX_CALL_IF("clone", 0, CLONE_THREAD | NAMESPACES, CLONE_THREAD),
-        SANDBOX_CALL_ERROR("clone3", ENOSYS), /* its flags are in memory, where no filter sees them; libc then uses clone */
+        SANDBOX_CALL_ERROR("clone3", ENOSYS), /* its flags are in memory, where no filter sees them; libc uses clone */
         SANDBOX_CALL_IF("fcntl", 1, 0xffffffffU, F_DUPFD),
         SANDBOX_CALL("get_mempolicy"),
         SANDBOX_CALL_IF("ioctl", 1, 0xff00, 'd' << 8), /* DRM, where the host has a GPU; Landlock says on which files */

@@ -73,10 +73,7 @@ static int start_thread_in_a_namespace(void)
         return syscall(SYS_clone, CLONE_VM | CLONE_SIGHAND | CLONE_THREAD | CLONE_NEWNET, NULL, NULL, NULL, 0) < 0;
 }
 
-static void drivers_may_start_threads(void **state)
-{
-        assert_int_equal(run_child(start_thread), 0);
-}
+static void drivers_may_start_threads(void **state) { assert_int_equal(run_child(start_thread), 0); }
 
 static void nothing_starts_a_process(void **state)
 {

@@ -46,8 +46,9 @@ static ssize_t receive(int fd, void *bytes, size_t n, int *fds, size_t *ret_n_fd
                 char bytes[CMSG_SPACE(sizeof(int) * RENDER_FDS_MAX)];
         } control;
         struct iovec part = { bytes, n };
-        struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
-                                  .msg_controllen = sizeof(control) };
+        struct msghdr message = {
+                .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
+        };
         ssize_t k = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
         struct cmsghdr *c = k > 0 ? CMSG_FIRSTHDR(&message) : NULL;
 
@@ -57,21 +58,18 @@ static ssize_t receive(int fd, void *bytes, size_t n, int *fds, size_t *ret_n_fd
         return k;
 }
 
-static uint8_t take(void)
-{
-        return peer.n_taken < peer.n_script ? peer.script[peer.n_taken++] : 0;
-}
+static uint8_t take(void) { return peer.n_taken < peer.n_script ? peer.script[peer.n_taken++] : 0; }
 
 static void obey(const struct render_request *request, const uint8_t *payload, struct reply *ret)
 {
         const struct virtio_gpu_ctrl_hdr *command = (const void *) payload;
         uint32_t type = request->type == RENDER_COMMAND ? command->type : 0;
 
-        ret->header = (struct render_reply) { .type = VIRTIO_GPU_RESP_OK_NODATA };
+        ret->header = (struct render_reply){ .type = VIRTIO_GPU_RESP_OK_NODATA };
         if (type == VIRTIO_GPU_CMD_GET_CAPSET_INFO)
-                ret->header = (struct render_reply) { VIRTIO_GPU_RESP_OK_CAPSET_INFO, 16 };
+                ret->header = (struct render_reply){ VIRTIO_GPU_RESP_OK_CAPSET_INFO, 16 };
         if (type == VIRTIO_GPU_CMD_GET_CAPSET)
-                ret->header = (struct render_reply) { VIRTIO_GPU_RESP_OK_CAPSET, 1024 };
+                ret->header = (struct render_reply){ VIRTIO_GPU_RESP_OK_CAPSET, 1024 };
 }
 
 static void answer(const struct render_request *request, const uint8_t *payload)
@@ -85,17 +83,36 @@ static void answer(const struct render_request *request, const uint8_t *payload)
         pthread_mutex_lock(&peer.lock);
         how = take();
         switch (how & 7) {
-        case 1: reply.header = (struct render_reply) { VIRTIO_GPU_RESP_ERR_UNSPEC + (how >> 3) % 6u, 0 }; break;
-        case 2: n_times = 0; ends = true; break;
-        case 3: reply.header.type = (uint32_t) (take() << 8 | take()); break;
-        case 4: reply.header.size_bytes = UINT32_C(1) << (how >> 3); n_short = 1; ends = true; break;
-        case 5: n_short = sizeof(reply.header) + reply.header.size_bytes - 1; ends = true; break;
-        case 6: n_times = 2; break;
-        case 7: reply.header.size_bytes = take() * 32u; break;
+        case 1:
+                reply.header = (struct render_reply){ VIRTIO_GPU_RESP_ERR_UNSPEC + (how >> 3) % 6u, 0 };
+                break;
+        case 2:
+                n_times = 0;
+                ends = true;
+                break;
+        case 3:
+                reply.header.type = (uint32_t) (take() << 8 | take());
+                break;
+        case 4:
+                reply.header.size_bytes = UINT32_C(1) << (how >> 3);
+                n_short = 1;
+                ends = true;
+                break;
+        case 5:
+                n_short = sizeof(reply.header) + reply.header.size_bytes - 1;
+                ends = true;
+                break;
+        case 6:
+                n_times = 2;
+                break;
+        case 7:
+                reply.header.size_bytes = take() * 32u;
+                break;
         }
         pthread_mutex_unlock(&peer.lock);
         for (; n_times > 0; n_times--) {
-                size_t n = sizeof(reply.header) + MIN(reply.header.size_bytes, (uint32_t) sizeof(reply.payload)) - n_short;
+                size_t n =
+                        sizeof(reply.header) + MIN(reply.header.size_bytes, (uint32_t) sizeof(reply.payload)) - n_short;
 
                 (void) send(peer.fd, &reply, n, MSG_NOSIGNAL);
         }
@@ -109,15 +126,25 @@ static void check_request(const struct render_request *request, const uint8_t *p
         const struct render_backing *backing = (const void *) payload;
 
         switch (request->type) {
-        case RENDER_MEMORY: check(request->size_bytes == n_fds * sizeof(struct render_region)); break;
-        case RENDER_COMMAND: check(request->size_bytes >= sizeof(struct virtio_gpu_ctrl_hdr)); break;
+        case RENDER_MEMORY:
+                check(request->size_bytes == n_fds * sizeof(struct render_region));
+                break;
+        case RENDER_COMMAND:
+                check(request->size_bytes >= sizeof(struct virtio_gpu_ctrl_hdr));
+                break;
         case RENDER_BACKING:
                 check(request->size_bytes >= sizeof(*backing) &&
-                      request->size_bytes == sizeof(*backing) + backing->n_entries * sizeof(struct virtio_gpu_mem_entry));
+                      request->size_bytes ==
+                              sizeof(*backing) + backing->n_entries * sizeof(struct virtio_gpu_mem_entry));
                 break;
-        case RENDER_FRAME: check(request->size_bytes == 0 && n_fds == 1); break;
-        case RENDER_READ: check(request->size_bytes == sizeof(struct render_read)); break;
-        default: abort();
+        case RENDER_FRAME:
+                check(request->size_bytes == 0 && n_fds == 1);
+                break;
+        case RENDER_READ:
+                check(request->size_bytes == sizeof(struct render_read));
+                break;
+        default:
+                abort();
         }
         check(n_fds == 0 || request->type == RENDER_MEMORY || request->type == RENDER_FRAME);
 }
@@ -184,7 +211,8 @@ struct render_host *test_peer_start(void)
         pthread_t thread;
         int pair[2];
 
-        check(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0 && render_host_adopt(pair[0], &host) == 0);
+        check(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0 &&
+              render_host_adopt(pair[0], &host) == 0);
         peer.host_fd = pair[1];
         check(pthread_create(&thread, NULL, run, NULL) == 0 && pthread_detach(thread) == 0);
         return host;

@@ -4,8 +4,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,12 +88,13 @@ static void start_two(const char *option)
 }
 
 /* Two displays side by side on one screen, one for each guest; what outlives the server is in the folder. */
-static void start_scene(void)
+static void start_scene(const char *guards_of_left)
 {
         static const char scene[] =
                 "{\"screens\": {\"main\": {\"size\": [660, 220], \"background\": \"#102030\"}},"
                 " \"displays\": {"
-                "  \"left\": {\"screen\": \"main\", \"region\": [10, 10, 320, 200], \"fallback\": {\"colour\": \"#ff0000\"}},"
+                "  \"left\": {\"screen\": \"main\", \"region\": [10, 10, 320, 200], \"fallback\": {\"colour\": \"#ff0000\"},"
+                "           \"guards\": [%s]},"
                 "  \"right\": {\"screen\": \"main\", \"region\": [330, 10, 320, 200], \"fallback\": {\"colour\": \"#00ff00\"}}}}";
         char first[256], second[256];
         const char *words[] = { "gpu", "--scene", harness_path(&harness, "scene.json"), "--control",
@@ -99,7 +103,7 @@ static void start_scene(void)
         FILE *f = fopen(words[2], "w");
 
         assert_non_null(f);
-        assert_true(fputs(scene, f) >= 0);
+        assert_true(fprintf(f, scene, guards_of_left) >= 0);
         assert_int_equal(fclose(f), 0);
         (void) snprintf(first, sizeof(first), "id=alpha,display=left,socket-path=%s", harness_path(&harness, "a"));
         (void) snprintf(second, sizeof(second), "id=beta,display=right,socket-path=%s", harness_path(&harness, "b"));
@@ -369,7 +373,7 @@ static void assert_screen(uint32_t left_seed, uint32_t right_seed)
 
 static void pictures_of_two_guests_are_on_one_screen_exactly(void **state)
 {
-        start_scene();
+        start_scene("");
         assert_screen(0, 0);
         connect_guest(&alpha, "a", true);
         connect_guest(&beta, "b", false);
@@ -400,7 +404,7 @@ static void new_mode_reaches_the_guest(void **state)
         const struct virtio_gpu_resp_display_info *displays;
         struct virtio_gpu_config config;
 
-        start_scene();
+        start_scene("");
         connect_guest(&alpha, "a", true);
         assert_int_equal(loop_new(&loop), 0);
         assert_int_equal(frontend_watch(alpha.d.frontend, loop, &events, &n_changes), 0);
@@ -420,14 +424,14 @@ static void new_mode_reaches_the_guest(void **state)
 /* No guest notices but by a command that takes longer: neither loses a picture, both go on. */
 static void pictures_return_after_the_server_was_killed(void **state)
 {
-        start_scene();
+        start_scene("");
         connect_guest(&alpha, "a", true);
         connect_guest(&beta, "b", false);
         show(&alpha, 7, 1);
         show(&beta, 8, 2);
         for (uint32_t round = 0; round < 3; round++) {
                 harness_kill(&harness);
-                start_scene();
+                start_scene("");
                 assert_screen(0, 0);
                 assert_int_equal(vhost_driver_reconnect(&alpha.d, harness_path(&harness, "a")), 0);
                 assert_int_equal(vhost_driver_reconnect(&beta.d, harness_path(&harness, "b")), 0);
@@ -445,6 +449,50 @@ static void pictures_return_after_the_server_was_killed(void **state)
         assert_int_equal(harness_stop(&harness), 0);
 }
 
+/* Return: the policy of the server's thread of that name; -1 if there is none. */
+static int policy_of(const char *name)
+{
+        char path[320], text[32];
+        struct dirent *entry;
+        int policy = -1;
+        DIR *tasks;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/task", (int) harness.process.pid);
+        tasks = opendir(path);
+        assert_non_null(tasks);
+        while ((entry = readdir(tasks))) {
+                FILE *f;
+
+                (void) snprintf(path, sizeof(path), "/proc/%d/task/%s/comm", (int) harness.process.pid, entry->d_name);
+                f = fopen(path, "r");
+                if (!f)
+                        continue;
+                if (fgets(text, sizeof(text), f) && strncmp(text, name, strlen(name)) == 0)
+                        policy = sched_getscheduler((pid_t) strtol(entry->d_name, NULL, 10)) & ~SCHED_RESET_ON_FORK;
+                (void) fclose(f);
+        }
+        (void) closedir(tasks);
+        return policy;
+}
+
+static void thread_of_a_guarded_guest_goes_before_others(void **state)
+{
+        const struct sched_param ordinary = { 0 }, realtime = { .sched_priority = 2 };
+        bool may = sched_setscheduler(0, SCHED_RR, &realtime) == 0;
+
+        if (may)
+                assert_int_equal(sched_setscheduler(0, SCHED_OTHER, &ordinary), 0);
+        else
+                print_message("# no right to real-time priority: the server has none, either\n");
+        start_scene("{\"name\": \"lamp\", \"region\": [0, 0, 10, 10], \"rule\": \"fresh\", \"limitMs\": 200}");
+        assert_int_equal(policy_of("busbar-device-g"), may ? SCHED_RR : SCHED_OTHER);
+        assert_int_equal(policy_of("guest-0"), may ? SCHED_RR : SCHED_OTHER);
+        assert_int_equal(policy_of("guest-1"), SCHED_OTHER);
+        assert_int_equal(policy_of("display-writer"), SCHED_OTHER);
+        connect_guest(&alpha, "a", true);
+        connect_guest(&beta, "b", false);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -454,6 +502,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(flood_of_one_guest_holds_up_no_other, setup, teardown),
                 cmocka_unit_test_setup_teardown(pictures_of_two_guests_are_on_one_screen_exactly, setup, teardown),
                 cmocka_unit_test_setup_teardown(new_mode_reaches_the_guest, setup, teardown),
+                cmocka_unit_test_setup_teardown(thread_of_a_guarded_guest_goes_before_others, setup, teardown),
                 cmocka_unit_test_setup_teardown(pictures_return_after_the_server_was_killed, setup, teardown),
         };
 

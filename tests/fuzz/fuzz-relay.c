@@ -58,8 +58,9 @@ static void send_bytes(int fd, const void *bytes, size_t n, size_t n_fds)
         struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 
         if (n_fds > 0) {
-                control.align = (struct cmsghdr) { .cmsg_len = CMSG_LEN(n_fds * sizeof(int)), .cmsg_level = SOL_SOCKET,
-                                                   .cmsg_type = SCM_RIGHTS };
+                control.align = (struct cmsghdr){ .cmsg_len = CMSG_LEN(n_fds * sizeof(int)),
+                                                  .cmsg_level = SOL_SOCKET,
+                                                  .cmsg_type = SCM_RIGHTS };
                 for (size_t i = 0; i < n_fds; i++)
                         memcpy(CMSG_DATA(&control.align) + i * sizeof(int), &event_fd, sizeof(event_fd));
                 msg.msg_control = &control;
@@ -68,7 +69,8 @@ static void send_bytes(int fd, const void *bytes, size_t n, size_t n_fds)
         (void) !sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-static void send_message(int fd, uint32_t request, uint32_t flags, uint32_t size, const void *payload, size_t n, size_t n_fds)
+static void send_message(int fd, uint32_t request, uint32_t flags, uint32_t size, const void *payload, size_t n,
+                         size_t n_fds)
 {
         struct {
                 struct vhost_header header;
@@ -99,13 +101,26 @@ static bool answer(struct server *s, int fd, struct vhost_message *m)
         else
                 m->payload.u64 = has_reply ? UINT64_MAX : 0;
         switch (how & 7) {
-        case 1: return false;
-        case 2: m->payload.u64 = how >> 3; break;
-        case 3: request = how >> 3; break;
-        case 4: send_message(fd, request, flags, UINT32_C(1) << (how >> 3), junk, sizeof(junk), 0); return false;
-        case 5: n_fds = how >> 3 & 0xf; break;
-        case 6: send_message(fd, request, flags, (uint32_t) n, &m->payload, n, n_fds); break;
-        case 7: flags = how >> 3; break;
+        case 1:
+                return false;
+        case 2:
+                m->payload.u64 = how >> 3;
+                break;
+        case 3:
+                request = how >> 3;
+                break;
+        case 4:
+                send_message(fd, request, flags, UINT32_C(1) << (how >> 3), junk, sizeof(junk), 0);
+                return false;
+        case 5:
+                n_fds = how >> 3 & 0xf;
+                break;
+        case 6:
+                send_message(fd, request, flags, (uint32_t) n, &m->payload, n, n_fds);
+                break;
+        case 7:
+                flags = how >> 3;
+                break;
         }
         send_message(fd, request, flags, (uint32_t) n, &m->payload, n, n_fds);
         return true;
@@ -170,8 +185,8 @@ static void check_answers(int fd)
                 uint32_t request = m.header.request;
 
                 check(m.header.flags == (1 | VHOST_FLAG_REPLY));
-                check(vhost_check_reply(VHOST_CHANNEL_MAIN, request, !vhost_request_has_reply(VHOST_CHANNEL_MAIN, request),
-                                        &m, &reason) == 0);
+                check(vhost_check_reply(VHOST_CHANNEL_MAIN, request,
+                                        !vhost_request_has_reply(VHOST_CHANNEL_MAIN, request), &m, &reason) == 0);
                 if (request == VHOST_REQUEST_GET_FEATURES)
                         check(!(m.payload.u64 >> VHOST_FEATURE_LOG_ALL & 1));
                 if (request == VHOST_REQUEST_GET_PROTOCOL_FEATURES)

@@ -34,8 +34,8 @@ struct gpu_runner {
         struct watch todo;     /* on the worker's loop */
         struct watch done;     /* on the queues' loop, while one of them runs */
 
-        struct queue *queue;   /* whose command is under way; NULL: none */
-        atomic_bool is_given;  /* and the runner has not done it yet */
+        struct queue *queue;  /* whose command is under way; NULL: none */
+        atomic_bool is_given; /* and the runner has not done it yet */
         struct chain chain;
         struct gpu_command command;
         uint32_t result;
@@ -144,10 +144,7 @@ static void watch_todo(void *data)
         (void) watch_start(&r->todo, worker_loop(r->worker), r->todo_fd, EPOLLIN, on_todo);
 }
 
-static void unwatch_todo(void *data)
-{
-        watch_stop(&((struct gpu_runner *) data)->todo);
-}
+static void unwatch_todo(void *data) { watch_stop(&((struct gpu_runner *) data)->todo); }
 
 int gpu_runner_new(struct gpu *gpu, struct gpu_runner **ret)
 {
