@@ -24,6 +24,7 @@ struct surface {
         pthread_mutex_t lock;
         bool is_writing, is_locked; /* the writer's: between begin and end */
         bool is_shown;          /* what is complete was settled for somebody to hold it */
+        bool is_idle;           /* the writer's */
         struct sheet *sheets;   /* owned; the current one is first */
         struct sheet *complete; /* the current one, or, while that lacks something, the one before; never lacks anything itself */
 };
@@ -143,33 +144,6 @@ static void lack_all(struct sheet *sheet)
         pixman_region32_reset(&sheet->stale, (pixman_box32_t *) &all);
 }
 
-void surface_end(struct surface *s, const pixman_region32_t *part, bool is_whole)
-{
-        struct sheet *current = s->sheets;
-
-        if (!s->is_locked)
-                pthread_mutex_lock(&s->lock);
-        s->is_writing = s->is_locked = false;
-        for (struct sheet *sheet = current->next; sheet; sheet = sheet->next)
-                if (!pixman_region32_union(&sheet->stale, &sheet->stale, (pixman_region32_t *) part))
-                        lack_all(sheet);
-        if (current != s->complete && is_whole) {
-                (void) pixman_region32_subtract(&current->stale, &current->stale, (pixman_region32_t *) part);
-                if (!pixman_region32_not_empty(&current->stale))
-                        s->complete = current;
-        }
-        pthread_mutex_unlock(&s->lock);
-}
-
-void surface_end_box(struct surface *s, const struct pixman_box32 *box, bool is_whole)
-{
-        pixman_region32_t part;
-
-        pixman_region32_init_with_extents(&part, (pixman_box32_t *) box);
-        surface_end(s, &part, is_whole);
-        pixman_region32_fini(&part);
-}
-
 /* The same place of the same layout. */
 static void copy(const struct picture *to, const struct picture *from, pixman_region32_t *part)
 {
@@ -195,6 +169,59 @@ static void complete(struct surface *s)
         pthread_mutex_lock(&s->lock);
         pixman_region32_clear(&current->stale);
         s->complete = current;
+}
+
+/* The others' pictures stay with who holds them. */
+static void keep_one(struct surface *s)
+{
+        struct sheet *others;
+
+        complete(s);
+        others = s->sheets->next;
+        s->sheets->next = NULL;
+        s->is_shown = false;
+        pthread_mutex_unlock(&s->lock);
+        for (struct sheet *next; others; others = next) {
+                next = others->next;
+                sheet_free(others);
+        }
+}
+
+void surface_set_idle(struct surface *s, bool idle)
+{
+        s->is_idle = idle;
+        if (idle)
+                keep_one(s);
+}
+
+void surface_end(struct surface *s, const pixman_region32_t *part, bool is_whole)
+{
+        struct sheet *current = s->sheets;
+
+        if (!s->is_locked)
+                pthread_mutex_lock(&s->lock);
+        s->is_writing = s->is_locked = false;
+        for (struct sheet *sheet = current->next; sheet; sheet = sheet->next)
+                if (!pixman_region32_union(&sheet->stale, &sheet->stale, (pixman_region32_t *) part))
+                        lack_all(sheet);
+        if (current != s->complete && is_whole) {
+                if (!pixman_region32_subtract(&current->stale, &current->stale, (pixman_region32_t *) part))
+                        lack_all(current);
+                if (!pixman_region32_not_empty(&current->stale))
+                        s->complete = current;
+        }
+        pthread_mutex_unlock(&s->lock);
+        if (s->is_idle && current->next)
+                keep_one(s);
+}
+
+void surface_end_box(struct surface *s, const struct pixman_box32 *box, bool is_whole)
+{
+        pixman_region32_t part;
+
+        pixman_region32_init_with_extents(&part, (pixman_box32_t *) box);
+        surface_end(s, &part, is_whole);
+        pixman_region32_fini(&part);
 }
 
 void surface_settle(struct surface *s)
@@ -234,20 +261,4 @@ bool surface_try_hold(struct surface *s, const struct picture *old, struct pictu
         *ret = picture_ref(s->complete->picture);
         pthread_mutex_unlock(&s->lock);
         return true;
-}
-
-void surface_trim(struct surface *s)
-{
-        if (pthread_mutex_trylock(&s->lock) != 0)
-                return;
-        for (struct sheet **at = &s->sheets->next, *sheet; (sheet = *at);) {
-                if (sheet == s->complete) {
-                        at = &sheet->next;
-                        continue;
-                }
-                *at = sheet->next;
-                sheet_free(sheet);
-        }
-        s->is_shown = false;
-        pthread_mutex_unlock(&s->lock);
 }

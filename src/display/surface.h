@@ -14,7 +14,7 @@
  *                        copied; from now on it is complete
  *
  * So nothing is ever copied while all changes each time, or while nobody looks. There are as many pictures as were ever
- * held at once, and two more, until surface_trim().
+ * held at once, and two more, until surface_set_idle().
  *
  * Threads: one writes at a time. The lock is held for a few lines; but if the writer writes to a picture that could be held,
  * because nobody looks or there is no memory, it is held as long as that takes. Readers only ever try it: no guest can make
@@ -76,5 +76,8 @@ struct picture *surface_hold(struct surface *s);
  */
 bool surface_try_hold(struct surface *s, const struct picture *old, struct picture **ret, pixman_region32_t *ret_changed);
 
-/* Nobody looks any more, for the moment: gives spare pictures back, unless it is being written. */
-void surface_trim(struct surface *s);
+/*
+ * Nobody is to look any more, for the moment: from now on there is one picture, and what is written is complete at once. Not so at
+ * first. The writer's thread, not between begin and end.
+ */
+void surface_set_idle(struct surface *s, bool idle);

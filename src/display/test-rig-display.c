@@ -202,7 +202,8 @@ struct picture *surface_stall(struct surface *s)
         assert_int_equal(surface_begin(s, &p), 0);
         surface_end_box(s, &pixel, false);
         surface_settle(s);
-        surface_trim(s); /* as if nobody looked */
+        surface_set_idle(s, true); /* as if nobody looked */
+        surface_set_idle(s, false);
         assert_int_equal(surface_begin(s, &p), 0);
         return p;
 }

@@ -132,7 +132,6 @@ static void what_nobody_holds_yet_cannot_be_held_while_it_is_written(void **stat
         pixman_region32_init(&changed);
         assert_int_equal(surface_begin(s, &p), 0);
         assert_false(surface_try_hold(s, NULL, &q, &changed));
-        surface_trim(s); /* does not wait */
         surface_end_box(s, &(pixman_box32_t) { 0, 0, 1, 1 }, true);
         assert_true(surface_try_hold(s, NULL, &q, &changed));
         assert_ptr_equal(p, q);
@@ -181,7 +180,7 @@ static void spare_pictures_are_given_back(void **state)
         surface_settle(s);
         spare = hold(s, NULL, NULL);
         assert_ptr_not_equal(spare, held);
-        surface_trim(s);
+        surface_set_idle(s, true);
         assert_false(picture_is_held(held)); /* but by us */
         assert_true(picture_is_held(spare));
         write_box(s, &expected, &(pixman_box32_t) { 4, 4, 6, 6 }, 2);
@@ -191,6 +190,33 @@ static void spare_pictures_are_given_back(void **state)
         picture_unref(p);
         picture_unref(held);
         picture_unref(spare);
+        surface_unref(s);
+}
+
+static void while_nobody_is_to_look_there_is_one_picture(void **state)
+{
+        struct surface *s = new_surface();
+        struct content expected = { 0 };
+        struct picture *held, *p, *q;
+
+        held = hold(s, NULL, NULL);
+        write_box(s, &expected, &(pixman_box32_t) { 0, 0, 4, 4 }, 1); /* not settled */
+        surface_set_idle(s, true);
+        assert_false(picture_is_held(held)); /* but by us */
+        p = hold(s, held, NULL);
+        assert_true(is_same(p, &expected));
+        write_box(s, &expected, &(pixman_box32_t) { 2, 2, 8, 8 }, 2);
+        assert_false(picture_is_held(p));
+        q = hold(s, p, NULL);
+        assert_true(is_same(q, &expected));
+        picture_unref(p);
+        picture_unref(q);
+        write_box(s, &expected, &(pixman_box32_t) { 1, 1, 4, 4 }, 3);
+        p = hold(s, NULL, NULL);
+        assert_ptr_equal(p, q);
+        assert_true(is_same(p, &expected));
+        picture_unref(p);
+        picture_unref(held);
         surface_unref(s);
 }
 
@@ -231,7 +257,7 @@ static void held_pictures_stay_and_new_ones_are_whole(void **state)
                         held[k].picture = NULL;
                 }
                 if (random() % 50 == 0)
-                        surface_trim(s);
+                        surface_set_idle(s, random() % 2);
                 if (random() % 3 == 0)
                         continue;
                 surface_settle(s);
@@ -260,6 +286,7 @@ int main(void)
                 cmocka_unit_test(what_nobody_holds_yet_cannot_be_held_while_it_is_written),
                 cmocka_unit_test(what_was_settled_stays_until_it_is_held),
                 cmocka_unit_test(spare_pictures_are_given_back),
+                cmocka_unit_test(while_nobody_is_to_look_there_is_one_picture),
                 cmocka_unit_test(held_pictures_stay_and_new_ones_are_whole),
         };
 

@@ -177,8 +177,6 @@ static bool take_told(struct view *v)
                 make_cursor_image(v);
                 place_cursor(v);
         }
-        if (old.surface && old.surface != v->drawn.surface)
-                surface_trim(old.surface);
         surface_unref(old.surface);
         picture_unref(old.picture);
         picture_unref(old.cursor);

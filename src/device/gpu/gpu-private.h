@@ -98,7 +98,7 @@ struct gpu_saved {
 
 struct gpu_scanout {
         struct view *view;              /* borrowed */
-        const struct surface *shown;    /* by the view; borrowed from its resource */
+        struct surface *shown;          /* by the view; borrowed from its resource */
         struct gpu_resource *resource;  /* borrowed; NULL: shows nothing */
         struct rectangle source;
         bool waits; /* for the first flush of a blob: the view does not show it yet */

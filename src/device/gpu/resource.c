@@ -115,6 +115,7 @@ uint32_t gpu_surface_new(struct gpu *gpu, const struct gpu_layout *layout, struc
         }
         if (surface_new(p, ret) < 0)
                 return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+        surface_set_idle(*ret, true);
         gpu->n_bytes += surface_size_bytes(*ret);
         return 0;
 }

@@ -15,23 +15,47 @@
 #include "device/gpu/edid.h"
 #include "device/gpu/gpu-private.h"
 #include "device/gpu/journal.h"
+#include "display/surface.h"
 #include "display/view.h"
 
-static void hide(struct gpu_scanout *s)
+/* What no scanout shows any more is as large as its quota says. */
+static void rest(struct gpu *gpu, struct surface *surface)
 {
+        bool shown = false;
+
+        for (unsigned i = 0; i < gpu->n_scanouts; i++)
+                shown |= gpu->scanouts[i].shown == surface;
+        if (surface && !shown)
+                surface_set_idle(surface, true);
+}
+
+/* Return: what was shown until now. */
+static struct surface *clear(struct gpu_scanout *s)
+{
+        struct surface *old = s->shown;
+
         s->shown = NULL;
         s->resource = NULL;
         s->waits = false;
         s->saved.shown.header.type = 0;
         (void) view_show(s->view, NULL, NULL);
+        return old;
 }
 
+static void hide(struct gpu *gpu, struct gpu_scanout *s) { rest(gpu, clear(s)); }
+
 /* Return: false if there is no memory. */
-static bool show(struct gpu_scanout *s, struct surface *surface, const struct rectangle *source)
+static bool show(struct gpu *gpu, struct gpu_scanout *s, struct surface *surface, const struct rectangle *source)
 {
-        if (view_show(s->view, surface, source) < 0)
+        struct surface *old = s->shown;
+
+        surface_set_idle(surface, false);
+        if (view_show(s->view, surface, source) < 0) {
+                rest(gpu, surface);
                 return false;
+        }
         s->shown = surface;
+        rest(gpu, old);
         return true;
 }
 
@@ -48,7 +72,7 @@ void gpu_scanouts_forget(struct gpu *gpu, const struct gpu_resource *resource)
 {
         for (unsigned i = 0; i < gpu->n_scanouts; i++)
                 if (gpu->scanouts[i].resource == resource) {
-                        hide(&gpu->scanouts[i]);
+                        hide(gpu, &gpu->scanouts[i]);
                         gpu_journal_scanouts(gpu);
                 }
 }
@@ -56,7 +80,7 @@ void gpu_scanouts_forget(struct gpu *gpu, const struct gpu_resource *resource)
 void gpu_scanouts_clear(struct gpu *gpu)
 {
         for (unsigned i = 0; i < gpu->n_scanouts; i++) {
-                hide(&gpu->scanouts[i]);
+                (void) clear(&gpu->scanouts[i]);
                 (void) view_set_cursor(gpu->scanouts[i].view, NULL, 0, 0);
                 gpu->scanouts[i].cursor_hot_x = gpu->scanouts[i].cursor_hot_y = 0;
                 gpu->scanouts[i].saved = (struct gpu_saved) { 0 };
@@ -108,7 +132,7 @@ uint32_t gpu_set_scanout(struct gpu *gpu, struct gpu_command *c)
         if (i >= gpu->n_scanouts)
                 return VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID;
         if (id == 0) {
-                hide(&gpu->scanouts[i]);
+                hide(gpu, &gpu->scanouts[i]);
                 gpu_journal_scanouts(gpu);
                 return VIRTIO_GPU_RESP_OK_NODATA;
         }
@@ -123,7 +147,7 @@ uint32_t gpu_set_scanout(struct gpu *gpu, struct gpu_command *c)
                 if (result)
                         return result;
         }
-        if (!resource->rendered && !show(&gpu->scanouts[i], resource->surface, &source))
+        if (!resource->rendered && !show(gpu, &gpu->scanouts[i], resource->surface, &source))
                 return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
         gpu->scanouts[i].resource = resource;
         gpu->scanouts[i].source = source;
@@ -193,7 +217,7 @@ uint32_t gpu_set_scanout_blob(struct gpu *gpu, struct gpu_command *c)
         if (i >= gpu->n_scanouts)
                 return VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID;
         if (id == 0) {
-                hide(&gpu->scanouts[i]);
+                hide(gpu, &gpu->scanouts[i]);
                 gpu_journal_scanouts(gpu);
                 return VIRTIO_GPU_RESP_OK_NODATA;
         }
@@ -264,7 +288,7 @@ uint32_t gpu_flush(struct gpu *gpu, struct gpu_command *c)
                         continue;
                 if (!s->waits)
                         view_flush(s->view, &r);
-                else if (!show(s, resource->surface, &s->source))
+                else if (!show(gpu, s, resource->surface, &s->source))
                         return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
                 s->waits = false;
         }

@@ -9,7 +9,9 @@
 #include <stdint.h>
 #include <endian.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -358,6 +360,37 @@ static void bad_input_12_quota_of_bytes(void **state)
         assert_int_equal(gpu_guest_scanout_blob(&g, 1, 4, ALL, 32, 32, 128, 0), OK);
 }
 
+static uint64_t mapped_pages(void)
+{
+        unsigned long n = 0;
+        FILE *f = fopen("/proc/self/statm", "re");
+
+        assert_non_null(f);
+        assert_int_equal(fscanf(f, "%lu", &n), 1);
+        (void) fclose(f);
+        return n;
+}
+
+/* Shown once each, and written to while that is still held, or right after. */
+static void bad_input_12_pictures_that_no_quota_counts(void **state)
+{
+        uint64_t before = mapped_pages(), mib = (1 << 20) / (uint64_t) sysconf(_SC_PAGESIZE);
+        const uint32_t n = 16; /* of 1 MiB */
+
+        for (uint32_t id = 1; id <= n; id++) {
+                struct picture *held;
+
+                gpu_guest_make(&g, id, 512, 512, GUEST_PIXELS);
+                assert_int_equal(gpu_guest_scanout(&g, 0, id, RECT(0, 0, 512, 512)), OK);
+                held = test_view_picture(&g.views[0]);
+                assert_int_equal(gpu_guest_transfer(&g, id, RECT(0, 0, 1, 1), 0), OK);
+                assert_int_equal(gpu_guest_scanout(&g, 0, 0, RECT(0, 0, 0, 0)), OK);
+                picture_unref(held);
+                assert_int_equal(gpu_guest_transfer(&g, id, RECT(1, 1, 1, 1), 0), OK);
+        }
+        assert_in_range(mapped_pages() - before, n * mib, (n + n / 2) * mib);
+}
+
 static void bad_input_12_quota_of_backing_entries(void **state)
 {
         static struct virtio_gpu_mem_entry entries[60000];
@@ -575,6 +608,7 @@ int main(void)
                 CASE(bad_input_12_blobs_that_cannot_be),
                 CASE(bad_input_12_blob_layouts_that_leave_the_blob),
                 CASE(bad_input_12_cursors_of_another_size),
+                CASE(bad_input_12_pictures_that_no_quota_counts),
                 CASE_SMALL(bad_input_12_quota_of_resources),
                 CASE_SMALL(bad_input_12_quota_of_bytes),
                 CASE_SMALL(bad_input_12_quota_of_backing_entries),
