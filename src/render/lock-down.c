@@ -16,6 +16,8 @@
 #define NAMESPACES \
         (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
 
+#define POLICY(policy) SANDBOX_CALL_IF("sched_setscheduler", 1, 0xffffffffU, policy)
+
 /* A GL driver compiles shaders to code that it then runs, and has threads. */
 static const struct sandbox_call renderer_calls[] = {
         SANDBOX_CALL_IF("clone", 0, CLONE_THREAD | NAMESPACES, CLONE_THREAD),
@@ -29,7 +31,9 @@ static const struct sandbox_call renderer_calls[] = {
         SANDBOX_CALL("rseq"),
         SANDBOX_CALL("sched_getaffinity"),
         SANDBOX_CALL("sched_setaffinity"),
-        SANDBOX_CALL("sched_setscheduler"),
+        POLICY(SCHED_BATCH), /* never a real-time one: who has started the display server may have the right to it */
+        POLICY(SCHED_IDLE),
+        POLICY(SCHED_OTHER),
         SANDBOX_CALL("set_robust_list"),
         SANDBOX_CALL("uname"),
         { .name = NULL },

@@ -73,6 +73,16 @@ static int start_thread_in_a_namespace(void)
         return syscall(SYS_clone, CLONE_VM | CLONE_SIGHAND | CLONE_THREAD | CLONE_NEWNET, NULL, NULL, NULL, 0) < 0;
 }
 
+static int set_policy(int policy, int priority)
+{
+        const struct sched_param param = { .sched_priority = priority };
+
+        return sched_setscheduler(0, policy, &param) < 0;
+}
+
+static int take_real_time_priority(void) { return set_policy(SCHED_RR, 1); }
+static int give_way(void) { return set_policy(SCHED_BATCH, 0); }
+
 static void drivers_may_start_threads(void **state) { assert_int_equal(run_child(start_thread), 0); }
 
 static void nothing_starts_a_process(void **state)
@@ -90,11 +100,23 @@ static void nothing_starts_a_process(void **state)
         assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
 }
 
+static void nothing_takes_real_time_priority(void **state)
+{
+        int status;
+
+        assert_int_equal(run_child(give_way), 0);
+        if (sandbox_sanitizer_build())
+                return;
+        status = run_child(take_real_time_priority);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(drivers_may_start_threads),
                 cmocka_unit_test(nothing_starts_a_process),
+                cmocka_unit_test(nothing_takes_real_time_priority),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
