@@ -64,6 +64,8 @@ static int gpu_queue_start(struct device *dev, struct queue *q)
                 gpu_journal_resume(gpu, queue_space(q));
         else if (q->index == GPU_CONTROL_QUEUE)
                 gpu_journal_clear(gpu);
+        if (gpu->render.runner) /* it may wait for the end of what was settled */
+                queue_kick(&dev->queues[GPU_CONTROL_QUEUE + GPU_CURSOR_QUEUE - q->index]);
         return 0;
 }
 
