@@ -168,7 +168,7 @@ static bool is_allowed(const struct scene_guard *config, uint32_t crc)
         return false;
 }
 
-/* A content that there is no memory to look at is not known to be right. */
+/* A content that there is no memory to look at is not known to be right; it is looked at again. */
 static void look(struct guard_set *set, struct guard *g, const struct frame *frame, uint64_t now_ns)
 {
         auto_cleanup(picture_unrefp) struct picture *p = NULL;
@@ -183,7 +183,7 @@ static void look(struct guard_set *set, struct guard *g, const struct frame *fra
                 g->crc = p ? guard_crc(p, &at) : 0;
                 g->is_right = p && is_allowed(g->config, g->crc);
         }
-        g->is_changed = false;
+        g->is_changed = !p;
         g->looked_ns = now_ns;
         if (g->is_right)
                 g->right_ns = now_ns;

@@ -145,6 +145,17 @@ static void present(struct screen *s, pixman_region32_t *changed)
         frame_unref(last);
 }
 
+/* What guards have seen was the frame before. */
+static void look_again(struct screen *s, uint64_t now_ns)
+{
+        const struct pixman_box32 all = whole(s);
+        pixman_region32_t region;
+
+        pixman_region32_init_with_extents(&region, (pixman_box32_t *) &all);
+        guard_set_damage(s->guards, &region, now_ns);
+        pixman_region32_fini(&region);
+}
+
 /*
  * @changed: of the frame; covers that came or went are added. If there is no memory for the frame, or for covers, outputs keep
  * what they have, and get all of the next one.
@@ -157,6 +168,8 @@ static void guard_and_present(struct screen *s, pixman_region32_t *changed, uint
         if (s->is_frame_old)
                 s->is_frame_old = !screen_make_frame(s);
         guard_set_check(s->guards, s->frame, now_ns, changed);
+        if (s->is_frame_old)
+                look_again(s, now_ns);
         ok = update_front(s, changed) && !s->is_frame_old;
         if (s->redraws)
                 pixman_region32_reset(changed, &all);
