@@ -28,8 +28,6 @@ static void advance(struct gain *g, size_t n)
         g->now = g->n_left == 0 ? g->target : g->now + g->step * (double) n;
 }
 
-void gain_skip(struct gain *g, size_t n_frames) { advance(g, MIN(n_frames, g->n_left)); }
-
 void mix_add(double *sum, const double *in, size_t n_frames, uint32_t n_channels, struct gain *g)
 {
         size_t n_moving = MIN(n_frames, g->n_left);

@@ -19,8 +19,6 @@ void gain_move(struct gain *g, double target, size_t n_frames);
 
 /* Adds @n frames of @in, times the gain, to @sum; the gain moves on. */
 void mix_add(double *sum, const double *in, size_t n_frames, uint32_t n_channels, struct gain *g);
-/* The gain moves on without anything to add. */
-void gain_skip(struct gain *g, size_t n_frames);
 
 /* 20 dB: 0.1 */
 double gain_from_db(double db_less);

@@ -109,8 +109,6 @@ void voice_close(struct voice *v)
         v->open = false;
 }
 
-bool voice_opened(const struct voice *v) { return v->open; }
-
 void voice_start(struct voice *v)
 {
         if (!v->open)

@@ -56,7 +56,6 @@ struct voice *voice_free(struct voice *v);
  */
 int voice_open(struct voice *v, const struct voice_format *f, uint32_t n_buffer);
 void voice_close(struct voice *v); /* idempotent */
-bool voice_opened(const struct voice *v);
 
 void voice_start(struct voice *v);
 /* When it returns no more frames are taken or added. Idempotent. */

@@ -68,5 +68,3 @@ uint16_t key_from_name(const char *name, size_t n)
         code = strtoul(text + 1, &end, 10);
         return code <= KEY_MAX ? (uint16_t) code : 0;
 }
-
-const char *key_name_at(size_t i) { return i < N_KEYS ? keys[i].name : NULL; }

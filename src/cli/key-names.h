@@ -7,6 +7,3 @@
 
 /* "enter", or "#28" for a key by its number; @n bytes of it. Return: KEY_*; 0: there is none of that name. */
 uint16_t key_from_name(const char *name, size_t n);
-
-/* Name of the @i-th key that has one; NULL after the last. */
-const char *key_name_at(size_t i);

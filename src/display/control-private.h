@@ -9,8 +9,6 @@
 
 #include <stddef.h>
 
-#include <jansson.h>
-
 #include "base/control.h"
 #include "display/control.h"
 
@@ -26,8 +24,6 @@ struct display_control {
         struct control control;
         struct screen **screens; /* owned array of borrowed ones */
         size_t n_screens;
-        void (*on_stats)(json_t *stats, void *data);
-        void *on_stats_data;
 
         struct writer *writer;             /* owned: of screenshots */
         int writing_fd;                    /* owned; -1: no screenshot is being written */

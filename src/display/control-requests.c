@@ -200,8 +200,6 @@ static void on_stats(struct control_client *c, const json_t *value)
         for (size_t i = 0; answer && i < display->n_screens; i++)
                 (void) json_object_set_new(screens, screen_name(display->screens[i]),
                                            screen_stats_to_json(display->screens[i]));
-        if (answer && display->on_stats)
-                display->on_stats(answer, display->on_stats_data);
         if (answer)
                 control_answer(c, answer);
         else
@@ -244,12 +242,6 @@ void display_control_tell_guard(struct display_control *display, const struct sc
         for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
                 if (is_watching(&display->control.clients[i]))
                         control_tell(&display->control.clients[i], guard_event_to_json(e));
-}
-
-void display_control_on_stats(struct display_control *display, void (*fn)(json_t *stats, void *data), void *data)
-{
-        display->on_stats = fn;
-        display->on_stats_data = data;
 }
 
 /* What its requests have begun ends. */

@@ -19,8 +19,6 @@
  */
 #pragma once
 
-#include <jansson.h>
-
 struct display_control;
 struct loop;
 struct screen;
@@ -42,6 +40,3 @@ struct display_control *display_control_free(struct display_control *c);
 
 /* Tells watchers; to be called with each event of screen_on_guard(). */
 void display_control_tell_guard(struct display_control *c, const struct screen_guard_event *e);
-
-/* Adds members to the answer to "stats", beside "screens". */
-void display_control_on_stats(struct display_control *c, void (*fn)(json_t *stats, void *data), void *data);

@@ -27,8 +27,6 @@
 
 #define RETRY_NS NSEC_PER_SEC
 
-const bool kms_built = true;
-
 enum state { STATE_OFF, STATE_IDLE, STATE_FLIPPING, STATE_LOST };
 
 struct kms {

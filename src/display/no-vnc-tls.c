@@ -4,8 +4,6 @@
 
 #include "display/vnc-stream.h"
 
-const bool vnc_tls_built = false;
-
 int vnc_tls_new(const char *certificate, const char *key, const char **ret_text, struct vnc_tls **ret)
 {
         *ret_text = "this build has no GnuTLS";

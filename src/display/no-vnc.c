@@ -4,8 +4,6 @@
 
 #include "display/outputs.h"
 
-const bool vnc_built = false;
-
 int vnc_open(struct loop *loop, const struct scene_screen *screen, const char *seat, char **ret_error, struct output **ret)
 {
         return output_error(ret_error, -ENOTSUP, "output \"vnc\": this build has no libvncserver");

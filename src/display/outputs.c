@@ -55,18 +55,3 @@ int output_open(struct loop *loop, const struct scene_screen *screen, const char
         *ret_error = NULL;
         return openers[screen->output](loop, screen, seat, ret_error, ret);
 }
-
-bool output_built(enum scene_output kind)
-{
-        switch (kind) {
-        case OUTPUT_HEADLESS:
-                return true;
-        case OUTPUT_VNC:
-                return vnc_built;
-        case OUTPUT_WINDOW:
-                return window_built;
-        case OUTPUT_KMS:
-                return kms_built;
-        }
-        return false;
-}

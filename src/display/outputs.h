@@ -24,16 +24,12 @@ struct loop;
  */
 int output_open(struct loop *loop, const struct scene_screen *screen, const char *seat, char **ret_error, struct output **ret);
 
-/* Whether this build has it. */
-bool output_built(enum scene_output kind);
-
 /* The openers, in the same terms. */
 typedef int (*output_open_fn)(struct loop *loop, const struct scene_screen *screen, const char *seat, char **ret_error,
                               struct output **ret);
 int kms_open(struct loop *loop, const struct scene_screen *screen, const char *seat, char **ret_error, struct output **ret);
 int vnc_open(struct loop *loop, const struct scene_screen *screen, const char *seat, char **ret_error, struct output **ret);
 int window_open(struct loop *loop, const struct scene_screen *screen, const char *seat, char **ret_error, struct output **ret);
-extern const bool kms_built, vnc_built, window_built;
 
 /* Fills *ret_error from a format. Return: @error. */
 int output_error(char **ret_error, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -47,9 +47,6 @@ int vnc_handshake(struct vnc_stream *s, const struct vnc_door *door);
 int vnc_stream_read(struct vnc_stream *s, void *buf, size_t n);
 int vnc_stream_write(struct vnc_stream *s, const void *buf, size_t n);
 
-/* Whether this build has TLS, vnc-tls.c. */
-extern const bool vnc_tls_built;
-
 /**
  * vnc_tls_new() - a server's certificate and key, both PEM files
  * @ret_text: on failure why, a constant

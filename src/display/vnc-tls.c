@@ -9,8 +9,6 @@
 #include "base/cleanup.h"
 #include "display/vnc-stream.h"
 
-const bool vnc_tls_built = true;
-
 struct vnc_tls {
         gnutls_certificate_credentials_t credentials;
         gnutls_priority_t priority;

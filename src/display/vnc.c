@@ -32,8 +32,6 @@
 #define RATE_DEFAULT_HZ 60u
 #define WAIT_MS 2000 /* for the rest of a message; libvncserver waits 5 s for a viewer to read on */
 
-const bool vnc_built = true;
-
 struct vnc {
         struct output output;
         struct loop *loop;           /* borrowed */

@@ -26,8 +26,6 @@
 #include "display/window-input.h"
 #include "seat/sender.h"
 
-const bool window_built = true;
-
 /* SDL has one queue of events for the whole process, so there can be one window. */
 static atomic_flag is_open = ATOMIC_FLAG_INIT;
 

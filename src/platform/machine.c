@@ -38,14 +38,3 @@ void machine_deinit(struct machine *m)
 const char *machine_arch_name(enum machine_arch arch) { return arch == ARCH_AARCH64 ? "aarch64" : "x86_64"; }
 
 const char *device_type_name(enum device_type type) { return type_names[type]; }
-
-int device_type_from_name(const char *name, enum device_type *ret)
-{
-        for (size_t i = 0; i < ARRAY_SIZE(type_names); i++) {
-                if (strcmp(name, type_names[i]) == 0) {
-                        *ret = (enum device_type) i;
-                        return 0;
-                }
-        }
-        return -EINVAL;
-}

@@ -47,6 +47,5 @@ struct machine {
 
 void machine_deinit(struct machine *m);
 
-const char *machine_arch_name(enum machine_arch arch);              /* "x86_64", "aarch64" */
-const char *device_type_name(enum device_type type);                /* "blk", "net", "rng" ... */
-int device_type_from_name(const char *name, enum device_type *ret); /* 0 or -EINVAL */
+const char *machine_arch_name(enum machine_arch arch); /* "x86_64", "aarch64" */
+const char *device_type_name(enum device_type type);   /* "blk", "net", "rng" ... */
