@@ -66,16 +66,12 @@ void speakers_get_stats(const struct speakers *s, struct speakers_stats *ret)
 int speakers_new(const struct scene_speakers *scene, struct speakers **ret)
 {
         auto_cleanup(speakers_freep) struct speakers *s = calloc(1, sizeof(*s));
-        pthread_mutexattr_t inherit;
         int r;
 
         if (!s)
                 return -ENOMEM;
         s->wake_fd = -1;
-        (void) pthread_mutexattr_init(&inherit);
-        (void) pthread_mutexattr_setprotocol(&inherit, PTHREAD_PRIO_INHERIT);
-        (void) pthread_mutex_init(&s->list_lock, &inherit);
-        (void) pthread_mutexattr_destroy(&inherit);
+        thread_mutex_init(&s->list_lock);
         (void) sem_init(&s->up, 0, 0);
         s->name = strdup(scene->name ? scene->name : "speakers");
         if (!s->name)

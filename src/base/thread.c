@@ -47,3 +47,13 @@ int thread_start(pthread_t *ret, const char *name, void *(*fn)(void *data), void
         (void) sem_destroy(&start.begun);
         return r;
 }
+
+void thread_mutex_init(pthread_mutex_t *ret)
+{
+        pthread_mutexattr_t inherit;
+
+        (void) pthread_mutexattr_init(&inherit);
+        (void) pthread_mutexattr_setprotocol(&inherit, PTHREAD_PRIO_INHERIT);
+        (void) pthread_mutex_init(ret, &inherit);
+        (void) pthread_mutexattr_destroy(&inherit);
+}

@@ -16,3 +16,6 @@
  * Return: 0 or a negative errno.
  */
 int thread_start(pthread_t *ret, const char *name, void *(*fn)(void *data), void *data);
+
+/* A mutex that lends its holder the priority of who waits for it. */
+void thread_mutex_init(pthread_mutex_t *ret);

@@ -2,12 +2,13 @@
 #include "display/feed.h"
 
 #include "base/cleanup.h"
+#include "base/thread.h"
 #include "display/frame.h"
 
 void feed_init(struct feed *f, uint32_t width, uint32_t height)
 {
         *f = (struct feed) { .width = width, .height = height };
-        (void) pthread_mutex_init(&f->lock, NULL);
+        thread_mutex_init(&f->lock);
         pixman_region32_init(&f->damage);
         pixman_region32_init(&f->fresh);
 }

@@ -9,7 +9,7 @@
  *      feed_give() without more        damage already
  *
  * No pixel is copied: guests and composition go on in other pictures while a frame is held. While the thread is busy, damage is noted and
- * nothing else. The lock is held for a few lines, never while anything waits.
+ * nothing else. The lock is held for a few lines, never while anything waits; it lends the thread the loop's priority.
  */
 #pragma once
 

@@ -6,8 +6,6 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <semaphore.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +20,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/macros.h"
+#include "base/thread.h"
 #include "display/frame.h"
 #include "display/outputs.h"
 #include "display/picture.h"
@@ -119,44 +118,6 @@ static void on_connection(struct acceptor *a, int fd)
         (void) close(fd);
 }
 
-struct start {
-        void *(*fn)(void *);
-        struct vnc_slot *slot;
-        const char *name;
-        sem_t begun;
-};
-
-static void *begin_thread(void *data)
-{
-        struct start *start = data;
-        void *(*fn)(void *) = start->fn;
-        struct vnc_slot *slot = start->slot;
-
-        (void) pthread_setname_np(pthread_self(), start->name);
-        (void) sem_post(&start->begun); /* the start is gone now */
-        return fn(slot);
-}
-
-/* When this returns, the thread runs: what libc does at a thread's start needs calls that are filtered later. */
-static int start_thread(pthread_t *ret, bool *ret_started, void *(*fn)(void *), struct vnc_slot *slot, const char *name)
-{
-        struct start start = { .fn = fn, .slot = slot, .name = name };
-        sigset_t all, saved;
-        int r;
-
-        (void) sem_init(&start.begun, 0, 0);
-        sigfillset(&all);
-        sigdelset(&all, SIGSYS); /* the sandbox's report */
-        (void) pthread_sigmask(SIG_SETMASK, &all, &saved);
-        r = -pthread_create(ret, NULL, begin_thread, &start);
-        (void) pthread_sigmask(SIG_SETMASK, &saved, NULL);
-        *ret_started = r == 0;
-        while (r == 0 && sem_wait(&start.begun) < 0)
-                assert(errno == EINTR);
-        (void) sem_destroy(&start.begun);
-        return r;
-}
-
 static int vnc_start(struct output *o)
 {
         struct vnc *v = container_of(o, struct vnc, output);
@@ -165,9 +126,12 @@ static int vnc_start(struct output *o)
         for (size_t i = 0; i < v->n_slots && r == 0; i++) {
                 struct vnc_slot *slot = &v->slots[i];
 
-                r = start_thread(&slot->thread, &slot->started, vnc_viewer_main, slot, "vnc");
-                if (r == 0 && v->screen.door.tls)
-                        r = start_thread(&slot->relay, &slot->relay_started, vnc_relay_main, slot, "vnc-tls");
+                r = thread_start(&slot->thread, "vnc", vnc_viewer_main, slot);
+                slot->started = r == 0;
+                if (r < 0 || !v->screen.door.tls)
+                        continue;
+                r = thread_start(&slot->relay, "vnc-tls", vnc_relay_main, slot);
+                slot->relay_started = r == 0;
         }
         if (r == 0)
                 r = watch_start(&v->ask_watch, v->loop, v->screen.ask_fd, EPOLLIN, on_ask);

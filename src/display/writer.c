@@ -168,7 +168,7 @@ int writer_new(struct loop *loop, writer_fn done, void *data, struct writer **re
                 return -ENOMEM;
         w->done = done;
         w->data = data;
-        pthread_mutex_init(&w->lock, NULL);
+        thread_mutex_init(&w->lock); /* a real-time loop may wait for it */
         pthread_cond_init(&w->changed, NULL);
         w->finished_fd = fd_event();
         w->stop_fd = fd_event();
