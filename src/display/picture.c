@@ -33,7 +33,7 @@ int picture_new(pixman_format_code_t format, uint32_t width, uint32_t height, st
                 free(p);
                 return -ENOMEM;
         }
-        /* Copying from and to small pages takes a tenth longer. A host without large ones has no such advice. */
+        /* Spares most of the faults of its first writing, and a few percent of copying. Some hosts have no such pages. */
         (void) madvise(pixels, p->size_bytes, MADV_HUGEPAGE);
         p->pixels = pixels;
         atomic_init(&p->n_refs, 1);
