@@ -242,7 +242,7 @@ int kms_open(struct loop *loop, const struct scene_screen *screen, const char *s
 
         *ret_error = NULL;
         if (!screen->device)
-                return output_error(ret_error, -EINVAL, "screen %s: KMS needs \"device\"", screen->name);
+                return output_error(ret_error, -EINVAL, "KMS needs \"device\"");
         k = calloc(1, sizeof(*k));
         if (!k)
                 return -ENOMEM;

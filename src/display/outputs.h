@@ -15,7 +15,7 @@ struct loop;
  * @loop:      the screen's
  * @screen:    borrowed during the call
  * @seat:      path of the input server's socket, for what people do there; borrowed during the call; NULL: nobody listens
- * @ret_error: on failure what is wrong, owned by the caller; NULL if memory ran out
+ * @ret_error: on failure what is wrong, without the name of the screen; owned by the caller; NULL if memory ran out
  *
  * Everything that takes rights is opened here; threads begin with output_start(). A headless screen has an output, too, which
  * does nothing.

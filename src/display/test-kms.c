@@ -94,7 +94,7 @@ static void devices_that_are_none_are_errors_that_say_so(void **state)
 
         assert_int_equal(loop_new(&loop), 0);
         assert_int_equal(output_open(loop, &screen, NULL, &text, &o), -EINVAL);
-        assert_string_equal(text, "screen main: KMS needs \"device\"");
+        assert_string_equal(text, "KMS needs \"device\"");
         free(text);
         screen.device = (char *) "/dev/dri/none";
         assert_int_equal(output_open(loop, &screen, NULL, &text, &o), -ENOENT);

@@ -263,7 +263,7 @@ static void expect_error(const char *what)
 static void a_driver_that_is_not_there_is_an_error_that_says_so(void **state)
 {
         (void) setenv("SDL_VIDEODRIVER", "none-such", 1);
-        expect_error("screen main: window: ");
+        expect_error("window: ");
 }
 
 static void a_missing_desktop_is_an_error_that_says_so(void **state)
@@ -276,7 +276,7 @@ static void a_missing_desktop_is_an_error_that_says_so(void **state)
         (void) unsetenv("DISPLAY");
         (void) unsetenv("WAYLAND_DISPLAY");
         (void) unsetenv("XDG_RUNTIME_DIR"); /* whose wayland-0 it would try */
-        expect_error("screen main: window: there is no desktop");
+        expect_error("window: there is no desktop");
 }
 
 int main(void)

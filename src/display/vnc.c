@@ -325,9 +325,9 @@ int vnc_open(struct loop *loop, const struct scene_screen *screen, const char *s
 
         *ret_error = NULL;
         if (!screen->listen)
-                return output_error(ret_error, -EINVAL, "screen %s: VNC needs \"listen\"", screen->name);
+                return output_error(ret_error, -EINVAL, "VNC needs \"listen\"");
         if (screen->width == 0 || screen->height == 0 || screen->width > VNC_WIDTH_MAX)
-                return output_error(ret_error, -EINVAL, "screen %s: VNC screens are 1 to %u pixels wide", screen->name, VNC_WIDTH_MAX);
+                return output_error(ret_error, -EINVAL, "VNC screens are 1 to %u pixels wide", VNC_WIDTH_MAX);
         v = calloc(1, sizeof(*v));
         if (!v)
                 return -ENOMEM;

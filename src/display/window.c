@@ -267,7 +267,7 @@ static int open_all(struct window *w, const struct scene_screen *screen, const c
                 return -ENOMEM;
         r = start(w);
         if (r == 0 && w->error)
-                r = output_error(ret_error, -EIO, "screen %s: window: %s", w->name, w->error);
+                r = output_error(ret_error, -EIO, "window: %s", w->error);
         return r;
 }
 
@@ -290,10 +290,10 @@ int window_open(struct loop *loop, const struct scene_screen *screen, const char
         window_input_init(&w->input, screen->width, screen->height);
         o = &w->output;
         if (screen->width == 0 || screen->height == 0)
-                return output_error(ret_error, -EINVAL, "screen %s: a window needs a size", screen->name);
+                return output_error(ret_error, -EINVAL, "a window needs a size");
         w->holds_sdl = !atomic_flag_test_and_set(&is_open);
         if (!w->holds_sdl)
-                return output_error(ret_error, -EBUSY, "screen %s: one screen of a server may be a window", screen->name);
+                return output_error(ret_error, -EBUSY, "one screen of a server may be a window");
         r = open_all(w, screen, seat, ret_error);
         if (r < 0)
                 return r;
