@@ -7,7 +7,7 @@
  * answer, as Linux sends them.
  *
  * A wake-up ends after QUEUE_BUDGET requests, WAKEUP_BYTES copied or WAKEUP_NS, whichever is first, and comes back by itself: the other
- * queue, and whoever wants to stop this one, wait no longer than that.
+ * queue, and whoever wants to stop this one, wait no longer than that, or for the one command that is under way.
  *
  * Spec: VIRTIO 1.4, 5.7.6.
  */
