@@ -224,11 +224,16 @@ static void give(int to, const char *text, int fd, size_t n_fds)
         char bytes[CMSG_SPACE(8 * sizeof(int))] __attribute__((aligned(8))) = { 0 };
         struct iovec iov = { .iov_base = (char *) text, .iov_len = strlen(text) };
         struct msghdr message = {
-                .msg_iov = &iov, .msg_iovlen = 1, .msg_control = bytes, .msg_controllen = CMSG_SPACE(n_fds * sizeof(int))
+                .msg_iov = &iov,
+                .msg_iovlen = 1,
+                .msg_control = bytes,
+                .msg_controllen = CMSG_SPACE(n_fds * sizeof(int)),
         };
         struct cmsghdr *h = CMSG_FIRSTHDR(&message);
 
-        *h = (struct cmsghdr){ .cmsg_len = CMSG_LEN(n_fds * sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+        *h = (struct cmsghdr){ .cmsg_len = CMSG_LEN(n_fds * sizeof(int)),
+                               .cmsg_level = SOL_SOCKET,
+                               .cmsg_type = SCM_RIGHTS };
         for (size_t i = 0; i < n_fds; i++)
                 memcpy(CMSG_DATA(h) + i * sizeof(int), &fd, sizeof(fd));
         assert_int_equal(sendmsg(to, &message, MSG_NOSIGNAL), strlen(text));

@@ -12,13 +12,17 @@
 #define RINGS_AT 4096U
 #define INDIRECT_MAX 16
 
-static void needs_reset(struct device *dev, struct queue *q, void *data) { ((struct test_guest *) data)->n_needs_reset++; }
+static void needs_reset(struct device *dev, struct queue *q, void *data)
+{
+        ((struct test_guest *) data)->n_needs_reset++;
+}
 
 static void config_changed(struct device *dev, void *data) { ((struct test_guest *) data)->n_config_changed++; }
 
 static const struct transport_ops transport = { .config_changed = config_changed, .needs_reset = needs_reset };
 
-int test_guest_init(struct test_guest *g, uint64_t features, uint32_t memory_bytes, uint16_t n_queues, uint16_t queue_size)
+int test_guest_init(struct test_guest *g, uint64_t features, uint32_t memory_bytes, uint16_t n_queues,
+                    uint16_t queue_size)
 {
         struct region_spec region = { .size_bytes = memory_bytes };
         auto_cleanup(closep) int memory_fd = -1;
@@ -147,7 +151,8 @@ int test_guest_send(struct test_guest *g, unsigned queue, const struct driver_bu
 
 uint64_t test_guest_ring_features(uint8_t bits)
 {
-        return (bits & 1 ? FEATURE(VIRTIO_FEATURE_RING_PACKED) : 0) | (bits & 2 ? FEATURE(VIRTIO_FEATURE_INDIRECT_DESC) : 0) |
+        return (bits & 1 ? FEATURE(VIRTIO_FEATURE_RING_PACKED) : 0) |
+               (bits & 2 ? FEATURE(VIRTIO_FEATURE_INDIRECT_DESC) : 0) |
                (bits & 4 ? FEATURE(VIRTIO_FEATURE_EVENT_IDX) : 0) | (bits & 8 ? FEATURE(VIRTIO_FEATURE_IN_ORDER) : 0);
 }
 

@@ -32,7 +32,8 @@ struct test_guest {
 };
 
 /* Memory, and a loop to make the device on. Return: 0 or a negative errno; test_guest_deinit() is due in any case. */
-int test_guest_init(struct test_guest *g, uint64_t features, uint32_t memory_bytes, uint16_t n_queues, uint16_t queue_size);
+int test_guest_init(struct test_guest *g, uint64_t features, uint32_t memory_bytes, uint16_t n_queues,
+                    uint16_t queue_size);
 void test_guest_deinit(struct test_guest *g);
 
 /* Starts the device, which is the guest's from now on, and all rings. Return: 0 or a negative errno. */
@@ -46,7 +47,8 @@ int test_guest_resume(struct test_guest *g, bool anew);
 int test_guest_start_queue(struct test_guest *g, uint16_t i);
 
 /* Adds and kicks one request, and lets the device work. Return: 0 or what driver_queue_add() says. */
-int test_guest_send(struct test_guest *g, unsigned queue, const struct driver_buffer *buffers, unsigned n, void *cookie);
+int test_guest_send(struct test_guest *g, unsigned queue, const struct driver_buffer *buffers, unsigned n,
+                    void *cookie);
 
 /* Handles what is due; 1 MiB of a console's output may take more than one call. */
 void test_guest_settle(struct test_guest *g);
@@ -55,7 +57,7 @@ void test_guest_settle(struct test_guest *g);
 uint64_t test_guest_ring_features(uint8_t bits);
 
 /*
- * For fuzzers: a chain of up to four pieces of the memory from @at, by six bytes: -, queue, pieces, which the device
- * writes, where, length. From 250 on the length is in units of @unit_bytes.
+ * For fuzzers: a chain of up to four pieces of the memory from @at, by six bytes: (unused), queue, how many pieces,
+ * which the device writes, where, length. From 250 on the length is in units of @unit_bytes.
  */
 int test_guest_send_any(struct test_guest *g, const uint8_t step[8], gpa_t at, uint32_t unit_bytes);

@@ -65,7 +65,8 @@ int sandbox_allow_path(struct sandbox *s, const char *path, unsigned access)
 
 int sandbox_allow_removal(struct sandbox *s, const char *path)
 {
-        static const struct sandbox_call calls[] = { SANDBOX_CALL("unlink"), SANDBOX_CALL("unlinkat"), { .name = NULL } };
+        static const struct sandbox_call calls[] = { SANDBOX_CALL("unlink"), SANDBOX_CALL("unlinkat"),
+                                                     { .name = NULL } };
         auto_cleanup(freep) char *copy = strdup(path);
         int r;
 
