@@ -8,6 +8,7 @@
  * that lasts a timer mixes at our own clock, and what is mixed is lost.
  */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,7 +28,8 @@
 
 struct pipewire_backend {
         struct sound_backend backend;
-        struct speakers *speakers; /* borrowed; set in run() */
+        struct speakers *_Atomic speakers; /* borrowed; NULL but for run() */
+        atomic_bool ended;                 /* run() is to return */
         struct pw_main_loop *loop; /* owned */
         struct pw_stream *play, *record; /* owned */
         struct spa_source *timer;        /* the loop's */
@@ -63,10 +65,10 @@ static void on_state(void *data, enum pw_stream_state old, enum pw_stream_state 
 
         if (state != PW_STREAM_STATE_ERROR && state != PW_STREAM_STATE_UNCONNECTED)
                 return;
-        if (old == PW_STREAM_STATE_UNCONNECTED)
+        if (old == PW_STREAM_STATE_UNCONNECTED || p->ended)
                 return;
         p->backend.error = -ECONNRESET;
-        pw_main_loop_quit(p->loop);
+        p->ended = true;
 }
 
 /* Frames that are heard before those that are mixed now. */
@@ -158,27 +160,46 @@ static void on_timer(void *data, uint64_t n_expired)
         p->asked_ns = now_ns - SILENT_NS + period_ns / 2;
 }
 
+/*
+ * PipeWire's own thread has our callbacks run by the loop as long as a thread is in that, and runs them itself otherwise: so the
+ * streams are disconnected, after which there are no callbacks, before the loop is left.
+ */
 static void pipewire_run(struct sound_backend *b, struct speakers *s)
 {
         struct pipewire_backend *p = container_of(b, struct pipewire_backend, backend);
+        struct pw_loop *loop = pw_main_loop_get_loop(p->loop);
 
-        p->speakers = s;
+        pw_loop_enter(loop);
         p->asked_ns = clock_now_ns();
-        if (b->error == 0 && !speakers_stopping(s))
-                (void) pw_main_loop_run(p->loop);
+        p->speakers = s;
+        while (!p->ended && !speakers_stopping(s)) {
+                int r = pw_loop_iterate(loop, -1);
+
+                if (r < 0 && r != -EINTR) {
+                        b->error = r;
+                        break;
+                }
+        }
+        p->ended = true;
         p->speakers = NULL;
+        (void) pw_stream_disconnect(p->play);
+        (void) pw_stream_disconnect(p->record);
+        pw_loop_leave(loop);
 }
 
-static int quit(struct spa_loop *loop, bool async, uint32_t seq, const void *data, size_t size, void *user_data)
+static int end(struct spa_loop *loop, bool async, uint32_t seq, const void *data, size_t size, void *user_data)
 {
-        return pw_main_loop_quit(user_data);
+        struct pipewire_backend *p = user_data;
+
+        p->ended = true;
+        return 0;
 }
 
 static void pipewire_interrupt(struct sound_backend *b)
 {
         struct pipewire_backend *p = container_of(b, struct pipewire_backend, backend);
 
-        (void) pw_loop_invoke(pw_main_loop_get_loop(p->loop), quit, 0, NULL, 0, false, p->loop);
+        (void) pw_loop_invoke(pw_main_loop_get_loop(p->loop), end, 0, NULL, 0, false, p);
 }
 
 static const struct sound_backend_ops pipewire_ops = {
