@@ -221,7 +221,8 @@ static void event_between_request_and_answer_keeps_their_order(void **state)
 
 static void give(int to, const char *text, int fd, size_t n_fds)
 {
-        char bytes[CMSG_SPACE(8 * sizeof(int))] __attribute__((aligned(8))) = { 0 };
+        const int fds[] = { fd, fd, fd, fd, fd, fd, fd, fd };
+        char bytes[CMSG_SPACE(sizeof(fds))] __attribute__((aligned(8))) = { 0 };
         struct iovec iov = { .iov_base = (char *) text, .iov_len = strlen(text) };
         struct msghdr message = {
                 .msg_iov = &iov,
@@ -234,8 +235,8 @@ static void give(int to, const char *text, int fd, size_t n_fds)
         *h = (struct cmsghdr){ .cmsg_len = CMSG_LEN(n_fds * sizeof(int)),
                                .cmsg_level = SOL_SOCKET,
                                .cmsg_type = SCM_RIGHTS };
-        for (size_t i = 0; i < n_fds; i++)
-                memcpy(CMSG_DATA(h) + i * sizeof(int), &fd, sizeof(fd));
+        assert_true(n_fds <= ARRAY_SIZE(fds));
+        memcpy(CMSG_DATA(h), fds, n_fds * sizeof(int));
         assert_int_equal(sendmsg(to, &message, MSG_NOSIGNAL), strlen(text));
         settle();
 }
