@@ -245,10 +245,10 @@ static void flood_under_many_numbers_is_cut_too(void **state)
         assert_true(counts()->n_messages + counts()->n_flooded == 40001);
 }
 
-/* All of them hold a key. The one that was silent longest is another process's. */
-static void sources_of_one_process_do_not_push_out_those_of_another(void **state)
+/* Another process that says one thing, and lives until the caller closes *ret_life_fd. Returns when that has been handled. */
+static pid_t another_process_says(unsigned kind, int *ret_life_fd)
 {
-        int wait_fds[2], status;
+        int wait_fds[2];
         pid_t pid;
         char byte;
 
@@ -256,7 +256,7 @@ static void sources_of_one_process_do_not_push_out_those_of_another(void **state
         pid = fork();
         assert_true(pid >= 0);
         if (pid == 0) {
-                struct seat_message m = message(SEAT_KEY, 0);
+                struct seat_message m = message(kind, 0);
 
                 (void) close(wait_fds[1]);
                 _exit(send(rig->fd, &m, sizeof(m), 0) != sizeof(m) || read(wait_fds[0], &byte, 1) != 0);
@@ -264,6 +264,16 @@ static void sources_of_one_process_do_not_push_out_those_of_another(void **state
         closep(&wait_fds[0]);
         while (rig->n_down == 0)
                 assert_int_equal(loop_step(rig->loop, 5000), 0);
+        *ret_life_fd = wait_fds[1];
+        return pid;
+}
+
+/* All of them hold a key. The one that was silent longest is another process's. */
+static void sources_of_one_process_do_not_push_out_those_of_another(void **state)
+{
+        int life_fd, status;
+        pid_t pid = another_process_says(SEAT_KEY, &life_fd);
+
         for (uint32_t i = 0; i < SEAT_SOURCES_MAX; i++) {
                 struct seat_message m = message(SEAT_KEY, 0);
 
@@ -272,7 +282,7 @@ static void sources_of_one_process_do_not_push_out_those_of_another(void **state
                 send_bytes(&m, sizeof(m));
         }
         assert_int_equal(rig->n_down, 1 + SEAT_SOURCES_MAX / 2);
-        closep(&wait_fds[1]);
+        closep(&life_fd);
         while (rig->n_down == 1 + SEAT_SOURCES_MAX / 2)
                 assert_int_equal(loop_step(rig->loop, 5000), 0);
         assert_int_equal(counts()->n_ended, 1);
@@ -304,23 +314,10 @@ static void sources_beyond_the_places_push_out_the_idle_ones_first(void **state)
 /* A process that dies with a finger down and says nothing. */
 static void end_of_the_process_lets_go(void **state)
 {
-        int wait_fds[2], status;
-        pid_t pid;
-        char byte;
+        int life_fd, status;
+        pid_t pid = another_process_says(SEAT_TOUCH_DOWN, &life_fd);
 
-        assert_int_equal(pipe2(wait_fds, O_CLOEXEC), 0);
-        pid = fork();
-        assert_true(pid >= 0);
-        if (pid == 0) {
-                struct seat_message m = message(SEAT_TOUCH_DOWN, 0);
-
-                (void) close(wait_fds[1]);
-                _exit(send(rig->fd, &m, sizeof(m), 0) != sizeof(m) || read(wait_fds[0], &byte, 1) != 0);
-        }
-        closep(&wait_fds[0]);
-        while (rig->n_down == 0)
-                assert_int_equal(loop_step(rig->loop, 5000), 0);
-        closep(&wait_fds[1]);
+        closep(&life_fd);
         while (rig->n_down > 0)
                 assert_int_equal(loop_step(rig->loop, 5000), 0);
         assert_int_equal(counts()->n_ended, 1);
