@@ -156,6 +156,15 @@ class Machine:
             raise AssertionError(f"{self.name}: {command!r} ended with {status}: {output[-2000:]}")
         return output
 
+    def restart(self, deadline_s=BOOT_DEADLINE):
+        """The guest restarts itself; returns when its shell is there again.
+
+        The old shell waits for its command, so the next prompt is the new one's. One that goes on instead (reboot &) may
+        ask for the next line before the guest is gone, or not.
+        """
+        self.shell.send("reboot -f")
+        self.shell.read_until(PROMPT, deadline_s)
+
     def kill_server(self, device_id, deadline_s=30):
         """kill -9 of the server behind a device; returns when its successor runs."""
         old = self.devices()[device_id]["pid"]

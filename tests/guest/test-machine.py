@@ -60,8 +60,7 @@ def shape(lab, transport, vcpus):
     devices_used(lab, machine, what)
     if vcpus > 1:
         smp_load(lab, machine, what)
-        machine.must("reboot -f & true")
-        machine.shell.read_until(guest_lab.PROMPT, guest_lab.BOOT_DEADLINE)
+        machine.restart()
         lab.point(machine.must("nproc").strip() == str(vcpus), f"{what}: all of them are back after the guest restarted itself")
         devices_used(lab, machine, what + ", restarted")
     errors = machine.must("dmesg | grep -ciE 'virtio.*(error|fail)|NETDEV WATCHDOG|soft lockup|rcu.*stall' || true").strip()
