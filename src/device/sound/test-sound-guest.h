@@ -21,12 +21,16 @@
 
 struct sound_guest {
         struct test_guest vm;
-        struct speakers *speakers; /* owned */
+        struct speakers *speakers;
+        bool own_speakers;
         double out[GUEST_PERIOD * 2]; /* what was mixed last */
 };
 
 /* @options: NULL: two to play, one to record, controls. Return: 0 with all rings started, or a negative errno. */
 int sound_guest_init(struct sound_guest *g, uint64_t features, const struct sound_options *options);
+/* The same on @speakers, which several guests can share and which are freed after them. */
+int sound_guest_init_on(struct sound_guest *g, uint64_t features, const struct sound_options *options,
+                        struct speakers *speakers);
 void sound_guest_deinit(struct sound_guest *g);
 
 /* One period is heard, and recorded again. */
