@@ -52,6 +52,7 @@ struct loop {
         pthread_mutex_t lock; /* calls, owner */
         pthread_cond_t called;
         struct call *calls;
+        atomic_uint n_calls; /* in the list */
         pthread_t owner;
 };
 
@@ -70,6 +71,7 @@ static void run_calls(struct loop *loop)
                 struct call *c = loop->calls;
 
                 loop->calls = c->next;
+                atomic_fetch_sub(&loop->n_calls, 1);
                 pthread_mutex_unlock(&loop->lock);
                 c->fn(c->data);
                 pthread_mutex_lock(&loop->lock);
@@ -276,11 +278,14 @@ void loop_call(struct loop *loop, void (*fn)(void *data), void *data)
         }
         call.next = loop->calls;
         loop->calls = &call;
+        atomic_fetch_add(&loop->n_calls, 1);
         wake(loop);
         while (!call.done)
                 pthread_cond_wait(&loop->called, &loop->lock);
         pthread_mutex_unlock(&loop->lock);
 }
+
+bool loop_is_called(const struct loop *loop) { return atomic_load(&loop->n_calls) > 0; }
 
 int watch_start(struct watch *w, struct loop *loop, int fd, uint32_t events, watch_fn fn)
 {

@@ -8,8 +8,8 @@
  *
  * All three are embedded in their owner, who starts and stops them; stopping is idempotent, allowed in
  * any callback (its own included) and takes effect at once: a stopped watch gets no event that was
- * already collected. Zero-initialised means stopped. Everything but loop_call() and loop_quit() belongs
- * to the loop's own thread.
+ * already collected. Zero-initialised means stopped. Everything but loop_call(), loop_is_called() and
+ * loop_quit() belongs to the loop's own thread.
  */
 #pragma once
 
@@ -91,6 +91,9 @@ void loop_quit(struct loop *loop, int result);
  * who starts it, it is a plain function call. Any thread.
  */
 void loop_call(struct loop *loop, void (*fn)(void *data), void *data);
+
+/* Another thread waits in loop_call(), and its function does not run yet: work that takes long had better end for now. Any thread. */
+bool loop_is_called(const struct loop *loop);
 
 /* CLOCK_MONOTONIC now, in nanoseconds. */
 uint64_t clock_now_ns(void);
