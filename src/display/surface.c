@@ -13,6 +13,9 @@
 /* Of a reader: the lock is mostly held for an instant. */
 #define LOCK_TRIES 100
 
+/* That surface_catch_up() copies at a time, however small they are. */
+#define SLICE_BOXES_MAX 256
+
 struct sheet {
         struct sheet *next;
         struct picture *picture; /* a reference */
@@ -158,6 +161,52 @@ static void copy(const struct picture *to, const struct picture *from, pixman_re
         }
 }
 
+/* A slice from the start of a region: so many bytes, but one row of its first box at least. Return: false without memory. */
+static bool cut_slice(pixman_region32_t *region, size_t n_bytes_max, pixman_region32_t *ret)
+{
+        int n, i = 0;
+        const struct pixman_box32 *boxes = pixman_region32_rectangles(region, &n);
+        struct pixman_box32 slice[SLICE_BOXES_MAX];
+        size_t left = n_bytes_max;
+
+        for (; i < MIN(n, SLICE_BOXES_MAX) && (i == 0 || left > 0); i++) {
+                size_t row_bytes = (size_t) (boxes[i].x2 - boxes[i].x1) * 4, n_rows = left / row_bytes;
+
+                if (n_rows == 0 && i > 0)
+                        break;
+                n_rows = MIN(MAX(n_rows, (size_t) 1), (size_t) (boxes[i].y2 - boxes[i].y1));
+                slice[i] = boxes[i];
+                slice[i].y2 = boxes[i].y1 + (int) n_rows;
+                left -= MIN(left, n_rows * row_bytes);
+        }
+        return pixman_region32_init_rects(ret, slice, i);
+}
+
+bool surface_catch_up(struct surface *s, size_t n_bytes_max)
+{
+        struct sheet *current = s->sheets;
+        pixman_region32_t slice;
+        bool is_cut;
+
+        if (current == s->complete || !pixman_region32_not_empty(&current->stale))
+                return true;
+        is_cut = cut_slice(&current->stale, n_bytes_max, &slice);
+        if (is_cut)
+                copy(current->picture, s->complete->picture, &slice);
+        pthread_mutex_lock(&s->lock); /* for readers of what is stale */
+        is_cut = is_cut && pixman_region32_subtract(&slice, &current->stale, &slice);
+        if (is_cut) {
+                pixman_region32_t stale = current->stale;
+
+                current->stale = slice;
+                slice = stale;
+        }
+        pthread_mutex_unlock(&s->lock);
+        pixman_region32_fini(&slice);
+        /* Without memory it is left to who has to have it whole. */
+        return !is_cut || !pixman_region32_not_empty(&current->stale);
+}
+
 /* Return: locked. */
 static void complete(struct surface *s)
 {
@@ -194,6 +243,8 @@ void surface_set_idle(struct surface *s, bool idle)
                 keep_one(s);
 }
 
+bool surface_is_idle(const struct surface *s) { return s->is_idle; }
+
 void surface_end(struct surface *s, const pixman_region32_t *part, bool is_whole)
 {
         struct sheet *current = s->sheets;
@@ -211,7 +262,7 @@ void surface_end(struct surface *s, const pixman_region32_t *part, bool is_whole
                         s->complete = current;
         }
         pthread_mutex_unlock(&s->lock);
-        if (s->is_idle && current->next)
+        if (s->is_idle && current->next && current == s->complete)
                 keep_one(s);
 }
 

@@ -63,6 +63,16 @@ void surface_end_box(struct surface *s, const struct pixman_box32 *box, bool is_
 /* What was written is complete, and shall be seen. The writer's thread; nothing happens between begin and end. */
 void surface_settle(struct surface *s);
 
+/**
+ * surface_catch_up() - copy a part of what surface_settle() or surface_set_idle() has to
+ * @n_bytes_max: roughly; a row of pixels at least
+ *
+ * For a writer who must be able to stop amid it: what was copied stays so. The writer's thread, not between begin and end.
+ *
+ * Return: true if nothing is left to copy.
+ */
+bool surface_catch_up(struct surface *s, size_t n_bytes_max);
+
 /* What it looks like, on the writer's thread, not between begin and end: a reference. */
 struct picture *surface_hold(struct surface *s);
 
@@ -77,7 +87,9 @@ struct picture *surface_hold(struct surface *s);
 bool surface_try_hold(struct surface *s, const struct picture *old, struct picture **ret, pixman_region32_t *ret_changed);
 
 /*
- * Nobody is to look any more, for the moment: from now on there is one picture, and what is written is complete at once. Not so at
- * first. The writer's thread, not between begin and end.
+ * Nobody is to look any more, for the moment: there is one picture now, and what is written to it is complete at once. Only if somebody
+ * still holds that one, what is written is another, until this is called again. Not so at first. The writer's thread, not between
+ * begin and end.
  */
 void surface_set_idle(struct surface *s, bool idle);
+bool surface_is_idle(const struct surface *s);

@@ -193,6 +193,37 @@ static void spare_pictures_are_given_back(void **state)
         surface_unref(s);
 }
 
+/* Boxes of many sizes: what is left becomes less each time, and it takes a while. */
+static void what_is_lacking_can_be_copied_in_parts(void **state)
+{
+        struct surface *s = new_surface();
+        struct content expected = { 0 };
+        struct picture *held, *p;
+        unsigned n = 1;
+
+        write_box(s, &expected, &(pixman_box32_t) { 0, 0, WIDTH, HEIGHT }, 1);
+        surface_settle(s);
+        assert_true(surface_catch_up(s, 1));
+        held = hold(s, NULL, NULL);
+        write_box(s, &expected, &(pixman_box32_t) { 4, 4, 12, 6 }, 2);
+        write_box(s, &expected, &(pixman_box32_t) { 20, 5, 21, 6 }, 3);
+        for (; !surface_catch_up(s, WIDTH * 4); n++) {
+                p = hold(s, held, NULL);
+                assert_ptr_equal(p, held); /* not before it is settled */
+                picture_unref(p);
+        }
+        assert_in_range(n, HEIGHT - 2, HEIGHT + 2);
+        write_box(s, &expected, &(pixman_box32_t) { 30, 1, 31, 2 }, 4);
+        assert_true(surface_catch_up(s, 1));
+        surface_settle(s);
+        p = hold(s, held, NULL);
+        assert_ptr_not_equal(p, held);
+        assert_true(is_same(p, &expected));
+        picture_unref(p);
+        picture_unref(held);
+        surface_unref(s);
+}
+
 static void while_nobody_is_to_look_there_is_one_picture(void **state)
 {
         struct surface *s = new_surface();
@@ -206,6 +237,8 @@ static void while_nobody_is_to_look_there_is_one_picture(void **state)
         p = hold(s, held, NULL);
         assert_true(is_same(p, &expected));
         write_box(s, &expected, &(pixman_box32_t) { 2, 2, 8, 8 }, 2);
+        assert_true(picture_is_held(p)); /* what it has is not copied amid a writing */
+        surface_set_idle(s, true);
         assert_false(picture_is_held(p));
         q = hold(s, p, NULL);
         assert_true(is_same(q, &expected));
@@ -286,6 +319,7 @@ int main(void)
                 cmocka_unit_test(what_nobody_holds_yet_cannot_be_held_while_it_is_written),
                 cmocka_unit_test(what_was_settled_stays_until_it_is_held),
                 cmocka_unit_test(spare_pictures_are_given_back),
+                cmocka_unit_test(what_is_lacking_can_be_copied_in_parts),
                 cmocka_unit_test(while_nobody_is_to_look_there_is_one_picture),
                 cmocka_unit_test(held_pictures_stay_and_new_ones_are_whole),
         };
