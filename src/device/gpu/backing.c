@@ -42,7 +42,7 @@ uint32_t gpu_backing_read(struct gpu *gpu, const struct gpu_command *c, size_t o
 {
         struct virtio_gpu_mem_entry entries[BATCH];
         struct gpu_backing b = { 0 };
-        bool sound = true;
+        uint32_t result = 0;
 
         /* So is the product: the chain holds less than 2^32 bytes. */
         if (n_entries == 0 || !range_fits(offset, (uint64_t) n_entries * sizeof(*entries), c->chain->n_read_bytes))
@@ -53,17 +53,20 @@ uint32_t gpu_backing_read(struct gpu *gpu, const struct gpu_command *c, size_t o
         if (!b.extents)
                 return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
 
-        while (sound && b.n_extents < n_entries) {
+        while (result == 0 && b.n_extents < n_entries) {
                 size_t n = MIN((size_t) (n_entries - b.n_extents), (size_t) BATCH);
 
                 (void) chain_read(c->chain, offset, entries, n * sizeof(*entries));
                 offset += n * sizeof(*entries);
-                sound = add_entries(&b, entries, n);
+                gpu->n_wakeup_bytes += n * sizeof(*entries);
+                if (!add_entries(&b, entries, n))
+                        result = VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+                else if (b.n_extents < n_entries && gpu_is_awaited(gpu))
+                        result = GPU_CUT;
         }
-        gpu->n_wakeup_bytes += (uint64_t) n_entries * sizeof(*entries);
-        if (!sound) {
+        if (result) {
                 free(b.extents);
-                return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+                return result;
         }
         gpu->n_extents += b.n_extents;
         *ret = b;

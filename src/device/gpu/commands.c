@@ -7,7 +7,9 @@
  * answer, as Linux sends them.
  *
  * A wake-up ends after QUEUE_BUDGET requests, WAKEUP_BYTES copied or WAKEUP_NS, whichever is first, and comes back by itself: the other
- * queue, and whoever wants to stop this one, wait no longer than that, or for the one command that is under way.
+ * queue waits no longer than that, or for the one command that is under way. Whoever calls this thread, to stop a queue most of all,
+ * waits for less: no other command is begun, and one that copies is cut after GPU_SLICE_BYTES. It is put back then, to be done again
+ * from its start, by this server or, if it is stopped, by whom the queue is started next.
  *
  * Spec: VIRTIO 1.4, 5.7.6.
  */
@@ -127,8 +129,21 @@ int gpu_command_begin(const struct queue *q, const struct chain *chain, struct g
         return 0;
 }
 
+bool gpu_is_awaited(const struct gpu *gpu)
+{
+        if (gpu->uncut)
+                return false;
+        if (gpu->render.runner)
+                return atomic_load(&gpu->render.is_awaited);
+        return loop_is_called(gpu->dev.queues[GPU_CONTROL_QUEUE].loop);
+}
+
 int gpu_command_end(struct queue *q, struct gpu_command *c, uint32_t result)
 {
+        if (result == GPU_CUT) {
+                queue_unpop(q, 1);
+                return 0;
+        }
         if (result == 0)
                 return -EBADMSG;
         queue_push(q, c->chain, c->chain->n_write_bytes > 0 ? answer(c, result) : 0);
@@ -156,11 +171,13 @@ int gpu_handle_queue(struct device *dev, struct queue *q)
                 return gpu_runner_handle_queue(gpu->render.runner, q);
         gpu->n_wakeup_bytes = 0;
         until_ns = clock_now_ns() + WAKEUP_NS;
+        if (gpu_is_awaited(gpu))
+                q->budget = 0;
         while ((r = queue_pop(q, &chain)) > 0) {
                 r = serve_one(gpu, q, &chain);
                 if (r < 0)
                         return r;
-                if (gpu->n_wakeup_bytes >= WAKEUP_BYTES || clock_now_ns() >= until_ns)
+                if (gpu->n_wakeup_bytes >= WAKEUP_BYTES || gpu_is_awaited(gpu) || clock_now_ns() >= until_ns)
                         q->budget = 0;
         }
         return r < 0 ? r : queue_notify(q);

@@ -44,6 +44,12 @@
 #define GPU_RESOURCE_BUCKETS 1024
 #define GPU_CAPSET_BYTES_MAX 4096
 
+/* So much is copied before a command looks whether it has to be cut. */
+#define GPU_SLICE_BYTES (256u << 10)
+
+/* In place of a response's type: the command was cut, and is done again from its start. It has changed nothing that this minds. */
+#define GPU_CUT 1u
+
 struct gpu_journal;
 struct gpu_runner;
 struct picture;
@@ -122,6 +128,7 @@ struct gpu {
         uint64_t max_extents, n_extents;
         struct gpu_resource **buckets;     /* owned: GPU_RESOURCE_BUCKETS */
         uint64_t n_wakeup_bytes;           /* copied in this wake-up */
+        bool uncut;                        /* what is done now cannot be done again */
         struct gpu_share share;            /* of a CPU */
 
         struct gpu_journal *journal; /* owned; NULL: none */
@@ -131,6 +138,7 @@ struct gpu {
                 atomic_bool knows_memory; /* a queue that starts may tell while the other's command runs */
                 struct ratelimit restarts;
                 struct gpu_runner *runner; /* owned; NULL: commands run on the queues' thread */
+                atomic_bool is_awaited;    /* the queues' thread waits for the runner */
         } render;
 
         unsigned n_scanouts;
@@ -178,7 +186,7 @@ struct gpu_command {
         bool again; /* it comes from the journal, not from the guest */
 };
 
-/* Each returns the type of the response: one of OK with the rest of the response filled, or one of RESP_ERR. */
+/* Each returns the type of the response: one of OK with the rest of the response filled, or one of RESP_ERR; or GPU_CUT. */
 typedef uint32_t (*gpu_command_fn)(struct gpu *gpu, struct gpu_command *c);
 
 /* commands.c */
@@ -186,7 +194,9 @@ typedef uint32_t (*gpu_command_fn)(struct gpu *gpu, struct gpu_command *c);
 /* Reads the request out of its chain, checks it and has it done. Return: the response's type; 0 if it has no header. */
 uint32_t gpu_command_run(struct gpu *gpu, struct gpu_command *c);
 int gpu_handle_queue(struct device *dev, struct queue *q);
-/* Around it, on the queues' thread: a request's answer has room; it is pushed. Return: 0 or -EBADMSG. */
+/* Somebody waits for the thread that runs commands: a long one returns GPU_CUT. */
+bool gpu_is_awaited(const struct gpu *gpu);
+/* Around it, on the queues' thread: a request's answer has room; it is pushed, or the request put back. Return: 0 or -EBADMSG. */
 int gpu_command_begin(const struct queue *q, const struct chain *chain, struct gpu_command *ret);
 int gpu_command_end(struct queue *q, struct gpu_command *c, uint32_t result);
 
@@ -216,7 +226,7 @@ uint32_t gpu_assign_uuid(struct gpu *gpu, struct gpu_command *c);
  * gpu_backing_read() - attach the entries that follow a request
  * @offset: of the first one in the readable part
  *
- * Return: 0; a RESP_ERR after which nothing is attached.
+ * Return: 0; GPU_CUT or a RESP_ERR, after which nothing is attached.
  */
 uint32_t gpu_backing_read(struct gpu *gpu, const struct gpu_command *c, size_t offset, uint32_t n_entries,
                           struct gpu_backing *ret);
@@ -247,23 +257,25 @@ struct rectangle gpu_rectangle(const struct virtio_gpu_rect *r);
  * @r:            within the surface, not empty
  * @offset_bytes: of its top left pixel in the backing
  *
- * Return: 0 or a RESP_ERR; the surface may have changed in part then.
+ * Return: 0; GPU_CUT or a RESP_ERR; the surface may have changed in part then.
  */
 uint32_t gpu_copy(struct gpu *gpu, const struct space *space, const struct gpu_backing *backing, uint32_t stride_bytes,
                   struct surface *s, const struct rectangle *r, uint64_t offset_bytes);
 /* The same into a picture that is nobody else's. */
 uint32_t gpu_copy_to_picture(struct gpu *gpu, const struct space *space, const struct gpu_backing *backing, uint32_t stride_bytes,
                              struct picture *p, const struct rectangle *r, uint64_t offset_bytes);
-/* A rectangle was written: surface_end(). */
-void gpu_surface_end(struct surface *s, const struct rectangle *r, bool is_whole);
+/* A rectangle was written: surface_end(). Return: 0, or GPU_CUT if what the surface lacks beside it took too long. */
+uint32_t gpu_surface_end(struct gpu *gpu, struct surface *s, const struct rectangle *r, bool is_whole);
+/* Completes a surface, or NULL, that is to be shown, or not any more. Return: 0 or GPU_CUT. */
+uint32_t gpu_complete(struct gpu *gpu, struct surface *s);
 uint32_t gpu_transfer_to_host_2d(struct gpu *gpu, struct gpu_command *c);
 
 /* scanout.c */
 
 /* A surface leaves the quota: no view may keep its memory, also not one whose scanout waits to show another. */
 void gpu_scanouts_drop(struct gpu *gpu, const struct surface *s);
-/* Nothing of it is shown any more. */
-void gpu_scanouts_forget(struct gpu *gpu, const struct gpu_resource *resource);
+/* Nothing of it is shown any more: it is about to be freed. Return: 0 or GPU_CUT. */
+uint32_t gpu_scanouts_forget(struct gpu *gpu, const struct gpu_resource *resource);
 /* All show nothing, without cursor. Queues are stopped. */
 void gpu_scanouts_clear(struct gpu *gpu);
 
@@ -290,7 +302,7 @@ uint32_t gpu_3d_submit(struct gpu *gpu, struct gpu_command *c);
 uint32_t gpu_3d_attach(struct gpu *gpu, const struct space *space, struct gpu_resource *resource);
 /* A rendered resource is about to be freed. */
 void gpu_3d_forget(struct gpu *gpu, struct gpu_resource *resource);
-/* Reads a rectangle of a rendered resource into its surface. Return: 0 or a RESP_ERR. */
+/* Reads a rectangle of a rendered resource into its surface. Return: 0; GPU_CUT or a RESP_ERR. */
 uint32_t gpu_3d_fetch(struct gpu *gpu, const struct space *space, struct gpu_resource *resource, const struct rectangle *r);
 
 /* share.c */

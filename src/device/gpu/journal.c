@@ -327,12 +327,12 @@ void gpu_journal_resume(struct gpu *gpu, const struct space *space)
         struct scanouts scanouts = j->scanouts[j->word & WORD_SCANOUTS ? 1 : 0];
 
         j->waits = false;
-        j->quiet = true;
+        j->quiet = gpu->uncut = true;
         redo_resources(gpu, space);
         transfer_all(gpu, space);
         for (unsigned i = 0; i < gpu->n_scanouts; i++)
                 redo_scanout(gpu, space, &scanouts.saved[i], i);
-        j->quiet = false;
+        j->quiet = gpu->uncut = false;
         tidy(gpu);
         gpu_journal_scanouts(gpu);
         log_info(gpu->dev.name, "%u resources of a predecessor are back", gpu->n_resources);

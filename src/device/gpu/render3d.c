@@ -222,8 +222,8 @@ uint32_t gpu_3d_fetch(struct gpu *gpu, const struct space *space, struct gpu_res
 {
         struct picture *p;
         size_t row_bytes = (size_t) r->width * GPU_PIXEL_BYTES;
+        uint32_t n_slice_rows = MAX(GPU_SLICE_BYTES / (uint32_t) row_bytes, 1u), result, y;
         const uint8_t *pixels;
-        uint32_t result;
         int reply = need_process(gpu, space);
 
         if (reply == 0)
@@ -233,10 +233,10 @@ uint32_t gpu_3d_fetch(struct gpu *gpu, const struct space *space, struct gpu_res
                 return result;
         if (surface_begin(resource->surface, &p) < 0)
                 return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
-        for (uint32_t y = 0; y < r->height; y++)
+        for (y = 0; y < r->height && (y == 0 || y % n_slice_rows != 0 || !gpu_is_awaited(gpu)); y++)
                 memcpy(p->pixels + (size_t) (r->y + y) * p->stride_bytes + (size_t) r->x * GPU_PIXEL_BYTES,
                        pixels + y * row_bytes, row_bytes);
-        gpu_surface_end(resource->surface, r, true);
-        gpu->n_wakeup_bytes += row_bytes * r->height;
-        return 0;
+        gpu->n_wakeup_bytes += row_bytes * y;
+        result = gpu_surface_end(gpu, resource->surface, r, y == r->height);
+        return y < r->height ? GPU_CUT : result;
 }

@@ -178,13 +178,15 @@ uint32_t gpu_create_blob(struct gpu *gpu, struct gpu_command *c)
 
 uint32_t gpu_unref(struct gpu *gpu, struct gpu_command *c)
 {
-        uint32_t id = le32toh(c->request.unref.resource_id);
+        uint32_t id = le32toh(c->request.unref.resource_id), result;
         struct gpu_resource *resource = gpu_resource_find(gpu, id);
         bool rendered;
 
         if (!resource)
                 return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
-        gpu_scanouts_forget(gpu, resource);
+        result = gpu_scanouts_forget(gpu, resource);
+        if (result)
+                return result;
         rendered = resource->rendered;
         gpu_resource_free(gpu, resource);
         if (!rendered)

@@ -8,7 +8,7 @@
  * A command may wait for the render process for seconds. Meanwhile the queues' thread is free, for all that the control thread
  * wants of it: new descriptors, a log, another queue. A queue that is stopped has to end its command first: the wait for the
  * render process is then cut short (render_interrupt()), which costs the guest its 3D contexts, but only if the process needs
- * longer than RENDER_GRACE_NS.
+ * longer than RENDER_GRACE_NS. One that copies is cut, and put back.
  *
  * What a command works on (resources, scanouts, journal, the render process) is the runner's while `is_given`, and the
  * queues' thread's otherwise; the descriptors only wake.
@@ -110,12 +110,14 @@ void gpu_runner_settle(struct gpu_runner *r)
 
         if (!r->queue)
                 return;
+        atomic_store(&r->gpu->render.is_awaited, true);
         render_interrupt(r->gpu->render.process);
         while (atomic_load(&r->is_given)) {
                 (void) poll(&done, 1, -1);
                 (void) fd_event_take(r->done_fd);
         }
         render_resume(r->gpu->render.process);
+        atomic_store(&r->gpu->render.is_awaited, false);
         finish(r);
 }
 

@@ -68,13 +68,23 @@ void gpu_scanouts_drop(struct gpu *gpu, const struct surface *s)
                 }
 }
 
-void gpu_scanouts_forget(struct gpu *gpu, const struct gpu_resource *resource)
+/* Of its own surface there is nothing to be completed; a scanout that waits for its first flush still shows another's. */
+uint32_t gpu_scanouts_forget(struct gpu *gpu, const struct gpu_resource *resource)
 {
-        for (unsigned i = 0; i < gpu->n_scanouts; i++)
+        uint32_t result = 0;
+
+        for (unsigned i = 0; i < gpu->n_scanouts && result == 0; i++)
+                if (gpu->scanouts[i].resource == resource && gpu->scanouts[i].shown != resource->surface)
+                        result = gpu_complete(gpu, gpu->scanouts[i].shown);
+        for (unsigned i = 0; i < gpu->n_scanouts && result == 0; i++)
                 if (gpu->scanouts[i].resource == resource) {
-                        hide(gpu, &gpu->scanouts[i]);
+                        struct surface *old = clear(&gpu->scanouts[i]);
+
+                        if (old != resource->surface)
+                                rest(gpu, old);
                         gpu_journal_scanouts(gpu);
                 }
+        return result;
 }
 
 void gpu_scanouts_clear(struct gpu *gpu)
@@ -131,6 +141,9 @@ uint32_t gpu_set_scanout(struct gpu *gpu, struct gpu_command *c)
 
         if (i >= gpu->n_scanouts)
                 return VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID;
+        result = gpu_complete(gpu, gpu->scanouts[i].shown);
+        if (result)
+                return result;
         if (id == 0) {
                 hide(gpu, &gpu->scanouts[i]);
                 gpu_journal_scanouts(gpu);
@@ -147,6 +160,9 @@ uint32_t gpu_set_scanout(struct gpu *gpu, struct gpu_command *c)
                 if (result)
                         return result;
         }
+        result = gpu_complete(gpu, resource->surface);
+        if (result)
+                return result;
         if (!resource->rendered && !show(gpu, &gpu->scanouts[i], resource->surface, &source))
                 return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
         gpu->scanouts[i].resource = resource;
@@ -217,6 +233,9 @@ uint32_t gpu_set_scanout_blob(struct gpu *gpu, struct gpu_command *c)
         if (i >= gpu->n_scanouts)
                 return VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID;
         if (id == 0) {
+                result = gpu_complete(gpu, gpu->scanouts[i].shown);
+                if (result)
+                        return result;
                 hide(gpu, &gpu->scanouts[i]);
                 gpu_journal_scanouts(gpu);
                 return VIRTIO_GPU_RESP_OK_NODATA;
@@ -262,6 +281,17 @@ static uint32_t fetch(struct gpu *gpu, const struct space *space, struct gpu_res
                         l->offset_bytes + (uint64_t) area.y * l->stride_bytes + (uint64_t) area.x * GPU_PIXEL_BYTES);
 }
 
+/* What a flush shows, and what is shown until then. */
+static uint32_t complete_shown(struct gpu *gpu, const struct gpu_resource *resource)
+{
+        uint32_t result = gpu_complete(gpu, resource->surface);
+
+        for (unsigned i = 0; i < gpu->n_scanouts && result == 0; i++)
+                if (gpu->scanouts[i].resource == resource)
+                        result = gpu_complete(gpu, gpu->scanouts[i].shown);
+        return result;
+}
+
 uint32_t gpu_flush(struct gpu *gpu, struct gpu_command *c)
 {
         struct gpu_resource *resource = gpu_resource_find(gpu, le32toh(c->request.flush.resource_id));
@@ -281,6 +311,9 @@ uint32_t gpu_flush(struct gpu *gpu, struct gpu_command *c)
                 if (result)
                         return result;
         }
+        result = complete_shown(gpu, resource);
+        if (result)
+                return result;
         for (unsigned i = 0; i < gpu->n_scanouts; i++) {
                 struct gpu_scanout *s = &gpu->scanouts[i];
 

@@ -41,6 +41,7 @@ static const struct transport_ops transport = { .config_changed = config_changed
 struct start {
         struct gpu_guest *guest;
         uint16_t index;
+        uint32_t base;
 };
 
 static void start_queue(void *data)
@@ -50,7 +51,7 @@ static void start_queue(void *data)
         struct driver_queue *dq = &g->queues[s->index];
         struct queue_setup setup = {
                 .space = g->space, .features = g->features, .size = QUEUE_SIZE, .descriptors = dq->descriptors,
-                .driver = dq->driver, .device = dq->device, .base = driver_queue_base(dq), .kick_fd = g->kick_fd[s->index],
+                .driver = dq->driver, .device = dq->device, .base = s->base, .kick_fd = g->kick_fd[s->index],
                 .call_fd = g->call_fd[s->index],
         };
 
@@ -66,8 +67,27 @@ static void start_queues(struct gpu_guest *g)
 {
         check(device_start(g->dev, g->features) == 0);
         for (uint16_t i = 0; i < 2; i++)
-                loop_call(g->dev->queues[i].loop, start_queue, &(struct start) { g, i });
+                loop_call(g->dev->queues[i].loop, start_queue, &(struct start) { g, i, driver_queue_base(&g->queues[i]) });
         g->n_needs_reset = 0;
+}
+
+static void pause_queue(void *data)
+{
+        struct start *s = data;
+
+        queue_stop(&s->guest->dev->queues[s->index], &s->guest->base[s->index]);
+}
+
+void gpu_guest_pause(struct gpu_guest *g)
+{
+        for (uint16_t i = 0; i < 2; i++)
+                loop_call(g->dev->queues[i].loop, pause_queue, &(struct start) { g, i, 0 });
+}
+
+void gpu_guest_resume(struct gpu_guest *g)
+{
+        for (uint16_t i = 0; i < 2; i++)
+                loop_call(g->dev->queues[i].loop, start_queue, &(struct start) { g, i, g->base[i] });
 }
 
 void gpu_guest_start(struct gpu_guest *g)

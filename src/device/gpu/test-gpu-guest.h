@@ -49,6 +49,7 @@ struct gpu_guest {
         struct view *view_list[GUEST_SCANOUTS];
         struct device *dev;
         struct driver_queue queues[2];
+        uint32_t base[2]; /* while they are paused */
         uint64_t features;
         unsigned n_needs_reset, n_config_changed;
         uint32_t last_len; /* bytes written, as the device said */
@@ -61,6 +62,10 @@ void gpu_guest_deinit(struct gpu_guest *g);
 /* Stops the queues and starts them with empty rings, after a change of guest memory or a reset of the device. */
 void gpu_guest_stop(struct gpu_guest *g);
 void gpu_guest_start(struct gpu_guest *g);
+
+/* Stops the queues, and starts them where they stood. */
+void gpu_guest_pause(struct gpu_guest *g);
+void gpu_guest_resume(struct gpu_guest *g);
 
 /* The server is killed, and another one takes over: the device is a new one, on a copy of the state file as it was, memory and rings
    stay. @wreck, if any, does something to the copy. */

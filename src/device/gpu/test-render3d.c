@@ -18,7 +18,10 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/loop.h"
+#include "base/macros.h"
+#include "device/gpu/gpu-private.h"
 #include "device/gpu/test-gpu-guest.h"
+#include "device/gpu/test-trap.h"
 #include "render/client.h"
 #include "virtio/features.h"
 
@@ -357,6 +360,36 @@ static void a_guest_that_pauses_goes_on(void **state)
         assert_shown(3);
 }
 
+static bool is_awaited(void *data) { return atomic_load(&container_of(g.dev, struct gpu, dev)->render.is_awaited); }
+
+/* The guest's thread for commands may have a copy under way, too. */
+static void a_pause_amid_a_copy_is_served_before_its_end(void **state)
+{
+        struct virtio_gpu_rect all = { .width = 2048, .height = 2048 };
+        struct virtio_gpu_transfer_to_host_2d transfer = { HEADER(TRANSFER_TO_HOST_2D), .resource_id = htole32(1),
+                                                           .r = { .width = htole32(2048), .height = htole32(2048) } };
+        struct driver_buffer buffers[2] = { { GUEST_REQUEST, sizeof(transfer), false },
+                                            { GUEST_RESPONSE, sizeof(struct virtio_gpu_ctrl_hdr), true } };
+        uint32_t length, last = 2048 * 2048 - 1;
+        void *cookie;
+
+        gpu_guest_make(&g, 1, 2048, 2048, GUEST_PIXELS);
+        gpu_guest_paint(&g, GUEST_PIXELS, last + 1, 3);
+        trap_set(&(struct trap) { .goes_on = is_awaited }, g.memory + GUEST_PIXELS + last * 2);
+        memcpy(g.memory + GUEST_REQUEST, &transfer, sizeof(transfer));
+        assert_int_equal(driver_queue_add(&g.queues[0], buffers, 2, NULL), 0);
+        (void) driver_queue_kick(&g.queues[0]);
+        trap_wait();
+        gpu_guest_pause(&g);
+        trap_clear();
+        assert_int_equal(driver_queue_get(&g.queues[0], &cookie, &length), 0);
+        gpu_guest_resume(&g);
+        while (driver_queue_get(&g.queues[0], &cookie, &length) == 0)
+                cpu_relax();
+        assert_int_equal(gpu_guest_scanout(&g, 0, 1, all), OK);
+        assert_int_equal(test_view_pixel(&g.views[0], 2047, 2047), gpu_guest_colour(3, last));
+}
+
 static int start_host(void **state)
 {
         char program[4096];
@@ -391,6 +424,7 @@ int main(void)
                 CASE_THREADS(a_slow_command_holds_nobody_who_changes_its_queue),
                 CASE_THREADS(a_slow_command_holds_nobody_who_resets_the_device),
                 CASE_THREADS(a_guest_that_pauses_goes_on),
+                CASE_THREADS(a_pause_amid_a_copy_is_served_before_its_end),
         };
 
         return cmocka_run_group_tests(tests, start_host, end_host);

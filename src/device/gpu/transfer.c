@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * From guest memory into surfaces. What was flushed stays as it is until the next flush: a command's copy goes to another picture
- * of the surface, of which nothing is seen before. What a guest does to the frame while it is copied is the guest's own affair.
+ * of the surface, of which nothing is seen before. A copy that is cut leaves there what is written once more. What a guest does to the frame while it is copied is the guest's own affair.
  */
 #include <endian.h>
 #include <stddef.h>
@@ -21,38 +21,57 @@ uint32_t gpu_copy_to_picture(struct gpu *gpu, const struct space *space, const s
 {
         struct gpu_reader reader = { .space = space, .backing = backing };
         size_t row_bytes = (size_t) r->width * GPU_PIXEL_BYTES;
-        uint8_t *to = p->pixels + (size_t) r->y * p->stride_bytes + (size_t) r->x * GPU_PIXEL_BYTES;
-        bool sound = true;
+        uint32_t n_slice_rows = MAX(GPU_SLICE_BYTES / (uint32_t) row_bytes, 1u);
+        bool is_dense = row_bytes == stride_bytes && row_bytes == p->stride_bytes;
 
         if (!range_fits(offset_bytes, (uint64_t) stride_bytes * (r->height - 1) + row_bytes, backing->size_bytes))
                 return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-        if (row_bytes == stride_bytes && row_bytes == p->stride_bytes)
-                sound = gpu_reader_copy(&reader, offset_bytes, to, (uint64_t) row_bytes * r->height);
-        else
-                for (uint32_t y = 0; y < r->height && sound; y++, to += p->stride_bytes)
-                        sound = gpu_reader_copy(&reader, offset_bytes + (uint64_t) y * stride_bytes, to, row_bytes);
-        gpu->n_wakeup_bytes += (uint64_t) row_bytes * r->height;
-        return sound ? 0 : VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+        for (uint32_t y = 0, n_rows; y < r->height; y += n_rows) {
+                uint8_t *to = p->pixels + (size_t) (r->y + y) * p->stride_bytes + (size_t) r->x * GPU_PIXEL_BYTES;
+
+                if (y > 0 && y % n_slice_rows == 0 && gpu_is_awaited(gpu))
+                        return GPU_CUT;
+                n_rows = is_dense ? MIN(n_slice_rows, r->height - y) : 1;
+                if (!gpu_reader_copy(&reader, offset_bytes + (uint64_t) y * stride_bytes, to, n_rows * row_bytes))
+                        return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+                gpu->n_wakeup_bytes += n_rows * row_bytes;
+        }
+        return 0;
 }
 
-void gpu_surface_end(struct surface *s, const struct rectangle *r, bool is_whole)
+uint32_t gpu_complete(struct gpu *gpu, struct surface *s)
+{
+        while (s && !surface_catch_up(s, GPU_SLICE_BYTES))
+                if (gpu_is_awaited(gpu))
+                        return GPU_CUT;
+        return 0;
+}
+
+uint32_t gpu_surface_end(struct gpu *gpu, struct surface *s, const struct rectangle *r, bool is_whole)
 {
         const struct pixman_box32 box = { (int) r->x, (int) r->y, (int) (r->x + r->width), (int) (r->y + r->height) };
+        uint32_t result;
 
         surface_end_box(s, &box, is_whole);
+        if (!is_whole || !surface_is_idle(s))
+                return 0;
+        result = gpu_complete(gpu, s);
+        if (result == 0)
+                surface_set_idle(s, true);
+        return result;
 }
 
 uint32_t gpu_copy(struct gpu *gpu, const struct space *space, const struct gpu_backing *backing, uint32_t stride_bytes,
                   struct surface *s, const struct rectangle *r, uint64_t offset_bytes)
 {
         struct picture *p;
-        uint32_t result;
+        uint32_t result, end_result;
 
         if (surface_begin(s, &p) < 0)
                 return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
         result = gpu_copy_to_picture(gpu, space, backing, stride_bytes, p, r, offset_bytes);
-        gpu_surface_end(s, r, result == 0);
-        return result;
+        end_result = gpu_surface_end(gpu, s, r, result == 0);
+        return result ? result : end_result;
 }
 
 /* Of a blob there is nothing to transfer: the guest's memory is the resource. Linux sends it for cursors all the same. */
