@@ -75,6 +75,10 @@ static void child_main(const struct process_spec *spec, pid_t parent, int report
         _exit(127);
 }
 
+/*
+ * A dead child that is traced is its tracer's until that one lets go: nothing can be reaped, though the pidfd is readable. It is told
+ * again then, so the watch is for edges: another event comes, and none until then.
+ */
 static void on_exit_event(struct watch *w, uint32_t events)
 {
         struct process *p = container_of(w, struct process, watch);
@@ -118,7 +122,7 @@ int process_start(struct process *p, struct loop *loop, const struct process_spe
         p->pidfd = (int) syscall(SYS_pidfd_open, pid, 0);
         r = p->pidfd < 0 ? -errno : 0;
         if (r == 0)
-                r = watch_start(&p->watch, loop, p->pidfd, EPOLLIN, on_exit_event);
+                r = watch_start(&p->watch, loop, p->pidfd, EPOLLIN | EPOLLET, on_exit_event);
         if (r < 0)
                 process_deinit(p);
         return r;
