@@ -388,11 +388,10 @@ static int need_frame(struct render *r, size_t size_bytes)
         return reply;
 }
 
-int render_read(struct render *r, uint32_t resource, uint32_t resource_height, int bottom_up, const struct rectangle *part,
-                const uint8_t **ret)
+int render_read(struct render *r, uint32_t resource, const struct rectangle *part, const uint8_t **ret)
 {
-        struct render_read read = { .resource = resource, .bottom_up = bottom_up != 0, .x = part->x, .y = part->y,
-                                    .width = part->width, .height = part->height, .resource_height = resource_height };
+        struct render_read read = { .resource = resource, .x = part->x, .y = part->y, .width = part->width,
+                                    .height = part->height };
         struct iovec parts[2] = { { &read, sizeof(read) }, { NULL, 0 } };
         uint64_t n_pixels = (uint64_t) part->width * part->height;
         int reply;

@@ -70,11 +70,8 @@ int render_set_backing(struct render *r, uint32_t resource, const struct virtio_
 
 /**
  * render_read() - the pixels of a part of a resource
- * @resource_height: of the whole resource
- * @bottom_up:       its first row is the lowest
- * @ret:             borrowed until the next call; rows of width * 4 bytes, the top one first
+ * @ret: borrowed until the next call; rows of width * 4 bytes, the top one first
  *
  * Return: as render_command().
  */
-int render_read(struct render *r, uint32_t resource, uint32_t resource_height, int bottom_up, const struct rectangle *part,
-                const uint8_t **ret);
+int render_read(struct render *r, uint32_t resource, const struct rectangle *part, const uint8_t **ret);

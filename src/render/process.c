@@ -121,22 +121,10 @@ static uint32_t set_frame(struct render_process *p, const struct request *rq)
         return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
-static void flip(uint8_t *pixels, uint32_t width, uint32_t height)
-{
-        size_t n_row = (size_t) width * 4;
-
-        for (uint32_t top = 0, low = height - 1; top < low; top++, low--) {
-                uint8_t *a = pixels + top * n_row, *b = pixels + low * n_row;
-
-                for (size_t i = 0; i < n_row; i++) {
-                        uint8_t byte = a[i];
-
-                        a[i] = b[i];
-                        b[i] = byte;
-                }
-        }
-}
-
+/*
+ * virglrenderer turns rows by itself: whether a resource's storage begins with the lowest one (its flag Y_0_TOP) is a
+ * matter of the GL object behind it. Both ways a guest's row 0 is the top of what it shows.
+ */
 static uint32_t read_pixels(struct render_process *p, const struct request *rq)
 {
         const struct render_read *in = rq->payload;
@@ -147,15 +135,12 @@ static uint32_t read_pixels(struct render_process *p, const struct request *rq)
         if (rq->header.size_bytes != sizeof(*in) || in->width == 0 || in->height == 0)
                 return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
         n_bytes = (uint64_t) in->width * in->height * 4;
-        if (n_bytes > p->frame.size_bytes || (in->bottom_up && (uint64_t) in->y + in->height > in->resource_height))
+        if (n_bytes > p->frame.size_bytes)
                 return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-        box = (struct virgl_box){ .x = in->x, .y = in->bottom_up ? in->resource_height - in->y - in->height : in->y,
-                                  .w = in->width, .h = in->height, .d = 1 };
+        box = (struct virgl_box){ .x = in->x, .y = in->y, .w = in->width, .h = in->height, .d = 1 };
         iov = (struct iovec){ p->frame.pixels, n_bytes };
         if (virgl_renderer_transfer_read_iov(in->resource, 0, 0, in->width * 4, 0, &box, 0, &iov, 1) != 0)
                 return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-        if (in->bottom_up)
-                flip(p->frame.pixels, in->width, in->height);
         return VIRTIO_GPU_RESP_OK_NODATA;
 }
 

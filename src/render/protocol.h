@@ -50,7 +50,5 @@ struct render_backing {
 /* A rectangle of a resource's first level, four bytes a pixel, top row first, into the frame's start. */
 struct render_read {
         uint32_t resource;
-        uint32_t bottom_up; /* the resource's first row is the lowest */
         uint32_t x, y, width, height;
-        uint32_t resource_height;
 };

@@ -83,7 +83,6 @@ struct gpu_resource {
         uint32_t id;               /* never 0 */
         bool blob, has_uuid;
         bool rendered;             /* 3D: its pixels are the render process's */
-        bool bottom_up;            /* of a rendered one: its first row is the lowest */
         uint64_t rendered_bytes;   /* as counted in the quota */
         uint8_t uuid[16];
         uint64_t blob_bytes;

@@ -186,7 +186,6 @@ uint32_t gpu_3d_create(struct gpu *gpu, struct gpu_command *c)
                 return result;
         }
         resource->rendered = true;
-        resource->bottom_up = !(le32toh(in->flags) & VIRTIO_GPU_RESOURCE_FLAG_Y_0_TOP);
         resource->layout = (struct gpu_layout) { .format = le32toh(in->format), .width = le32toh(in->width),
                                                  .height = le32toh(in->height) };
         resource->rendered_bytes = n_bytes;
@@ -227,7 +226,7 @@ uint32_t gpu_3d_fetch(struct gpu *gpu, const struct space *space, struct gpu_res
         int reply = need_process(gpu, space);
 
         if (reply == 0)
-                reply = render_read(gpu->render.process, resource->id, resource->layout.height, resource->bottom_up, r, &pixels);
+                reply = render_read(gpu->render.process, resource->id, r, &pixels);
         result = result_of(gpu, reply);
         if (result != VIRTIO_GPU_RESP_OK_NODATA)
                 return result;

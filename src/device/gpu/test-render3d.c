@@ -102,16 +102,18 @@ static uint32_t attach(uint32_t id)
 }
 
 /* A resource with what @seed paints, on the first scanout. */
-static void show(uint32_t id, uint32_t seed)
+static void show_flagged(uint32_t id, uint32_t seed, uint32_t flags)
 {
         gpu_guest_paint(&g, GUEST_PIXELS, W * H, seed);
-        assert_int_equal(create(id, W, H, VIRTIO_GPU_RESOURCE_FLAG_Y_0_TOP), OK);
+        assert_int_equal(create(id, W, H, flags), OK);
         assert_int_equal(attach(id), OK);
         assert_int_equal(RUN((struct virtio_gpu_ctx_resource) { HEADER(CTX_ATTACH_RESOURCE), .resource_id = htole32(id) }), OK);
         assert_int_equal(transfer(VIRTIO_GPU_CMD_TRANSFER_TO_HOST_3D, id), OK);
         assert_int_equal(gpu_guest_scanout(&g, 0, id, ALL), OK);
         assert_int_equal(gpu_guest_flush(&g, id, ALL), OK);
 }
+
+static void show(uint32_t id, uint32_t seed) { show_flagged(id, seed, VIRTIO_GPU_RESOURCE_FLAG_Y_0_TOP); }
 
 static void assert_shown(uint32_t seed)
 {
@@ -177,6 +179,14 @@ static void a_rendered_resource_is_shown_when_flushed(void **state)
         assert_shown(3);
         assert_int_equal(gpu_guest_flush(&g, 1, ALL), OK);
         assert_shown(4);
+}
+
+/* What Mesa's driver makes: its GL object has the lowest row first. */
+static void a_resource_without_flags_is_shown_upright(void **state)
+{
+        assert_int_equal(context(), OK);
+        show_flagged(1, 3, 0);
+        assert_shown(3);
 }
 
 static void pixels_come_back_to_the_guest(void **state)
@@ -413,6 +423,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 CASE(it_is_offered_with_two_capability_sets),
                 CASE(a_rendered_resource_is_shown_when_flushed),
+                CASE(a_resource_without_flags_is_shown_upright),
                 CASE(pixels_come_back_to_the_guest),
                 CASE(resources_in_2d_go_on_beside_it),
                 CASE(what_is_out_of_bounds_is_refused),
