@@ -42,7 +42,7 @@ demo-pair:
 # line reaches its tests by itself.
 test check: all
 	@tools/setup --check --group build --group guest || { echo "make: tools/setup installs what is missing"; exit 1; }
-	@guests/build base pair test display-test --out $(BUILD)/guests || echo "make: no guest images, so the guest rung will be skipped"
+	@guests/build base pair test display-test gl-test --out $(BUILD)/guests || echo "make: no guest images, so the guest rung will be skipped"
 	@guests/build base test --arch arm64 --out $(BUILD)/guests || echo "make: no arm64 guest images, their tests will be skipped"
 	@tools/get-qemu-7.2 >/dev/null || echo "make: no QEMU 7.2, its test will be skipped"
 	@tools/run-tests $(BUILD) $(TESTARGS)

@@ -13,11 +13,11 @@ import signal
 import time
 
 import lab as guest_lab
-from pictures import Control, Frames, compose, difference, fitted, plain, read_png, smpte, tiles
+from pictures import Control, Frames, difference, fitted, plain, smpte, tiles
+from screen import LIMIT_S, Screen
 
 SCREEN = (800, 480)
 BACKGROUND, FALLBACK = 0x101418, 0x301020
-REPORT = guest_lab.BUILD / "reports/display"
 DISPLAYS = {
     "left": {"region": [16, 16, 320, 240], "scaling": "fit", "order": 0},
     "wide": {"region": [16, 280, 320, 160], "size": [160, 80], "scaling": "stretch"},
@@ -28,7 +28,6 @@ GUESTS = {"alpha": ("left", "wide"), "beta": ("right", "front")}
 NEW_MODES = ((160, 90), (150, 200))
 N_FRAMES = 60
 N_TOUCHES = 20
-LIMIT_S = 120
 
 
 def sizes(name):
@@ -55,31 +54,6 @@ def flipped(name, pattern):
 
 def dark(name):
     return {d: [[FALLBACK] * DISPLAYS[d]["region"][2]] * DISPLAYS[d]["region"][3] for d in GUESTS[name]}
-
-
-class Screen:
-    def __init__(self, lab, system):
-        self.lab, self.system = lab, system
-        REPORT.mkdir(parents=True, exist_ok=True)
-
-    def shot(self, name):
-        path = REPORT / (name + ".png")
-        self.lab.busbar("screenshot", self.system, "main", "--output", path)
-        return read_png(path)
-
-    def shows(self, name, pictures, what):
-        """A point: the screen shows this, at the latest after a while."""
-        expected, last = compose(DISPLAYS, pictures, SCREEN, BACKGROUND), []
-
-        def probe():
-            last[:] = [difference(self.shot(name), expected)]
-            return last[0] is None
-
-        try:
-            guest_lab.until(name, LIMIT_S, probe)
-        except TimeoutError:
-            pass
-        return self.lab.point(last[0] is None, what + (f": at {last[0]}" if last[0] else ""))
 
 
 def connectors(machine):
@@ -137,7 +111,7 @@ def new_modes(lab, screen, alpha, beta_shows):
 def flips(lab, screen, alpha_shows, beta):
     """Pages flip: the screen shows one or the other, and the neighbour's picture stays."""
     flip(beta)
-    pages = [compose(DISPLAYS, {**alpha_shows, **flipped("beta", pattern)}, SCREEN, BACKGROUND) for pattern in (tiles, plain)]
+    pages = [screen.compose({**alpha_shows, **flipped("beta", pattern)}) for pattern in (tiles, plain)]
     shots = [screen.shot(f"page-flips-{i}") for i in range(6)]
     seen = [[difference(shot, page) for page in pages] for shot in shots]
     torn = [both for both in seen if None not in both]
@@ -150,7 +124,7 @@ def beside_a_flood(lab, screen, alpha):
     begun = time.monotonic()
     draw(alpha, "smpte")
     alpha_shows = drawn("alpha", smpte)
-    expected = compose(DISPLAYS, {**alpha_shows, **dark("beta")}, SCREEN, BACKGROUND)
+    expected = screen.compose({**alpha_shows, **dark("beta")})
     guest_lab.until("alpha's picture", LIMIT_S, lambda: difference([row[:400] for row in screen.shot("flooded")], expected) is None)
     lab.point(True, "a guest that floods with page flips does not keep the other's new picture away")
     lab.note(f"it took {time.monotonic() - begun:.1f} s, of which the guest's shell and the comparison in Python are the most")
@@ -204,7 +178,7 @@ def body(lab):
     lab.busbar("up", "--detach", system)
     lab.started.append(system)
     alpha, beta = [guest_lab.Machine(lab, name).connect() for name in GUESTS]
-    screen = Screen(lab, system)
+    screen = Screen(lab, system, DISPLAYS, SCREEN, BACKGROUND, "display")
     screen.shows("nothing", {**dark("alpha"), **dark("beta")}, "before a guest draws, its displays show the fallback")
     draw(alpha, "tiles")
     draw(beta, "smpte")

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MPL-2.0
+"""A screen of a system as a test looks at it: screenshots, compared with what there should be."""
+
+import lab as guest_lab
+from pictures import compose, difference, read_png
+
+LIMIT_S = 120
+
+
+class Screen:
+    """`displays` as in the system file, all on the screen "main"; screenshots are kept in BUILD/reports/`report`."""
+
+    def __init__(self, lab, system, displays, size, background, report):
+        self.lab, self.system = lab, system
+        self.displays, self.size, self.background = displays, size, background
+        self.folder = guest_lab.BUILD / "reports" / report
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def shot(self, name):
+        path = self.folder / (name + ".png")
+        self.lab.busbar("screenshot", self.system, "main", "--output", path)
+        return read_png(path)
+
+    def compose(self, pictures):
+        return compose(self.displays, pictures, self.size, self.background)
+
+    def shows(self, name, pictures, what):
+        """A point: the screen shows this, at the latest after a while."""
+        expected, last = self.compose(pictures), []
+
+        def probe():
+            last[:] = [difference(self.shot(name), expected)]
+            return last[0] is None
+
+        try:
+            guest_lab.until(name, LIMIT_S, probe)
+        except TimeoutError:
+            pass
+        return self.lab.point(last[0] is None, what + (f": at {last[0]}" if last[0] else ""))
