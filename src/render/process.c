@@ -42,13 +42,20 @@ static void request_deinit(struct request *rq)
         free(rq->payload);
 }
 
+/* Linux puts all of a message's descriptors behind one header, and no more than there is room for; neither is relied on. */
 static void take_fds(struct request *rq, struct msghdr *message)
 {
-        for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c))
-                if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
-                        rq->n_fds = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-                        memcpy(rq->fds, CMSG_DATA(c), rq->n_fds * sizeof(int));
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+                if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+                        continue;
+                for (size_t at = 0; at + sizeof(int) <= c->cmsg_len - CMSG_LEN(0); at += sizeof(int)) {
+                        auto_cleanup(closep) int fd = -1;
+
+                        memcpy(&fd, CMSG_DATA(c) + at, sizeof(fd));
+                        if (rq->n_fds < RENDER_FDS_MAX)
+                                rq->fds[rq->n_fds++] = take_fd(&fd);
                 }
+        }
 }
 
 /* Return: 0; -ENODATA if the other side closed; a negative errno. */
