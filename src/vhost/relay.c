@@ -3,7 +3,9 @@
  * One thread that waits: for the front end's next request, then for the server's reply. Whatever it waits for, the end
  * of the front end ends it, and the end of the server makes it begin with the next one.
  *
- * A server that is not there is waited for as long as it takes. One that is there and ends the connection over the same words
+ * A server that is not there is waited for as long as it takes, and looked for less and less often: what is lost of the time it was
+ * away is a small part of that. (Its socket's folder would not tell: between the birth of a socket and the moment it listens there is
+ * no event, and a relay's sandbox has no folders.) One that is there and ends the connection over the same words
  * each time is asked RELAY_ATTEMPTS times, with longer and longer pauses, and then the front end's connection ends: nothing that
  * is said again would make it another. So that a request is known to be obeyed, refused or neither, the relay has every one
  * acknowledged where the server can, whatever the front end asked for. What was refused is not remembered.
@@ -19,11 +21,12 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/macros.h"
 #include "base/ratelimit.h"
 #include "vhost/relay-memory.h"
 #include "virtio/features.h"
 
-#define ABSENT_MS 5 /* between two looks for a server that is not there */
+#define ABSENT_PARTS 16 /* of the time that a server has been away: the pause until the next look for it */
 #define STEADY_NS UINT64_C(1000000000) /* a server that keeps the connection that long has taken all it was told */
 #define INFLIGHT_QUEUE_SIZE 1024 /* as large as any ring gets */
 #define BIT(n) (UINT64_C(1) << (n))
@@ -44,6 +47,7 @@ struct relay {
         uint64_t server_protocol; /* features that the server has */
         uint64_t protocol;        /* negotiated */
         bool was_served;
+        uint64_t absent_since_ns; /* 0: it is there, or was not looked for */
         unsigned n_vain;    /* connections in a row that ended over what is remembered */
         uint64_t told_ns;   /* when the server had been told all */
         bool has_answered;  /* it obeyed a request since */
@@ -155,13 +159,31 @@ static int say_again(const struct vhost_message *m, void *data)
         return result;
 }
 
+int relay_absent_pause_ms(uint64_t absent_ns)
+{
+        uint64_t part_ms = absent_ns / ABSENT_PARTS / NSEC_PER_MSEC;
+
+        return (int) MIN(MAX(part_ms, (uint64_t) RELAY_ABSENT_MS_MIN), (uint64_t) RELAY_ABSENT_MS_MAX);
+}
+
+/* Nobody listens. Return: BACK_GONE after a while; FRONT_GONE. */
+static int wait_for_server(struct relay *r)
+{
+        uint64_t now_ns = clock_now_ns();
+
+        if (r->absent_since_ns == 0)
+                r->absent_since_ns = now_ns;
+        return wait_for(r, -1, 0, relay_absent_pause_ms(now_ns - r->absent_since_ns)) ? FRONT_GONE : BACK_GONE;
+}
+
 /* Return: 0 with a server that was told all; FRONT_GONE; BACK_GONE, and in vain if there was one. */
 static int try_server(struct relay *r)
 {
         int result = fd_unix_connect_nonblock(r->options->path);
 
         if (result < 0)
-                return wait_for(r, -1, 0, ABSENT_MS) ? FRONT_GONE : BACK_GONE;
+                return wait_for_server(r);
+        r->absent_since_ns = 0;
         r->back = result;
         result = relay_memory_each(&r->memory, say_again, r);
         r->told_ns = clock_now_ns();

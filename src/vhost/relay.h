@@ -24,6 +24,8 @@
 #define RELAY_RINGS_MAX 16
 #define RELAY_ATTEMPTS 8
 #define RELAY_PAUSE_MS 5
+#define RELAY_ABSENT_MS_MIN 5
+#define RELAY_ABSENT_MS_MAX 100
 
 struct relay_options {
         const char *name; /* of log lines; borrowed, as all is, while it runs */
@@ -32,6 +34,9 @@ struct relay_options {
         uint16_t n_rings; /* of the device */
         int pause_ms;     /* after the first attempt that a server ended; twice as long after each further one */
 };
+
+/* Between two looks for a server that has been away for that long. */
+int relay_absent_pause_ms(uint64_t absent_ns);
 
 /**
  * relay_run() - until the front end closes its connection

@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/macros.h"
 #include "vhost/relay.h"
 #include "vhost/test-fds.h"
 #include "vhost/test-guest.h"
@@ -229,6 +230,22 @@ static void a_server_that_ends_each_connection_is_given_up(void **state)
         expect_given_up(VHOST_REQUEST_SET_OWNER);    /* at one that is remembered */
 }
 
+static void an_absent_server_is_looked_for_less_and_less_often(void **state)
+{
+        uint64_t absent_ns = 0, n_looks = 0;
+
+        assert_int_equal(relay_absent_pause_ms(0), RELAY_ABSENT_MS_MIN);
+        assert_int_equal(relay_absent_pause_ms(UINT64_MAX), RELAY_ABSENT_MS_MAX);
+        for (; absent_ns < 60 * NSEC_PER_SEC; n_looks++) {
+                uint64_t pause_ns = (uint64_t) relay_absent_pause_ms(absent_ns) * NSEC_PER_MSEC;
+
+                /* It is never late by more than a part of its absence. */
+                assert_true(pause_ns <= MAX(absent_ns / 16, (uint64_t) (RELAY_ABSENT_MS_MIN * NSEC_PER_MSEC)));
+                absent_ns += pause_ns;
+        }
+        assert_in_range(n_looks, 600, 700);
+}
+
 static void what_needs_more_than_a_relay_is_not_offered(void **state)
 {
         struct scene *s = *state;
@@ -279,6 +296,7 @@ int main(void)
                 CASE(requests_to_a_dead_server_wait_for_the_next),
                 CASE(a_device_that_is_reset_begins_anew),
                 CASE(what_is_refused_is_not_said_to_the_next_server),
+                cmocka_unit_test(an_absent_server_is_looked_for_less_and_less_often),
                 cmocka_unit_test(a_server_that_ends_each_connection_is_given_up),
                 CASE(what_needs_more_than_a_relay_is_not_offered),
                 CASE(the_end_of_the_front_end_ends_it),
