@@ -149,8 +149,7 @@ static void periods_come_at_their_time(void **state)
         uint64_t begin_ns;
         static float frames[4800];
 
-        make_speakers(rig, SOUND_NULL, 1, NULL);
-        v = open_voice(rig, 0, OVER_MIX, SAMPLE_FLOAT, RATE, 1);
+        v = open_mono(rig, 0, OVER_MIX);
         assert_int_equal(voice_write(v, frames, 4800), 4800);
         begin_ns = clock_now_ns();
         assert_true(voice_wake_at(v, 4800));

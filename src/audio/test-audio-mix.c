@@ -86,9 +86,8 @@ static void check_chime_over(struct rig *rig, enum scene_over over, double want)
         struct voice *media, *chime;
         double last = 0.5, loud = 0.0;
 
-        make_speakers(rig, SOUND_NULL, 1, NULL);
-        media = open_voice(rig, 0, OVER_MIX, SAMPLE_FLOAT, RATE, 1);
-        chime = open_voice(rig, 10, over, SAMPLE_FLOAT, RATE, 1);
+        media = open_mono(rig, 0, OVER_MIX);
+        chime = open_mono(rig, 10, over);
         write_constant(media, 0.5f, 2 * PERIOD);
         mix(rig);
         assert_true(rig->out[0] == 0.5 && rig->out[PERIOD - 1] == 0.5);
@@ -137,9 +136,8 @@ static void a_stream_that_plays_silence_does_not_duck_others_for_ever(void **sta
         double ducked = 0.5 * gain_from_db(20), second = (double) RATE / PERIOD;
         struct voice *media, *chime;
 
-        make_speakers(rig, SOUND_NULL, 1, NULL);
-        media = open_voice(rig, 0, OVER_MIX, SAMPLE_FLOAT, RATE, 1);
-        chime = open_voice(rig, 10, OVER_DUCK, SAMPLE_FLOAT, RATE, 1);
+        media = open_mono(rig, 0, OVER_MIX);
+        chime = open_mono(rig, 10, OVER_DUCK);
         /* Never heard, even so faint. */
         assert_true(media_beside(rig, media, chime, 0.0f, 10) == 0.5);
         assert_true(fabs(media_beside(rig, media, chime, 1e-5f, 10) - 0.5) < 1e-9);
@@ -166,9 +164,8 @@ static void a_chime_that_mixes_leaves_media_as_they_are(void **state)
         struct rig *rig = *state;
         struct voice *media, *chime;
 
-        make_speakers(rig, SOUND_NULL, 1, NULL);
-        media = open_voice(rig, 0, OVER_MIX, SAMPLE_FLOAT, RATE, 1);
-        chime = open_voice(rig, 10, OVER_MIX, SAMPLE_FLOAT, RATE, 1);
+        media = open_mono(rig, 0, OVER_MIX);
+        chime = open_mono(rig, 10, OVER_MIX);
         write_constant(media, 0.5f, PERIOD);
         write_constant(chime, 0.25f, PERIOD);
         mix(rig);
@@ -181,9 +178,8 @@ static void media_never_duck_a_chime(void **state)
         struct rig *rig = *state;
         struct voice *media, *chime;
 
-        make_speakers(rig, SOUND_NULL, 1, NULL);
-        media = open_voice(rig, 0, OVER_INTERRUPT, SAMPLE_FLOAT, RATE, 1);
-        chime = open_voice(rig, 0, OVER_INTERRUPT, SAMPLE_FLOAT, RATE, 1);
+        media = open_mono(rig, 0, OVER_INTERRUPT);
+        chime = open_mono(rig, 0, OVER_INTERRUPT);
         write_constant(media, 0.5f, PERIOD);
         write_constant(chime, 0.25f, PERIOD);
         mix(rig);
@@ -196,8 +192,7 @@ static void volume_moves_without_a_click(void **state)
         struct voice *v;
         double last = 0.5;
 
-        make_speakers(rig, SOUND_NULL, 1, NULL);
-        v = open_voice(rig, 0, OVER_MIX, SAMPLE_FLOAT, RATE, 1);
+        v = open_mono(rig, 0, OVER_MIX);
         write_constant(v, 0.5f, 2 * PERIOD);
         mix(rig);
         voice_set_volume(v, 0.25);

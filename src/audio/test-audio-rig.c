@@ -64,6 +64,13 @@ struct voice *open_voice(struct rig *rig, int priority, enum scene_over over, en
         return v;
 }
 
+struct voice *open_mono(struct rig *rig, int priority, enum scene_over over)
+{
+        if (!rig->speakers)
+                make_speakers(rig, SOUND_NULL, 1, NULL);
+        return open_voice(rig, priority, over, SAMPLE_FLOAT, RATE, 1);
+}
+
 void mix(struct rig *rig) { speakers_mix(rig->speakers, rig->out, PERIOD, 0); }
 
 uint32_t random32(void)

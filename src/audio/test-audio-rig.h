@@ -34,6 +34,8 @@ struct voice *add_voice(struct rig *rig, bool capture, int priority, enum scene_
 /* One that plays already. */
 struct voice *open_voice(struct rig *rig, int priority, enum scene_over over, enum sample_format f, uint32_t rate,
                          uint32_t n_channels);
+/* One of floats, on null speakers with one channel, which the first one makes. */
+struct voice *open_mono(struct rig *rig, int priority, enum scene_over over);
 /* A period, into rig->out. */
 void mix(struct rig *rig);
 

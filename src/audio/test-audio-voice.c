@@ -18,9 +18,8 @@ static void a_voice_that_stalls_is_silent_alone_and_says_so_when_it_goes_on(void
         struct rig *rig = *state;
         struct voice *good, *bad;
 
-        make_speakers(rig, SOUND_NULL, 1, NULL);
-        good = open_voice(rig, 0, OVER_MIX, SAMPLE_FLOAT, RATE, 1);
-        bad = open_voice(rig, 0, OVER_MIX, SAMPLE_FLOAT, RATE, 1);
+        good = open_mono(rig, 0, OVER_MIX);
+        bad = open_mono(rig, 0, OVER_MIX);
         write_constant(bad, 0.25f, PERIOD / 2);
         for (int i = 0; i < 10; i++) {
                 write_constant(good, 0.5f, PERIOD);
@@ -41,8 +40,7 @@ static void the_end_of_a_stream_is_no_xrun(void **state)
         struct rig *rig = *state;
         struct voice *v;
 
-        make_speakers(rig, SOUND_NULL, 1, NULL);
-        v = open_voice(rig, 0, OVER_MIX, SAMPLE_FLOAT, RATE, 1);
+        v = open_mono(rig, 0, OVER_MIX);
         mix(rig); /* nothing came yet */
         write_constant(v, 0.5f, PERIOD + 10);
         for (int i = 0; i < 3; i++)
@@ -90,8 +88,7 @@ static void who_asked_is_woken_when_his_frames_were_played(void **state)
         struct rig *rig = *state;
         struct voice *v;
 
-        make_speakers(rig, SOUND_NULL, 1, NULL);
-        v = open_voice(rig, 0, OVER_MIX, SAMPLE_FLOAT, RATE, 1);
+        v = open_mono(rig, 0, OVER_MIX);
         write_constant(v, 0.5f, 3 * PERIOD);
         assert_true(voice_wake_at(v, 2 * PERIOD));
         mix(rig);

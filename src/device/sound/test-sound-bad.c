@@ -66,17 +66,17 @@ static void bad_input_11_a_period_larger_than_the_buffer(void **state)
         struct virtio_snd_pcm_set_params p = params_of(OUT0);
 
         p.period_bytes = htole32(8 * PERIOD_BYTES);
-        assert_int_equal(ask(g, &p, sizeof(p), 4, NULL), BAD);
+        assert_int_equal(set_params(g, &p), BAD);
         p.period_bytes = htole32(3 * PERIOD_BYTES);
-        assert_int_equal(ask(g, &p, sizeof(p), 4, NULL), BAD);
+        assert_int_equal(set_params(g, &p), BAD);
         p.period_bytes = 0;
-        assert_int_equal(ask(g, &p, sizeof(p), 4, NULL), BAD);
+        assert_int_equal(set_params(g, &p), BAD);
         p.buffer_bytes = 0;
-        assert_int_equal(ask(g, &p, sizeof(p), 4, NULL), BAD);
+        assert_int_equal(set_params(g, &p), BAD);
         p.buffer_bytes = p.period_bytes = htole32(6);
-        assert_int_equal(ask(g, &p, sizeof(p), 4, NULL), BAD);
+        assert_int_equal(set_params(g, &p), BAD);
         p.buffer_bytes = p.period_bytes = htole32(UINT32_MAX & ~3U);
-        assert_int_equal(ask(g, &p, sizeof(p), 4, NULL), NOT_SUPP);
+        assert_int_equal(set_params(g, &p), NOT_SUPP);
         assert_int_equal(ask_stream(g, OUT0, VIRTIO_SND_R_PCM_PREPARE), BAD);
 }
 
@@ -86,22 +86,22 @@ static void parameters_that_are_not_offered_are_refused(void **state)
         struct virtio_snd_pcm_set_params good = params_of(OUT0), p = good;
 
         p.channels = 3;
-        assert_int_equal(ask(g, &p, sizeof(p), 4, NULL), NOT_SUPP);
+        assert_int_equal(set_params(g, &p), NOT_SUPP);
         p.channels = 0;
-        assert_int_equal(ask(g, &p, sizeof(p), 4, NULL), NOT_SUPP);
+        assert_int_equal(set_params(g, &p), NOT_SUPP);
         p = good;
         p.format = VIRTIO_SND_PCM_FMT_IMA_ADPCM;
-        assert_int_equal(ask(g, &p, sizeof(p), 4, NULL), NOT_SUPP);
+        assert_int_equal(set_params(g, &p), NOT_SUPP);
         p.format = 255;
-        assert_int_equal(ask(g, &p, sizeof(p), 4, NULL), NOT_SUPP);
+        assert_int_equal(set_params(g, &p), NOT_SUPP);
         p = good;
         p.rate = VIRTIO_SND_PCM_RATE_384000;
-        assert_int_equal(ask(g, &p, sizeof(p), 4, NULL), NOT_SUPP);
+        assert_int_equal(set_params(g, &p), NOT_SUPP);
         p.rate = 255;
-        assert_int_equal(ask(g, &p, sizeof(p), 4, NULL), NOT_SUPP);
+        assert_int_equal(set_params(g, &p), NOT_SUPP);
         p = good;
         p.features = htole32(1U << VIRTIO_SND_PCM_F_SHMEM_HOST);
-        assert_int_equal(ask(g, &p, sizeof(p), 4, NULL), NOT_SUPP);
+        assert_int_equal(set_params(g, &p), NOT_SUPP);
         assert_int_equal(ask(g, &p, sizeof(p) - 1, 4, NULL), BAD);
 }
 
@@ -216,8 +216,7 @@ static void an_event_buffer_that_is_too_small_stops_the_queue(void **state)
         int16_t frames[GUEST_PERIOD * 2] = { 0 };
 
         give_event_buffer(g, 7);
-        prepare(g, OUT0);
-        assert_int_equal(ask_stream(g, OUT0, VIRTIO_SND_R_PCM_START), OK);
+        start(g, OUT0);
         for (unsigned i = 0; i < 2; i++) {
                 send_frames(g, OUT0, i, frames, PERIOD_BYTES);
                 sound_guest_mix(g);

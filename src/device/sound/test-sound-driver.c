@@ -80,12 +80,23 @@ struct virtio_snd_pcm_set_params params_of(uint32_t stream)
         };
 }
 
+uint32_t set_params(struct sound_guest *g, const struct virtio_snd_pcm_set_params *p)
+{
+        return ask(g, p, sizeof(*p), 4, NULL);
+}
+
 void prepare(struct sound_guest *g, uint32_t stream)
 {
         struct virtio_snd_pcm_set_params p = params_of(stream);
 
-        assert_int_equal(ask(g, &p, sizeof(p), 4, NULL), OK);
+        assert_int_equal(set_params(g, &p), OK);
         assert_int_equal(ask_stream(g, stream, VIRTIO_SND_R_PCM_PREPARE), OK);
+}
+
+void start(struct sound_guest *g, uint32_t stream)
+{
+        prepare(g, stream);
+        assert_int_equal(ask_stream(g, stream, VIRTIO_SND_R_PCM_START), OK);
 }
 
 uint32_t slot(unsigned i) { return GUEST_FRAMES + i * SLOT_BYTES; }
@@ -107,6 +118,14 @@ void give_frames(struct sound_guest *g, uint32_t stream, unsigned i, uint32_t n_
 
         memcpy(g->vm.memory + slot(i), &head, 4);
         assert_int_equal(test_guest_send(&g->vm, RX, buffers, 3, (void *) (uintptr_t) (i + 1)), 0);
+}
+
+void send_noise(struct sound_guest *g, uint32_t stream, unsigned n, int16_t frames[][GUEST_PERIOD * 2])
+{
+        for (unsigned i = 0; i < n; i++) {
+                noise(frames[i], GUEST_PERIOD * 2);
+                send_frames(g, stream, i, frames[i], PERIOD_BYTES);
+        }
 }
 
 /* The next buffer that came back is number @i, with this status. Return: its latency. */

@@ -35,11 +35,16 @@ uint32_t ask_stream(struct sound_guest *g, uint32_t stream, uint32_t code);
 
 /* 48 kHz, two channels of 16 bits, four periods. */
 struct virtio_snd_pcm_set_params params_of(uint32_t stream);
+/* Return: the status. */
+uint32_t set_params(struct sound_guest *g, const struct virtio_snd_pcm_set_params *p);
 void prepare(struct sound_guest *g, uint32_t stream);
+void start(struct sound_guest *g, uint32_t stream); /* prepares it, too */
 
 /* A place in memory for each buffer: head, status, frames. */
 uint32_t slot(unsigned i);
 void send_frames(struct sound_guest *g, uint32_t stream, unsigned i, const void *frames, uint32_t n_bytes);
+/* A period each into slots 0 to @n - 1; what they hold in @frames. */
+void send_noise(struct sound_guest *g, uint32_t stream, unsigned n, int16_t frames[][GUEST_PERIOD * 2]);
 void give_frames(struct sound_guest *g, uint32_t stream, unsigned i, uint32_t n_bytes);
 
 /* The next buffer that came back is number @i, with this status. Return: its latency. */

@@ -88,7 +88,7 @@ static void open_stream(struct steady_guest *sg, uint32_t stream)
         p.rate = st->rate_code;
         p.period_bytes = htole32(st->n_frames * FRAME_BYTES);
         p.buffer_bytes = htole32(st->n_buffers * st->n_frames * FRAME_BYTES);
-        assert_int_equal(ask(sg->guest, &p, sizeof(p), 4, NULL), OK);
+        assert_int_equal(set_params(sg->guest, &p), OK);
         assert_int_equal(ask_stream(sg->guest, stream, VIRTIO_SND_R_PCM_PREPARE), OK);
         for (uint32_t i = 0; i < st->n_buffers; i++) {
                 uint32_t at = slot(stream * BUFFERS_MAX + i), head = htole32(stream);

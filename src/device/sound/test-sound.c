@@ -108,7 +108,7 @@ static void states_allow_what_the_specification_allows(void **state)
                                 size_t request = n < states[i].n_path ? states[i].path[n] : k;
 
                                 assert_int_equal(r, OK);
-                                r = request == 0 ? ask(g, &p, sizeof(p), 4, NULL) : ask_stream(g, OUT0, requests[request]);
+                                r = request == 0 ? set_params(g, &p) : ask_stream(g, OUT0, requests[request]);
                         }
                         assert_int_equal(r, states[i].allowed[k] ? OK : BAD);
                 }
@@ -124,10 +124,7 @@ static void a_buffer_comes_back_when_its_last_frame_is_played(void **state)
         uint32_t latency;
 
         prepare(g, OUT0);
-        for (unsigned i = 0; i < 4; i++) {
-                noise(frames[i], GUEST_PERIOD * 2);
-                send_frames(g, OUT0, i, frames[i], PERIOD_BYTES);
-        }
+        send_noise(g, OUT0, 4, frames);
         sound_guest_mix(g);
         expect_none_back(g, TX);
         assert_int_equal(ask_stream(g, OUT0, VIRTIO_SND_R_PCM_START), OK);
@@ -267,7 +264,7 @@ static void another_rate_is_played_in_the_same_time(void **state)
         p.rate = VIRTIO_SND_PCM_RATE_44100;
         p.buffer_bytes = htole32(441 * 2 * 4);
         p.period_bytes = htole32(441 * 2);
-        assert_int_equal(ask(g, &p, sizeof(p), 4, NULL), OK);
+        assert_int_equal(set_params(g, &p), OK);
         assert_int_equal(ask_stream(g, OUT0, VIRTIO_SND_R_PCM_PREPARE), OK);
         assert_int_equal(ask_stream(g, OUT0, VIRTIO_SND_R_PCM_START), OK);
         for (unsigned i = 0; i < 4; i++) {
@@ -299,8 +296,7 @@ static void going_on_after_a_gap_is_an_xrun_and_an_end_is_none(void **state)
         void *cookie;
 
         give_event_buffer(g, 8);
-        prepare(g, OUT0);
-        assert_int_equal(ask_stream(g, OUT0, VIRTIO_SND_R_PCM_START), OK);
+        start(g, OUT0);
         send_frames(g, OUT0, 0, frames, PERIOD_BYTES);
         for (int i = 0; i < 3; i++)
                 sound_guest_mix(g);
@@ -320,8 +316,7 @@ static void events_wait_for_buffers(void **state)
         uint32_t len = 0;
         void *cookie;
 
-        prepare(g, OUT0);
-        assert_int_equal(ask_stream(g, OUT0, VIRTIO_SND_R_PCM_START), OK);
+        start(g, OUT0);
         for (unsigned i = 0; i < 3; i++) {
                 send_frames(g, OUT0, i, frames, PERIOD_BYTES);
                 sound_guest_mix(g);
@@ -342,8 +337,7 @@ static void volume_and_mute_are_heard(void **state)
 
         for (size_t i = 0; i < ARRAY_SIZE(frames); i++)
                 frames[i] = 16384;
-        prepare(g, OUT0);
-        assert_int_equal(ask_stream(g, OUT0, VIRTIO_SND_R_PCM_START), OK);
+        start(g, OUT0);
         assert_int_equal(read_element(g, 0), 127);
         assert_int_equal(read_element(g, 1), 1);
         assert_int_equal(write_element(g, 0, 127 - 12), OK);
@@ -376,10 +370,7 @@ static void a_pause_gives_buffers_back_and_they_are_heard_once(void **state)
         int16_t frames[4][GUEST_PERIOD * 2];
 
         prepare(g, OUT0);
-        for (unsigned i = 0; i < 4; i++) {
-                noise(frames[i], GUEST_PERIOD * 2);
-                send_frames(g, OUT0, i, frames[i], PERIOD_BYTES);
-        }
+        send_noise(g, OUT0, 4, frames);
         assert_int_equal(ask_stream(g, OUT0, VIRTIO_SND_R_PCM_START), OK);
         sound_guest_mix(g);
         expect_back(g, TX, 0, OK, 8);
@@ -402,10 +393,7 @@ static void a_stream_goes_on_where_rings_go_on(void **state)
 
         prepare(g, OUT0);
         assert_int_equal(write_element(g, 2, 100), OK);
-        for (unsigned i = 0; i < 2; i++) {
-                noise(frames[i], GUEST_PERIOD * 2);
-                send_frames(g, OUT0, i, frames[i], PERIOD_BYTES);
-        }
+        send_noise(g, OUT0, 2, frames);
         assert_int_equal(ask_stream(g, OUT0, VIRTIO_SND_R_PCM_START), OK);
         sound_guest_mix(g);
         expect_back(g, TX, 0, OK, 8);
@@ -425,8 +413,7 @@ static void rings_that_begin_anew_have_no_past(void **state)
 {
         struct sound_guest *g = *state;
 
-        prepare(g, OUT0);
-        assert_int_equal(ask_stream(g, OUT0, VIRTIO_SND_R_PCM_START), OK);
+        start(g, OUT0);
         assert_int_equal(test_guest_resume(&g->vm, true), 0);
         assert_int_equal(ask_stream(g, OUT0, VIRTIO_SND_R_PCM_STOP), BAD);
         prepare(g, OUT0);
