@@ -33,7 +33,6 @@ struct input {
         struct sink sink;
         struct input_options options;
         uint8_t select, subsel;
-        uint32_t leds;
         struct input_backlog backlog;
         struct input_state now, told;
         bool known;  /* `told` is what the driver knows */
@@ -204,20 +203,11 @@ static const struct sink_ops sink_ops = { .report = on_report };
 
 /* ---- what the guest says ---- */
 
-static void handle_event(struct input *in, uint16_t type, uint16_t code, uint32_t value)
+static void handle_event(struct input *in, uint16_t type)
 {
-        switch (type) {
-        case EV_SYN:
-        case EV_REP:
-                break;
-        case EV_LED:
-                if (!input_offers(&in->options, type, code))
-                        break;
-                in->leds = value ? in->leds | 1U << code : in->leds & ~(1U << code);
-                break;
-        default:
+        /* Lamps and repeats are told to every keyboard; ours has none, and the guest repeats by itself. */
+        if (type != EV_SYN && type != EV_REP && type != EV_LED)
                 device_log_guest(&in->dev, "event of type %u for the device refused", type);
-        }
 }
 
 static int handle_status(struct input *in, struct queue *q)
@@ -229,7 +219,7 @@ static int handle_status(struct input *in, struct queue *q)
         while ((r = queue_pop(q, &chain)) > 0) {
                 if (chain.n_write_bytes > 0 || chain_read(&chain, 0, &event, sizeof(event)) < sizeof(event))
                         return -EBADMSG;
-                handle_event(in, le16toh(event.type), le16toh(event.code), le32toh(event.value));
+                handle_event(in, le16toh(event.type));
                 queue_push(q, &chain, 0);
         }
         return r < 0 ? r : queue_notify(q);
@@ -275,7 +265,6 @@ static void input_reset(struct device *dev)
         struct input *in = to_input(dev);
 
         in->select = in->subsel = 0;
-        in->leds = 0;
 }
 
 static struct device *input_free(struct device *dev)
@@ -355,5 +344,3 @@ int input_new(struct loop *loop, const char *name, const struct input_options *o
 }
 
 struct sink *input_sink(struct device *dev) { return &to_input(dev)->sink; }
-
-uint32_t input_leds(const struct device *dev) { return to_input(dev)->leds; }

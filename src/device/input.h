@@ -31,6 +31,3 @@ int input_new(struct loop *loop, const char *name, const struct input_options *o
 
 /* The device's side towards the router; lives as long as the device. */
 struct sink *input_sink(struct device *dev);
-
-/* Which of a keyboard's lamps the guest has lit: bits LED_NUML, LED_CAPSL, ... */
-uint32_t input_leds(const struct device *dev);
