@@ -74,6 +74,17 @@ static int program_path(char *ret, size_t n)
         return access(ret, X_OK) < 0 ? -errno : 0;
 }
 
+int render_host_adopt(int fd, struct render_host **ret)
+{
+        struct render_host *h = calloc(1, sizeof(*h));
+
+        if (!h)
+                return -ENOMEM;
+        h->fd = fd;
+        *ret = h;
+        return 0;
+}
+
 int render_host_new(struct loop *loop, const char *program, struct render_host **ret)
 {
         char path[PATH_MAX];
@@ -88,29 +99,18 @@ int render_host_new(struct loop *loop, const char *program, struct render_host *
                 return r;
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
                 return -errno;
-        h = calloc(1, sizeof(*h));
-        r = h ? 0 : -ENOMEM;
         fd.fd = pair[1];
-        if (r == 0)
+        r = render_host_adopt(pair[0], &h);
+        if (r == 0) {
                 r = process_start(&h->process, loop, &spec, host_ended);
+                if (r < 0)
+                        free(h);
+        }
         (void) close(pair[1]);
         if (r < 0) {
                 (void) close(pair[0]);
-                free(h);
                 return r;
         }
-        h->fd = pair[0];
-        *ret = h;
-        return 0;
-}
-
-int render_host_adopt(int fd, struct render_host **ret)
-{
-        struct render_host *h = calloc(1, sizeof(*h));
-
-        if (!h)
-                return -ENOMEM;
-        h->fd = fd;
         *ret = h;
         return 0;
 }
