@@ -6,11 +6,12 @@
 #include <unistd.h>
 
 #include "base/macros.h"
+#include "server/types.h"
 
 const struct device_program device_programs[] = {
-        { "gpu", "Displays of several guests composed on screens", "pixman and libpng" },
-        { "input", "Touch, keys, pointer and rotary knob for the guest whose display is used", "nothing more" },
-        { "sound", "Sound of several guests mixed by priority", "libsndfile and libsamplerate" },
+        { "gpu", SERVER_SUMMARY_GPU, "pixman and libpng" },
+        { "input", SERVER_SUMMARY_INPUT, "nothing more" },
+        { "sound", SERVER_SUMMARY_SOUND, "libsndfile and libsamplerate" },
         { NULL },
 };
 

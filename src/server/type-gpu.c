@@ -394,7 +394,7 @@ static void gpu_close(struct server *server)
 
 const struct server_type server_type_gpu = {
         .name = "gpu",
-        .summary = "Displays of several guests composed on screens",
+        .summary = SERVER_SUMMARY_GPU,
         .vhost_type = "gpu",
         .settings = gpu_settings,
         .guest_new = gpu_guest_new,

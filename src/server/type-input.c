@@ -238,7 +238,7 @@ static void input_close(struct server *server)
 
 const struct server_type server_type_input = {
         .name = "input",
-        .summary = "Touch, keys, pointer and rotary knob for the guest whose display is used",
+        .summary = SERVER_SUMMARY_INPUT,
         .vhost_type = "input",
         .settings = input_settings,
         .system_calls = input_calls,

@@ -283,7 +283,7 @@ static void sound_close(struct server *server)
 
 const struct server_type server_type_sound = {
         .name = "sound",
-        .summary = "Sound of several guests mixed by priority",
+        .summary = SERVER_SUMMARY_SOUND,
         .vhost_type = "sound",
         .settings = sound_settings,
         .system_calls = sound_calls,
