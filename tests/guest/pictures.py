@@ -7,10 +7,16 @@ None is a pixel that is not looked at: where scaling smooths an edge.
 import fcntl
 import json
 import os
+import pathlib
 import socket
 import struct
+import sys
 import threading
-import zlib
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "examples/cockpit"))
+sys.dont_write_bytecode = True
+
+import picture as png  # noqa: E402
 
 FRAME_HEADER = struct.Struct("=8sIIIIQ")  # src/display/writer.h
 F_SETPIPE_SZ = 1031
@@ -100,28 +106,9 @@ def difference(rows, expected):
 
 
 def read_png(path):
-    data, at, packed, depth, width, height = path.read_bytes(), 8, b"", 0, 0, 0
-    while at < len(data):
-        size, kind = struct.unpack_from(">I4s", data, at)
-        if kind == b"IHDR":
-            width, height, bits, colours = struct.unpack_from(">IIBB", data, at + 8)
-            assert bits == 8 and colours in (2, 6)
-            depth = 3 if colours == 2 else 4
-        elif kind == b"IDAT":
-            packed += data[at + 8:at + 8 + size]
-        at += size + 12
-    raw, stride, before, rows = zlib.decompress(packed), width * depth, bytearray(width * depth), []
-    for y in range(height):
-        kind, line = raw[y * (stride + 1)], bytearray(raw[y * (stride + 1) + 1:(y + 1) * (stride + 1)])
-        for i in range(stride) if kind else ():
-            a, b, c = (line[i - depth] if i >= depth else 0), before[i], (before[i - depth] if i >= depth else 0)
-            if kind == 4:
-                p = a + b - c
-                a = min((abs(p - a), 0, a), (abs(p - b), 1, b), (abs(p - c), 2, c))[2]
-            line[i] = (line[i] + (0, a, b, (a + b) // 2, a)[kind]) & 255
-        rows.append([line[i] << 16 | line[i + 1] << 8 | line[i + 2] for i in range(0, stride, depth)])
-        before = line
-    return rows
+    width, height, pixels = png.read(path)
+    values = [int.from_bytes(pixels[i:i + 3], "big") for i in range(0, len(pixels), 3)]
+    return [values[y * width:(y + 1) * width] for y in range(height)]
 
 
 class Control:
