@@ -16,7 +16,7 @@
 #include "base/cleanup.h"
 #include "base/macros.h"
 #include "device/net.h"
-#include "server/net-stats.h"
+#include "server/net-control.h"
 #include "server/server.h"
 #include "server/types.h"
 #include "virtio/device.h"
@@ -50,8 +50,8 @@ static const struct setting_spec net_settings[] = {
           .help = "user network: IPv6, too" },
         { .name = "forward", .kind = SETTING_STRING, .scope = SETTING_SERVER, .repeatable = true,
           .argument = "tcp|udp:[HOSTADDR]:PORT-[GUESTADDR]:PORT", .help = "user network: a port of the host that leads to a guest" },
-        { .name = "stats", .kind = SETTING_PATH, .scope = SETTING_SERVER,
-          .help = "unix socket that sends counters as JSON to whoever connects" },
+        { .name = "control", .kind = SETTING_PATH, .scope = SETTING_SERVER,
+          .help = "unix socket that answers JSON requests: counters of guests and ports" },
 
         { .name = "mac", .kind = SETTING_STRING, .scope = SETTING_GUEST, .argument = "XX:XX:XX:XX:XX:XX",
           .help = "address of the card; on a switch no other port can take it" },
@@ -121,7 +121,7 @@ static const struct sandbox_call user_calls[] = {
 struct net_server {
         enum net_backend backend;
         struct switch_fabric *fabric; /* owned */
-        struct net_stats *stats;      /* owned; NULL: none wanted */
+        struct net_control *control;  /* owned; NULL: none wanted */
         bool uses_tap, uses_user;
         unsigned n_guests;
 };
@@ -259,7 +259,7 @@ static int open_switch(struct server *server, const struct settings *s)
 static int net_open(struct server *server, const struct settings *s)
 {
         struct net_server *ns = calloc(1, sizeof(*ns));
-        const char *path = settings_string(s, "stats");
+        const char *path = settings_string(s, "control");
         int r = 0;
 
         if (!ns)
@@ -273,9 +273,9 @@ static int net_open(struct server *server, const struct settings *s)
         if (r == 0 && ns->backend != BACKEND_USER && !ns->uses_user && settings_count(s, "forward") > 0)
                 return server_error(server, -EINVAL, "forward is for --backend=user, or a switch with --uplink=user");
         if (r == 0 && path) {
-                r = net_stats_new(server_loop(server), path, ns->fabric, &ns->stats);
+                r = net_control_new(server_loop(server), path, ns->fabric, &ns->control);
                 if (r < 0)
-                        return server_error(server, r, "stats=%s: %s", path, strerror(-r));
+                        return server_error(server, r, "control=%s: %s", path, strerror(-r));
         }
         return r;
 }
@@ -363,7 +363,7 @@ static int net_guest_new(struct server *server, const struct settings *guest, co
         if (r < 0)
                 return r;
         port = NULL;
-        if (ns->stats && net_stats_add(ns->stats, id, dev) < 0) {
+        if (ns->control && net_control_add(ns->control, id, dev) < 0) {
                 device_free(dev);
                 return -ENOMEM;
         }
@@ -385,8 +385,8 @@ static int net_sandbox(struct server *server, struct sandbox *sandbox)
                 if (r == 0)
                         (void) sandbox_allow_path(sandbox, "/etc/resolv.conf", SANDBOX_READ);
         }
-        if (r == 0 && ns->stats)
-                r = net_stats_sandbox(ns->stats, sandbox);
+        if (r == 0 && ns->control)
+                r = net_control_sandbox(ns->control, sandbox);
         return r;
 }
 
@@ -396,7 +396,7 @@ static void net_close(struct server *server)
 
         if (!ns)
                 return;
-        net_stats_free(ns->stats);
+        net_control_free(ns->control);
         switch_free(ns->fabric);
         free(ns);
         server_set_data(server, NULL);

@@ -177,29 +177,42 @@ static void vlans_keep_guests_apart(void **state)
         assert_int_equal(harness_stop(&harness), 0);
 }
 
+/* Return: the answer, one line. */
+static json_t *ask_control(const char *path, const char *request)
+{
+        static char text[30000];
+        size_t n = 0;
+        json_t *answer;
+        ssize_t k;
+        int fd = fd_unix_connect(path);
+
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, request, strlen(request)), (ssize_t) strlen(request));
+        while ((n == 0 || text[n - 1] != '\n') && (k = read(fd, text + n, sizeof(text) - n)) > 0)
+                n += (size_t) k;
+        (void) close(fd);
+        answer = json_loadb(text, n, 0, NULL);
+        assert_non_null(answer);
+        return answer;
+}
+
 static void counters_are_told_on_a_socket(void **state)
 {
-        const char *path = harness_path(&harness, "stats");
-        char option[300], text[30000];
-        size_t n = 0;
-        ssize_t k;
+        const char *path = harness_path(&harness, "control");
+        char option[300];
         json_t *root;
-        int fd;
 
-        (void) snprintf(option, sizeof(option), "--stats=%s", path);
+        (void) snprintf(option, sizeof(option), "--control=%s", path);
         start_switch(option, "");
         connect_guest(&alpha, "alpha", 1, RINGS, 1);
         connect_guest(&beta, "beta", 2, RINGS, 1);
         introduce(&alpha, &beta);
         for (unsigned i = 0; i < 10; i++)
                 send_and_compare(&alpha, &beta, 100);
-        fd = fd_unix_connect(path);
-        assert_true(fd >= 0);
-        while ((k = read(fd, text + n, sizeof(text) - n)) > 0)
-                n += (size_t) k;
-        (void) close(fd);
-        root = json_loadb(text, n, 0, NULL);
-        assert_non_null(root);
+        root = ask_control(path, "{\"status\": true}\n");
+        assert_string_equal(json_string_value(json_object_get(root, "error")), "expected {\"stats\": true}");
+        json_decref(root);
+        root = ask_control(path, "{\"stats\": true}\n");
         assert_int_equal(json_array_size(json_object_get(root, "guests")), 3);
         assert_int_equal(json_integer_value(json_object_get(json_object_get(
                                  json_array_get(json_object_get(root, "ports"), 1), "out"), "frames")), 11);
