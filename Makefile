@@ -39,13 +39,14 @@ demo-pair:
 	@examples/pair/demo --build $(BUILD)
 
 # Guest images come from the Debian mirror: without it, the guest rung says what it skips. PLATFORM=kvm on the command
-# line reaches its tests by itself.
+# line reaches its tests by itself. The suite "soak" takes ten minutes and hardly any processor: it runs beside all
+# others.
 test check: all
 	@tools/setup --check --group build --group guest || { echo "make: tools/setup installs what is missing"; exit 1; }
 	@guests/build base pair test display-test gl-test --out $(BUILD)/guests || echo "make: no guest images, so the guest rung will be skipped"
 	@guests/build base test --arch arm64 --out $(BUILD)/guests || echo "make: no arm64 guest images, their tests will be skipped"
 	@tools/get-qemu-7.2 >/dev/null || echo "make: no QEMU 7.2, its test will be skipped"
-	@tools/run-tests $(BUILD) $(TESTARGS)
+	@tools/run-tests $(if $(TESTARGS),,--beside soak) $(BUILD) $(TESTARGS)
 
 # Programs for the own architecture come from $(BUILD), for the other one from a cross build beside it.
 test-board: all
@@ -85,7 +86,8 @@ help:
 	@echo "make setup      install the Debian packages that are missing (asks for root)"
 	@echo "make demo       a cockpit of two guests on one screen, end to end: installs, builds, runs; see out/index.html"
 	@echo "make demo-pair  two guests that share a network, each with a disk"
-	@echo "make test       unit, fuzz corpora, driver and guest rungs; TESTARGS='--suite unit' for a part"
+	@echo "make test       unit, fuzz corpora, driver and guest rungs, ten minutes of sound;"
+	@echo "                TESTARGS='--suite unit' for a part"
 	@echo "                PLATFORM=kvm: the guest rung under our own monitor, on a host with KVM"
 	@echo "make test-board the same guests on emulated boards with KVM; ARCH=arm64 for one, SCENARIOS=... for some"
 	@echo "make test-board-sanitized  the same with sanitizers in Busbar, a part of the scenarios"

@@ -4,6 +4,9 @@
  * soon as a buffer is back it is sent again. What is measured is the time from there, just before the kick, until it is back:
  * the server has then taken its last frame. Prints one JSON object.
  *
+ * With --watch it says of each xrun (stderr) how long the machine held up its processors (holdups.h) shortly before,
+ * and counts those that this does not explain.
+ *
  * With --flood one guest does nothing but disturb: requests without end, buffers of one frame for a stream that runs, and for none.
  */
 #include <errno.h>
@@ -19,11 +22,14 @@
 #include "base/fd.h"
 #include "base/loop.h"
 #include "base/macros.h"
+#include "holdups.h"
 #include "sound-guest.h"
 
 #define GUESTS_MAX 8
 #define STREAMS_MAX 8
 #define STALL_MS 10000
+#define XRUNS_MAX 10000
+#define RATE_HZ 48000
 
 struct load {
         uint32_t n_streams, n_periods, period_frames;
@@ -36,6 +42,13 @@ struct load {
         uint64_t *latencies; /* owned: ns */
         size_t n_latencies, n_room;
         uint32_t latency_bytes_max;
+
+        struct holdups *holdups; /* owned; NULL: not watched */
+        uint64_t n_xruns;
+        struct {
+                size_t guest;
+                uint64_t at_ns;
+        } xruns[XRUNS_MAX];      /* the first */
 };
 
 static uint64_t cpu_ns(int pid)
@@ -65,7 +78,17 @@ static void start(struct load *l)
                         if (sound_ask_stream(&l->guests[g], s, VIRTIO_SND_R_PCM_START) != VIRTIO_SND_S_OK)
                                 abort();
                 }
+                sound_event_give(&l->guests[g]);
         }
+}
+
+/* What the server counts ends here. */
+static void stop(struct load *l)
+{
+        for (size_t g = 0; g < l->n_guests; g++)
+                for (uint32_t s = 0; s < l->n_streams; s++)
+                        if (sound_ask_stream(&l->guests[g], s, VIRTIO_SND_R_PCM_STOP) != VIRTIO_SND_S_OK)
+                                abort();
 }
 
 static void keep(struct load *l, const struct sound_buffer *b, uint64_t now_ns)
@@ -108,24 +131,80 @@ static unsigned serve(struct load *l, struct sound_driver *g, bool measured)
         return n;
 }
 
+static void take_events(struct load *l, size_t g)
+{
+        uint32_t code;
+
+        while ((code = sound_event_take(&l->guests[g])) != 0) {
+                if (code != VIRTIO_SND_EVT_PCM_XRUN)
+                        continue;
+                if (l->n_xruns < XRUNS_MAX) {
+                        l->xruns[l->n_xruns].guest = g;
+                        l->xruns[l->n_xruns].at_ns = clock_now_ns();
+                }
+                l->n_xruns++;
+        }
+}
+
 static int run(struct load *l, uint64_t duration_ns, bool measured)
 {
         uint64_t end_ns = clock_now_ns() + duration_ns;
-        struct pollfd fds[GUESTS_MAX];
+        struct pollfd fds[2 * GUESTS_MAX]; /* frames of all, events of all */
 
-        for (size_t g = 0; g < l->n_guests; g++)
+        for (size_t g = 0; g < l->n_guests; g++) {
                 fds[g] = (struct pollfd) { .fd = l->guests[g].d.queues[SOUND_TX].call_fd, .events = POLLIN };
+                fds[l->n_guests + g] = (struct pollfd) { l->guests[g].d.queues[SOUND_EVENT].call_fd, POLLIN, 0 };
+        }
         while (clock_now_ns() < end_ns) {
-                if (poll(fds, (nfds_t) l->n_guests, STALL_MS) <= 0)
+                if (poll(fds, (nfds_t) (2 * l->n_guests), STALL_MS) <= 0)
                         return -ETIMEDOUT;
-                for (size_t g = 0; g < l->n_guests; g++) {
-                        if (!(fds[g].revents & POLLIN))
+                for (size_t i = 0; i < 2 * l->n_guests; i++) {
+                        if (!(fds[i].revents & POLLIN))
                                 continue;
-                        (void) fd_event_take(fds[g].fd);
-                        (void) serve(l, &l->guests[g], measured);
+                        (void) fd_event_take(fds[i].fd);
+                        if (i < l->n_guests)
+                                (void) serve(l, &l->guests[i], measured);
+                        else
+                                take_events(l, i - l->n_guests);
                 }
         }
         return 0;
+}
+
+/*
+ * Return: how many xruns the machine is no excuse for. A stream runs dry when guest and server together needed the
+ * length of its buffers; of that, the machine must have taken a period at least. Not held up, they need less than 1 ms.
+ */
+static uint64_t explain_xruns(const struct load *l, uint64_t begin_ns)
+{
+        uint64_t period_ns = l->period_frames * NSEC_PER_SEC / RATE_HZ, n_unexplained = 0;
+
+        for (uint64_t i = 0; i < l->n_xruns; i++) {
+                uint64_t at_ns = l->xruns[MIN(i, (uint64_t) XRUNS_MAX - 1)].at_ns;
+                struct holdups_sum sum;
+
+                holdups_between(l->holdups, at_ns - 2 * l->n_periods * period_ns, at_ns, &sum);
+                if (i < XRUNS_MAX)
+                        fprintf(stderr, "load-sound: xrun of guest %zu after %.3f s: processors were held up %" PRIu64
+                                " times, %.1f ms, %.1f ms at once\n", l->xruns[i].guest,
+                                (double) (at_ns - begin_ns) / 1e9, sum.n, (double) sum.total_ns / 1e6, (double) sum.longest_ns / 1e6);
+                n_unexplained += sum.total_ns < period_ns;
+        }
+        return n_unexplained;
+}
+
+static void print_xruns(struct load *l, uint64_t begin_ns)
+{
+        struct holdups_sum all;
+
+        printf("\"xruns\": %" PRIu64, l->n_xruns);
+        if (!l->holdups)
+                return;
+        holdups_stop(l->holdups);
+        holdups_between(l->holdups, 0, UINT64_MAX, &all);
+        printf(", \"xruns_unexplained\": %" PRIu64 ", \"held_up\": %" PRIu64 ", \"held_up_ms\": %.3f, "
+               "\"held_up_max_ms\": %.3f", explain_xruns(l, begin_ns), all.n, (double) all.total_ns / 1e6,
+               (double) all.longest_ns / 1e6);
 }
 
 static int compare(const void *a, const void *b)
@@ -144,7 +223,7 @@ static double percentile_ms(const struct load *l, double p)
 
 static int measure(struct load *l)
 {
-        uint64_t cpu, begin_ns;
+        uint64_t cpu, begin_ns, end_ns;
         int r;
 
         l->n_room = (size_t) (2 + l->duration_ns * 48 / 1000000 / l->period_frames) * l->n_guests * l->n_streams + 1000;
@@ -161,10 +240,15 @@ static int measure(struct load *l)
         if (r < 0)
                 return r;
         cpu = cpu_ns(l->pid) - cpu;
+        end_ns = clock_now_ns();
+        stop(l);
         qsort(l->latencies, l->n_latencies, sizeof(*l->latencies), compare);
-        printf("{\"seconds\": %.6f, \"cpu_seconds\": %.6f, \"buffers\": %zu, \"latency_bytes_max\": %" PRIu32 ", \"min_ms\": %.3f, "
-               "\"p50_ms\": %.3f, \"p90_ms\": %.3f, \"p99_ms\": %.3f, \"p999_ms\": %.3f, \"max_ms\": %.3f}\n",
-               (double) (clock_now_ns() - begin_ns) / 1e9, (double) cpu / 1e9, l->n_latencies, l->latency_bytes_max,
+        printf("{");
+        print_xruns(l, begin_ns);
+        printf(", \"seconds\": %.6f, \"cpu_seconds\": %.6f, \"buffers\": %zu, \"latency_bytes_max\": %" PRIu32
+               ", \"min_ms\": %.3f, \"p50_ms\": %.3f, \"p90_ms\": %.3f, \"p99_ms\": %.3f, \"p999_ms\": %.3f, "
+               "\"max_ms\": %.3f}\n",
+               (double) (end_ns - begin_ns) / 1e9, (double) cpu / 1e9, l->n_latencies, l->latency_bytes_max,
                percentile_ms(l, 0), percentile_ms(l, 0.5), percentile_ms(l, 0.9), percentile_ms(l, 0.99), percentile_ms(l, 0.999),
                percentile_ms(l, 1));
         return 0;
@@ -200,8 +284,8 @@ static void flood(struct load *l, struct sound_driver *g)
 
 static int usage(void)
 {
-        fputs("usage: load-sound [--seconds=S] [--warm-up=S] [--streams=N] [--periods=N] [--period-frames=N] [--pid=SERVER] [--flood] SOCKET...\n",
-              stderr);
+        fputs("usage: load-sound [--seconds=S] [--warm-up=S] [--streams=N] [--periods=N] [--period-frames=N]\n"
+              "                  [--pid=SERVER] [--flood|--watch] SOCKET...\n", stderr);
         return 2;
 }
 
@@ -211,12 +295,12 @@ int main(int argc, char **argv)
                 { "seconds", required_argument, NULL, 't' }, { "warm-up", required_argument, NULL, 'u' },
                 { "streams", required_argument, NULL, 's' }, { "periods", required_argument, NULL, 'n' },
                 { "period-frames", required_argument, NULL, 'f' }, { "pid", required_argument, NULL, 'i' },
-                { "flood", no_argument, NULL, 'x' },
+                { "flood", no_argument, NULL, 'x' }, { "watch", no_argument, NULL, 'w' },
                 { 0 },
         };
         static struct load l = { .n_streams = 1, .n_periods = 2, .period_frames = 240, .warm_up_ns = NSEC_PER_SEC / 2,
                                  .duration_ns = 2 * NSEC_PER_SEC };
-        bool floods = false;
+        bool floods = false, watches = false;
         int c, r = 0;
 
         while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0)
@@ -228,6 +312,7 @@ int main(int argc, char **argv)
                 case 'f': l.period_frames = (uint32_t) atoi(optarg); break;
                 case 'i': l.pid = atoi(optarg); break;
                 case 'x': floods = true; break;
+                case 'w': watches = true; break;
                 default: return usage();
                 }
         l.n_guests = (size_t) (argc - optind);
@@ -235,6 +320,13 @@ int main(int argc, char **argv)
             l.n_periods > 64 || l.period_frames < 48 || l.period_frames > 48000)
                 return usage();
         (void) prctl(PR_SET_TIMERSLACK, 1UL);
+        if (watches) {
+                r = holdups_start(l.warm_up_ns + l.duration_ns + NSEC_PER_SEC, &l.holdups);
+                if (r < 0) {
+                        fprintf(stderr, "load-sound: cannot watch the machine: %s\n", strerror(-r));
+                        return 1;
+                }
+        }
         for (size_t g = 0; g < l.n_guests; g++)
                 sound_driver_start(&l.guests[g], argv[optind + (int) g], false);
         if (floods)
@@ -248,6 +340,7 @@ int main(int argc, char **argv)
                         sound_pcm_close(&l.pcms[g][s]);
                 sound_driver_stop(&l.guests[g]);
         }
+        holdups_free(l.holdups);
         free(l.latencies);
         return r < 0 ? 1 : 0;
 }

@@ -36,7 +36,8 @@ void sound_driver_start(struct sound_driver *g, const char *socket_path, bool pa
         need(vhost_driver_start(&g->d, socket_path, &options) == 0);
         g->request = vhost_driver_alloc(&g->d, ANSWER_BYTES, 64);
         g->answer = vhost_driver_alloc(&g->d, ANSWER_BYTES, 64);
-        need(g->request && g->answer);
+        g->event = vhost_driver_alloc(&g->d, sizeof(struct virtio_snd_event), 64);
+        need(g->request && g->answer && g->event);
 }
 
 void sound_driver_stop(struct sound_driver *g) { vhost_driver_stop(&g->d); }
@@ -67,6 +68,28 @@ uint32_t sound_ask_stream(struct sound_driver *g, uint32_t stream, uint32_t code
         struct virtio_snd_pcm_hdr head = { { htole32(code) }, htole32(stream) };
 
         return sound_ask(g, &head, sizeof(head), 4);
+}
+
+void sound_event_give(struct sound_driver *g)
+{
+        struct driver_buffer buffer = { g->event, sizeof(struct virtio_snd_event), true };
+
+        need(driver_queue_add(&g->d.queues[SOUND_EVENT], &buffer, 1, NULL) == 0);
+        (void) driver_queue_kick(&g->d.queues[SOUND_EVENT]);
+        (void) driver_queue_arm(&g->d.queues[SOUND_EVENT]);
+}
+
+uint32_t sound_event_take(struct sound_driver *g)
+{
+        struct virtio_snd_event event;
+        uint32_t len;
+        void *cookie;
+
+        if (driver_queue_get(&g->d.queues[SOUND_EVENT], &cookie, &len) != 1)
+                return 0;
+        memcpy(&event, vhost_driver_pointer(&g->d, g->event), sizeof(event));
+        sound_event_give(g);
+        return le32toh(event.hdr.code);
 }
 
 void sound_pcm_open(struct sound_pcm *p, struct sound_driver *g, uint32_t stream, bool capture, uint32_t n_buffers,

@@ -14,6 +14,7 @@ enum { SOUND_CONTROL, SOUND_EVENT, SOUND_TX, SOUND_RX };
 struct sound_driver {
         struct vhost_driver d;
         gpa_t request, answer; /* of the control queue */
+        gpa_t event;           /* the event queue's only buffer */
 };
 
 /* One stream of 16 bits and two channels at 48 kHz, whose buffers go round. */
@@ -36,6 +37,11 @@ void sound_driver_reconnect(struct sound_driver *g, const char *socket_path);
 /* Return: the status of the answer. */
 uint32_t sound_ask(struct sound_driver *g, const void *request, uint32_t n_request, uint32_t n_answer);
 uint32_t sound_ask_stream(struct sound_driver *g, uint32_t stream, uint32_t code);
+
+/* Gives the device room for an event, and asks for a call when it comes. */
+void sound_event_give(struct sound_driver *g);
+/* Takes it, and gives its room back. Return: the VIRTIO_SND_EVT_*; 0: there is none. */
+uint32_t sound_event_take(struct sound_driver *g);
 
 /* SET_PARAMS and PREPARE. */
 void sound_pcm_open(struct sound_pcm *p, struct sound_driver *g, uint32_t stream, bool capture, uint32_t n_buffers,
