@@ -12,6 +12,7 @@
 
 #include <endian.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/loop.h"
@@ -300,6 +301,56 @@ static void a_command_that_was_cut_for_another_call_is_done_all_the_same(void **
         assert_shown(SEED);
 }
 
+static void wait_for_answer(void)
+{
+        while (n_answered() == 0)
+                cpu_relax();
+}
+
+/* Wherever the stops come, which differs from run to run: what is shown in the end does not. */
+static void stops_at_any_time_change_nothing(void **state)
+{
+        static uint32_t expected[W * 256];
+        const uint32_t height = 256;
+        struct virtio_gpu_rect all = { .width = W, .height = height };
+
+        gpu_guest_make(&g, 1, W, height, GUEST_PIXELS);
+        assert_int_equal(gpu_guest_scanout(&g, 0, 1, all), OK);
+        memset(expected, 0, sizeof(expected));
+        srandom(1);
+        for (uint32_t seed = 1; seed <= 60; seed++) {
+                struct virtio_gpu_rect r = { .x = (uint32_t) random() % W, .y = (uint32_t) random() % height };
+                struct virtio_gpu_transfer_to_host_2d transfer = { HEADER(TRANSFER_TO_HOST_2D), .resource_id = htole32(1) };
+                struct virtio_gpu_resource_flush flush = { HEADER(RESOURCE_FLUSH), .resource_id = htole32(1) };
+
+                r.width = 1 + (uint32_t) random() % (W - r.x);
+                r.height = 1 + (uint32_t) random() % (height - r.y);
+                transfer.r = flush.r = (struct virtio_gpu_rect) LITTLE(r);
+                transfer.offset = htole64((uint64_t) (r.y * W + r.x) * 4);
+                gpu_guest_paint(&g, GUEST_PIXELS, W * height, seed);
+                for (uint32_t i = 0; i < r.width * r.height; i++) {
+                        uint32_t at = (r.y + i / r.width) * W + r.x + i % r.width;
+
+                        expected[at] = gpu_guest_colour(seed, at);
+                }
+                BEGIN(transfer);
+                for (long n = random() % 5; n > 0; n--) {
+                        gpu_guest_pause(&g);
+                        gpu_guest_resume(&g);
+                }
+                wait_for_answer();
+                BEGIN(flush);
+                gpu_guest_pause(&g);
+                gpu_guest_resume(&g);
+                wait_for_answer();
+                for (unsigned i = 0; i < 5000; i++) {
+                        uint32_t at = (uint32_t) random() % (W * height);
+
+                        assert_int_equal(test_view_pixel(&g.views[0], at % W, at / W), expected[at]);
+                }
+        }
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define CASE_PACKED(name) cmocka_unit_test_setup_teardown(name, setup_packed, teardown)
 
@@ -317,6 +368,8 @@ int main(void)
                 CASE(a_stop_is_served_before_the_commands_that_wait),
                 CASE_PACKED(a_stop_is_served_before_the_commands_that_wait),
                 CASE(a_command_that_was_cut_for_another_call_is_done_all_the_same),
+                CASE(stops_at_any_time_change_nothing),
+                CASE_PACKED(stops_at_any_time_change_nothing),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
