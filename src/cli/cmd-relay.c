@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/fd.h"
@@ -27,6 +29,7 @@ static const struct command_option options[] = {
         { .name = "name", .argument = "NAME", .help = "of the machine, for log lines" },
         { .name = "device", .argument = "FD:QUEUES:ID:PATH",
           .help = "the hypervisor's connection of a device, how many queues it has, its id and its server's socket" },
+        { .name = "paused", .argument = "FD", .help = "shared memory: not 0 while the machine is paused" },
         { .name = NULL },
 };
 
@@ -109,17 +112,35 @@ static int serve(const struct invocation *inv, struct line *lines, size_t n)
         return STATUS_OK;
 }
 
+/* Return: NULL if it is no shared memory. */
+static const atomic_uint *map_paused(const char *text)
+{
+        unsigned fd;
+        void *page;
+
+        if (sscanf(text, "%5u", &fd) != 1)
+                return NULL;
+        page = mmap(NULL, sizeof(atomic_uint), PROT_READ, MAP_SHARED, (int) fd, 0);
+        (void) close((int) fd);
+        return page == MAP_FAILED ? NULL : page;
+}
+
 static int relay_verb(const struct invocation *inv)
 {
         static struct line lines[DEVICES_MAX];
-        const char *text;
+        const char *text, *paused_fd = invocation_value(inv, "paused");
+        const atomic_uint *paused = paused_fd ? map_paused(paused_fd) : NULL;
         size_t n = 0;
         int r = 0;
 
+        if (paused_fd && !paused)
+                return usage_error("relay", "--paused=%s: expected the number of shared memory", paused_fd);
         for (; r == 0 && (text = invocation_value_at(inv, "device", n)); n++)
                 r = n < DEVICES_MAX ? parse(text, &lines[n]) : -EINVAL;
         if (r < 0)
                 return usage_error("relay", "--device=%s: expected FD:QUEUES:ID:PATH, at most %d times", text, DEVICES_MAX);
+        for (size_t i = 0; i < n; i++)
+                lines[i].options.paused = paused;
         r = serve(inv, lines, n);
         for (size_t i = 0; i < n; i++)
                 free(lines[i].name);

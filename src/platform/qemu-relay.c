@@ -3,25 +3,48 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/argv.h"
 #include "base/cleanup.h"
+#include "base/fd.h"
 #include "platform/qemu-args.h"
 
-#define FIRST_FD_IN_CHILD 3
+#define PAUSED_FD_IN_CHILD 3
+#define FIRST_FD_IN_CHILD 4
 
 /* Virtqueues of a device. */
 static unsigned n_queues(const struct machine_device *d) { return d->type == DEVICE_SOUND ? 4 : 2; }
+
+/* A page for one word. Return: its fd; a negative errno. */
+static int make_paused(struct qemu_relay *relay)
+{
+        auto_cleanup(closep) int fd = fd_memfd_sealed("paused", sizeof(*relay->paused));
+        void *page;
+
+        if (fd < 0)
+                return fd;
+        page = mmap(NULL, sizeof(*relay->paused), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (page == MAP_FAILED)
+                return -errno;
+        relay->paused = page;
+        return take_fd(&fd);
+}
 
 static int start(struct qemu_relay *relay, struct loop *loop, struct argv *argv, struct process_fd *fds, size_t n_fds,
                  int message_fd, process_fn ended)
 {
         auto_cleanup(closep) int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+        auto_cleanup(closep) int paused_fd = make_paused(relay);
 
         if (null_fd < 0)
                 return -errno;
+        if (paused_fd < 0)
+                return paused_fd;
+        argv_addf(argv, "--paused=%d", PAUSED_FD_IN_CHILD);
+        fds[n_fds++] = (struct process_fd){ paused_fd, PAUSED_FD_IN_CHILD };
         fds[n_fds++] = (struct process_fd){ null_fd, 0 };
         fds[n_fds++] = (struct process_fd){ message_fd, 1 };
         fds[n_fds++] = (struct process_fd){ message_fd, 2 };
@@ -38,7 +61,7 @@ static int start(struct qemu_relay *relay, struct loop *loop, struct argv *argv,
 int qemu_relay_start(struct qemu_relay *relay, struct loop *loop, const struct machine *m, int message_fd,
                      process_fn ended)
 {
-        struct process_fd fds[QEMU_RELAYED_MAX + 3];
+        struct process_fd fds[QEMU_RELAYED_MAX + 4];
         struct argv argv = { 0 };
         size_t n = 0;
         int r = 0;
@@ -71,6 +94,12 @@ int qemu_relay_start(struct qemu_relay *relay, struct loop *loop, const struct m
         return r;
 }
 
+void qemu_relay_set_paused(struct qemu_relay *relay, bool on)
+{
+        if (relay->paused)
+                atomic_store(relay->paused, on);
+}
+
 void qemu_relay_close_fds(struct qemu_relay *relay)
 {
         while (relay->n > 0)
@@ -81,4 +110,7 @@ void qemu_relay_deinit(struct qemu_relay *relay)
 {
         qemu_relay_close_fds(relay);
         process_deinit(&relay->process);
+        if (relay->paused)
+                (void) munmap(relay->paused, sizeof(*relay->paused));
+        relay->paused = NULL;
 }

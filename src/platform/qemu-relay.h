@@ -2,6 +2,9 @@
 /* The relay (`busbar relay`) between QEMU and those device servers whose end it could not bear. */
 #pragma once
 
+#include <stdatomic.h>
+#include <stdbool.h>
+
 #include "base/process.h"
 #include "platform/machine.h"
 
@@ -11,6 +14,7 @@ struct qemu_relay {
         struct process process;
         int fds[QEMU_RELAYED_MAX]; /* owned: QEMU's ends, in the order of the devices, until QEMU has them */
         size_t n;
+        atomic_uint *paused; /* owned: a page that the process maps, too; NULL: there is none */
 };
 
 /**
@@ -22,6 +26,9 @@ struct qemu_relay {
  */
 int qemu_relay_start(struct qemu_relay *relay, struct loop *loop, const struct machine *m, int message_fd,
                      process_fn ended);
+
+/* QEMU is about to be told so. What it then says of a reset is not a driver's (vhost/relay.h). */
+void qemu_relay_set_paused(struct qemu_relay *relay, bool on);
 
 /* QEMU has its ends now. */
 void qemu_relay_close_fds(struct qemu_relay *relay);

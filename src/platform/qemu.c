@@ -413,9 +413,18 @@ static int command(struct platform_instance *instance, const char *name)
         return q->qmp ? qmp_command(q->qmp, name, NULL, NULL, NULL) : -ENOTCONN;
 }
 
-static int qemu_resume(struct platform_instance *instance) { return command(instance, "cont"); }
+/* The relay knows before QEMU, which has devices begin anew when it stops their machine, as if a driver had said so. */
+static int qemu_resume(struct platform_instance *instance)
+{
+        qemu_relay_set_paused(&container_of(instance, struct qemu, instance)->relay, false);
+        return command(instance, "cont");
+}
 
-static int qemu_pause(struct platform_instance *instance) { return command(instance, "stop"); }
+static int qemu_pause(struct platform_instance *instance)
+{
+        qemu_relay_set_paused(&container_of(instance, struct qemu, instance)->relay, true);
+        return command(instance, "stop");
+}
 
 static int qemu_power_down(struct platform_instance *instance) { return command(instance, "system_powerdown"); }
 

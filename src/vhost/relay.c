@@ -39,6 +39,10 @@
 /* What ends an attempt; REFUSED: the server said no, and goes on. */
 enum { FRONT_GONE = 1, BACK_GONE = 2, REFUSED = 3, GIVEN_UP = 4 };
 
+/* What it uses itself. */
+#define PROTOCOL_USED \
+        (BIT(VHOST_PROTOCOL_INFLIGHT_SHMFD) | BIT(VHOST_PROTOCOL_REPLY_ACK) | BIT(VHOST_PROTOCOL_STATUS))
+
 struct relay {
         const struct relay_options *options;
         int back; /* owned; -1: no server */
@@ -51,6 +55,7 @@ struct relay {
         unsigned n_vain;    /* connections in a row that ended over what is remembered */
         uint64_t told_ns;   /* when the server had been told all */
         bool has_answered;  /* it obeyed a request since */
+        bool stands_still;  /* rings were stopped because the machine was paused */
         const char *saying; /* the name of what was said last */
         struct ratelimit log_limit;
 };
@@ -247,7 +252,7 @@ static void change_request(struct relay *r, struct vhost_message *m)
         if (m->header.request != VHOST_REQUEST_SET_PROTOCOL_FEATURES)
                 return;
         r->protocol = m->payload.u64;
-        m->payload.u64 |= r->server_protocol & (BIT(VHOST_PROTOCOL_INFLIGHT_SHMFD) | BIT(VHOST_PROTOCOL_REPLY_ACK));
+        m->payload.u64 |= r->server_protocol & PROTOCOL_USED;
 }
 
 static void change_reply(struct relay *r, struct vhost_message *m)
@@ -286,6 +291,28 @@ static int ask(struct relay *r, const struct vhost_message *m)
         return result ? FRONT_GONE : 0;
 }
 
+/* The features of a device whose machine goes on. Return: as say(). */
+static int say_features(struct relay *r, const struct vhost_message *m)
+{
+        const struct relay_entry *e = &r->memory.slots[RELAY_STATUS];
+        struct vhost_message status = { .header = { .request = VHOST_REQUEST_SET_STATUS, .size = sizeof(uint64_t) } };
+        uint64_t kept = e->is_there ? e->message.payload.u64 : VIRTIO_STATUS_FEATURES_OK;
+        int result, refused;
+
+        if (!r->stands_still || !(r->server_protocol & BIT(VHOST_PROTOCOL_STATUS)))
+                return say(r, m);
+        status.payload.u64 = kept | VIRTIO_STATUS_DRIVER_OK;
+        result = say(r, &status);
+        if (result == FRONT_GONE || result == BACK_GONE)
+                return result;
+        refused = say(r, m);
+        if (refused == FRONT_GONE || refused == BACK_GONE)
+                return refused;
+        status.payload.u64 = kept;
+        result = say(r, &status);
+        return result == REFUSED ? refused : result ?: refused;
+}
+
 /* One attempt to have a request obeyed. Return: 0; FRONT_GONE; BACK_GONE; REFUSED. */
 static int try_request(struct relay *r, const struct vhost_message *m)
 {
@@ -296,6 +323,8 @@ static int try_request(struct relay *r, const struct vhost_message *m)
                 result = get_inflight(r);
         if (result)
                 return result;
+        if (m->header.request == VHOST_REQUEST_SET_FEATURES)
+                return say_features(r, m);
         return vhost_request_has_reply(VHOST_CHANNEL_MAIN, m->header.request) ? ask(r, m) : say(r, m);
 }
 
@@ -311,12 +340,31 @@ static int acknowledge(struct relay *r, const struct vhost_message *m, bool obey
         return send_to(r, r->options->front_fd, &reply, VHOST_FLAG_REPLY) ? FRONT_GONE : 0;
 }
 
+static bool is_paused(const struct relay *r) { return r->options->paused && atomic_load(r->options->paused); }
+
+static bool is_reset(const struct vhost_message *m)
+{
+        return m->header.request == VHOST_REQUEST_SET_STATUS && m->payload.u64 == 0;
+}
+
+/* A request was obeyed. */
+static void see_pause(struct relay *r, const struct vhost_message *m)
+{
+        if (m->header.request == VHOST_REQUEST_GET_VRING_BASE)
+                r->stands_still = is_paused(r);
+        else if (is_reset(m) || m->header.request == VHOST_REQUEST_RESET_DEVICE ||
+                 m->header.request == VHOST_REQUEST_SET_FEATURES)
+                r->stands_still = false;
+}
+
 /* Return: 0; FRONT_GONE; GIVEN_UP. */
 static int relay_request(struct relay *r, struct vhost_message *m)
 {
         unsigned n_vain = 0;
         int result;
 
+        if (is_reset(m) && is_paused(r))
+                return acknowledge(r, m, true);
         /* A device that begins anew begins with an empty region. */
         if (m->header.request == VHOST_REQUEST_SET_VRING_KICK && !relay_memory_runs(&r->memory))
                 relay_memory_forget_inflight(&r->memory);
@@ -338,8 +386,10 @@ static int relay_request(struct relay *r, struct vhost_message *m)
         }
         if (acknowledge(r, m, result == 0))
                 return FRONT_GONE;
-        if (result == 0)
+        if (result == 0) {
+                see_pause(r, m);
                 relay_memory_take(&r->memory, m);
+        }
         return 0;
 }
 

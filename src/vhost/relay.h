@@ -11,12 +11,18 @@
  * rings stood is in the in-flight region (VHOST_PROTOCOL_INFLIGHT_SHMFD), which the relay asks the first server for: the
  * front ends that need a relay do not know of it. Guest memory and rings are between front end and server, as always.
  *
+ * A machine that is paused and goes on looks to a server like a driver that begins anew: its rings stop, and are set up
+ * once more. QEMU says SET_STATUS with 0 to some devices, and to others never DRIVER_OK. Who pauses the machine says so
+ * beforehand (`paused`): such a reset is then acknowledged and not passed on, and the next SET_FEATURES is said to a
+ * device that has DRIVER_OK, so that it keeps what it has. A driver that does begin anew tells by RESET_DEVICE.
+ *
  * What a relay does not do: migration (no log), memory slots (a table has 8 regions).
  *
  * Threads: relay_run() is one; several relays of one process have nothing in common.
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "vhost/message.h"
@@ -33,6 +39,7 @@ struct relay_options {
         int front_fd;     /* connected; stays the caller's */
         uint16_t n_rings; /* of the device */
         int pause_ms;     /* after the first attempt that a server ended; twice as long after each further one */
+        const atomic_uint *paused; /* not 0: the front end stops its machine, or has; NULL: it never does */
 };
 
 /* Between two looks for a server that has been away for that long. */

@@ -26,7 +26,10 @@ static int echo_start(struct device *dev, uint64_t negotiated)
 
 static void echo_reset(struct device *dev)
 {
-        atomic_fetch_add(&echo_of(dev)->n_resets, 1);
+        struct echo *e = echo_of(dev);
+
+        memset(e->scratch, 0, sizeof(e->scratch));
+        atomic_fetch_add(&e->n_resets, 1);
 }
 
 static int echo_queue_start(struct device *dev, struct queue *q)

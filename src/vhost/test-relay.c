@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -28,6 +29,7 @@ struct scene {
         char server_path[128];
         char path[136]; /* where the relay takes its front end */
         int listen_fd, result;
+        atomic_uint paused;
         pthread_t thread;
         struct vhost_driver d;
 };
@@ -36,7 +38,7 @@ static void *run(void *data)
 {
         struct scene *s = data;
         struct relay_options options = { .name = "relay", .path = s->server_path, .n_rings = 1,
-                                         .pause_ms = RELAY_PAUSE_MS };
+                                         .pause_ms = RELAY_PAUSE_MS, .paused = &s->paused };
 
         options.front_fd = accept(s->listen_fd, NULL, NULL);
         s->result = relay_run(&options);
@@ -153,6 +155,61 @@ static void a_device_that_is_reset_begins_anew(void **state)
         replace_server(s);
         guest_echo(&s->d, 0, "anew again");
 }
+
+static void expect_scratch(struct scene *s, const char *text)
+{
+        char config[4];
+
+        assert_int_equal(frontend_get_config(s->d.frontend, 0, config, 4), 0);
+        assert_string_equal(config, text);
+}
+
+/* As QEMU does when its machine is stopped: it keeps the status of some devices and not of others. */
+static uint32_t stop_machine(struct scene *s)
+{
+        uint32_t base;
+
+        assert_int_equal(frontend_stop_ring(s->d.frontend, 0, &base), 0);
+        if (!s->d.options.no_driver_ok)
+                assert_int_equal(frontend_set_status(s->d.frontend, 0), 0);
+        return base;
+}
+
+static void go_on(struct scene *s, uint32_t base)
+{
+        struct frontend_ring ring = guest_ring(&s->d, 0, base);
+
+        assert_int_equal(frontend_set_features(s->d.frontend, s->d.features), 0);
+        assert_int_equal(frontend_start_ring(s->d.frontend, &ring), 0);
+        assert_int_equal(frontend_enable_ring(s->d.frontend, 0, true), 0);
+}
+
+static void pause_and_go_on(struct scene *s, bool no_driver_ok)
+{
+        struct vhost_driver_options o = guest_options(SPLIT_FEATURES);
+        uint32_t base;
+
+        o.no_driver_ok = no_driver_ok;
+        assert_int_equal(vhost_driver_start(&s->d, s->path, &o), 0);
+        assert_int_equal(frontend_set_config(s->d.frontend, 0, "HEJ", 4), 0);
+        guest_echo(&s->d, 0, "before");
+        for (int i = 0; i < 3; i++) {
+                atomic_store(&s->paused, 1);
+                base = stop_machine(s);
+                if (i == 1)
+                        replace_server(s);
+                atomic_store(&s->paused, 0);
+                go_on(s, base);
+                guest_echo(&s->d, 0, "after");
+                expect_scratch(s, "HEJ");
+        }
+        base = stop_machine(s);
+        go_on(s, base);
+        expect_scratch(s, "");
+}
+
+static void a_pause_resets_no_device(void **state) { pause_and_go_on(*state, false); }
+static void a_pause_resets_no_device_whose_status_nobody_keeps(void **state) { pause_and_go_on(*state, true); }
 
 static void what_is_refused_is_not_said_to_the_next_server(void **state)
 {
@@ -295,6 +352,8 @@ int main(void)
                 CASE(a_packed_ring_goes_on),
                 CASE(requests_to_a_dead_server_wait_for_the_next),
                 CASE(a_device_that_is_reset_begins_anew),
+                CASE(a_pause_resets_no_device),
+                CASE(a_pause_resets_no_device_whose_status_nobody_keeps),
                 CASE(what_is_refused_is_not_said_to_the_next_server),
                 cmocka_unit_test(an_absent_server_is_looked_for_less_and_less_often),
                 cmocka_unit_test(a_server_that_ends_each_connection_is_given_up),

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
 """A screen of a system as a test looks at it: screenshots, compared with what there should be."""
 
+import time
+
 import lab as guest_lab
 from pictures import compose, difference, read_png
 
@@ -37,3 +39,21 @@ class Screen:
         except TimeoutError:
             pass
         return self.lab.point(last[0] is None, what + (f": at {last[0]}" if last[0] else ""))
+
+
+def pause_amid_frames(lab, name, frames, n):
+    """A point: a guest that draws frame after frame is paused, and its next `n` frames come when it is resumed."""
+    lab.busbar("pause", name)
+    lab.busbar("resume", name)
+    resumed = time.monotonic()
+
+    def later():
+        return [at for at in frames.changes(name) if at > resumed]
+
+    try:
+        guest_lab.until("frames after a pause", LIMIT_S, lambda: len(later()) >= n)
+    except TimeoutError:
+        pass
+    came = later()
+    what = f"the next came after {1000 * (came[0] - resumed):.0f} ms" if came else "none came"
+    lab.point(len(came) >= n, f"a guest is paused amid its frames, and its frames go on when it is resumed: {what}")

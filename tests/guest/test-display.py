@@ -14,7 +14,7 @@ import time
 
 import lab as guest_lab
 from pictures import Control, Frames, difference, fitted, plain, smpte, tiles
-from screen import LIMIT_S, Screen
+from screen import LIMIT_S, Screen, pause_amid_frames
 
 SCREEN = (800, 480)
 BACKGROUND, FALLBACK = 0x101418, 0x301020
@@ -146,6 +146,7 @@ def killed_in_mid_frame(lab, screen, alpha, beta):
     x += (width - fitted(flipped("alpha", plain)["left"], width, height)[0]) // 2
     frames = Frames(next(lab.root.rglob("displays.control")), "main", {"alpha": (x, y), "beta": DISPLAYS["right"]["region"][:2]})
     guest_lab.until("frames of both", LIMIT_S, lambda: min(len(frames.changes(name)) for name in GUESTS) >= N_FRAMES)
+    pause_amid_frames(lab, "beta", frames, N_FRAMES)
     killed = time.monotonic()
     beta.kill()
     fallback = guest_lab.until("fallback", LIMIT_S, lambda: next((at for at, pixels in list(frames.seen) if at > killed and pixels["beta"] == FALLBACK), None))

@@ -16,7 +16,7 @@ import time
 
 import lab as guest_lab
 from pictures import Frames
-from screen import LIMIT_S, Screen
+from screen import LIMIT_S, Screen, pause_amid_frames
 
 SIZE = (320, 240)
 SCREEN = (680, 272)
@@ -172,6 +172,7 @@ def killed(lab, screen, alpha, beta):
     start(beta, "gl-scene 602040 1000000")
     seen = Frames(next(lab.root.rglob("displays.control")), "main", {"beta": (x, y)})
     guest_lab.until("frames of beta", LIMIT_S, lambda: len(seen.changes("beta")) >= N_SEEN)
+    pause_amid_frames(lab, "beta", seen, N_SEEN)
     os.kill(process["alpha"], signal.SIGKILL)
     at = time.monotonic()
     guest_lab.until("frames of beta", LIMIT_S, lambda: sum(when > at for when in seen.changes("beta")) >= N_SEEN)
