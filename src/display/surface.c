@@ -13,6 +13,9 @@
 /* Of a reader: the lock is mostly held for an instant. */
 #define LOCK_TRIES 100
 
+/* Of a region: more are one, around all, where that does no harm; otherwise the writer has to do something about it. */
+#define REGION_BOXES_MAX 128
+
 /* That surface_catch_up() copies at a time, however small they are. */
 #define SLICE_BOXES_MAX 256
 
@@ -243,18 +246,28 @@ void surface_set_idle(struct surface *s, bool idle)
                 keep_one(s);
 }
 
+static bool is_ragged(pixman_region32_t *region) { return pixman_region32_n_rects(region) > REGION_BOXES_MAX; }
+
+bool surface_is_ragged(const struct surface *s) { return is_ragged(&s->sheets->stale); }
+
 bool surface_is_idle(const struct surface *s) { return s->is_idle; }
 
 void surface_end(struct surface *s, const pixman_region32_t *part, bool is_whole)
 {
         struct sheet *current = s->sheets;
+        pixman_box32_t all;
 
         if (!s->is_locked)
                 pthread_mutex_lock(&s->lock);
         s->is_writing = s->is_locked = false;
-        for (struct sheet *sheet = current->next; sheet; sheet = sheet->next)
+        for (struct sheet *sheet = current->next; sheet; sheet = sheet->next) {
                 if (!pixman_region32_union(&sheet->stale, &sheet->stale, (pixman_region32_t *) part))
                         lack_all(sheet);
+                if (is_ragged(&sheet->stale)) {
+                        all = *pixman_region32_extents(&sheet->stale);
+                        pixman_region32_reset(&sheet->stale, &all);
+                }
+        }
         if (current != s->complete && is_whole) {
                 if (!pixman_region32_subtract(&current->stale, &current->stale, (pixman_region32_t *) part))
                         lack_all(current);

@@ -73,6 +73,9 @@ void surface_settle(struct surface *s);
  */
 bool surface_catch_up(struct surface *s, size_t n_bytes_max);
 
+/* What it lacks has become so many pieces that it should be copied, by surface_catch_up(), before more is written. */
+bool surface_is_ragged(const struct surface *s);
+
 /* What it looks like, on the writer's thread, not between begin and end: a reference. */
 struct picture *surface_hold(struct surface *s);
 

@@ -224,6 +224,39 @@ static void what_is_lacking_can_be_copied_in_parts(void **state)
         surface_unref(s);
 }
 
+/* A guest may transfer pixel by pixel: what is remembered of that has an end. */
+static void no_pattern_of_writes_makes_regions_large(void **state)
+{
+        struct surface *s = new_surface();
+        struct content expected = { 0 };
+        struct picture *held, *p;
+        pixman_region32_t changed;
+        bool is_ragged = false;
+
+        write_box(s, &expected, &(pixman_box32_t) { 0, 0, WIDTH, HEIGHT }, 1);
+        surface_settle(s);
+        held = hold(s, NULL, NULL);
+        for (int y = 0; y < HEIGHT; y++)
+                for (int x = y % 2; x < WIDTH; x += 2) {
+                        write_box(s, &expected, &(pixman_box32_t) { x, y, x + 1, y + 1 }, 2);
+                        is_ragged |= surface_is_ragged(s);
+                        while (surface_is_ragged(s) && !surface_catch_up(s, 64))
+                                ;
+                }
+        assert_true(is_ragged);
+        surface_settle(s);
+        pixman_region32_init(&changed);
+        p = hold(s, held, &changed);
+        assert_true(is_same(p, &expected));
+        assert_in_range(pixman_region32_n_rects(&changed), 1, 128);
+        assert_true(pixman_region32_contains_point(&changed, 0, 0, NULL));
+        assert_true(pixman_region32_contains_point(&changed, WIDTH - 1, HEIGHT - 1, NULL));
+        pixman_region32_fini(&changed);
+        picture_unref(p);
+        picture_unref(held);
+        surface_unref(s);
+}
+
 static void while_nobody_is_to_look_there_is_one_picture(void **state)
 {
         struct surface *s = new_surface();
@@ -320,6 +353,7 @@ int main(void)
                 cmocka_unit_test(what_was_settled_stays_until_it_is_held),
                 cmocka_unit_test(spare_pictures_are_given_back),
                 cmocka_unit_test(what_is_lacking_can_be_copied_in_parts),
+                cmocka_unit_test(no_pattern_of_writes_makes_regions_large),
                 cmocka_unit_test(while_nobody_is_to_look_there_is_one_picture),
                 cmocka_unit_test(held_pictures_stay_and_new_ones_are_whole),
         };

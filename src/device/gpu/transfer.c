@@ -53,10 +53,10 @@ uint32_t gpu_surface_end(struct gpu *gpu, struct surface *s, const struct rectan
         uint32_t result;
 
         surface_end_box(s, &box, is_whole);
-        if (!is_whole || !surface_is_idle(s))
+        if (!is_whole || (!surface_is_idle(s) && !surface_is_ragged(s)))
                 return 0;
         result = gpu_complete(gpu, s);
-        if (result == 0)
+        if (result == 0 && surface_is_idle(s))
                 surface_set_idle(s, true);
         return result;
 }
