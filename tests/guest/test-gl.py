@@ -192,6 +192,20 @@ def killed(lab, screen, alpha, beta):
               f"by a new process of that guest's, the other one's is the same: {now}")
 
 
+def restarted(lab, screen, alpha):
+    """The display server is killed amid frames, and with it the render processes: 2D would come back, 3D begins anew."""
+    end(alpha)
+    start(alpha, "gl-scene 602040 1000000")
+    seen = Frames(next(lab.root.rglob("displays.control")), "main", {"alpha": DISPLAYS["left"]["region"][:2]})
+    guest_lab.until("frames of alpha", LIMIT_S, lambda: len(seen.changes("alpha")) >= N_SEEN)
+    seen.close()
+    lab.kill_shared_server("displays")
+    end(alpha)
+    said = draw(alpha, 0x406020)
+    lab.point(is_sound(said), "the display server is killed amid frames, a program that starts anew draws: " + said.strip())
+    screen.shows("restarted", {"left": scene(0x406020), "right": dark()}, "and its picture is whole")
+
+
 def body(lab):
     for name, display in GUESTS.items():
         lab.bundle(name, [{"id": "dash", "type": "gpu", "display": display, "render3d": True}], memory_mib=384)
@@ -213,6 +227,7 @@ def body(lab):
     frames(lab, beta)
     cube(lab, screen, beta)
     killed(lab, screen, alpha, beta)
+    restarted(lab, screen, alpha)
 
 
 guest_lab.run_test("gl", body, guest="gl-test")
