@@ -347,11 +347,11 @@ static bool is_reset(const struct vhost_message *m)
         return m->header.request == VHOST_REQUEST_SET_STATUS && m->payload.u64 == 0;
 }
 
-/* A request was obeyed. */
-static void see_pause(struct relay *r, const struct vhost_message *m)
+/* A request was obeyed that came while the machine was paused, or was not. */
+static void see_pause(struct relay *r, const struct vhost_message *m, bool paused)
 {
         if (m->header.request == VHOST_REQUEST_GET_VRING_BASE)
-                r->stands_still = is_paused(r);
+                r->stands_still = paused;
         else if (is_reset(m) || m->header.request == VHOST_REQUEST_RESET_DEVICE ||
                  m->header.request == VHOST_REQUEST_SET_FEATURES)
                 r->stands_still = false;
@@ -360,10 +360,11 @@ static void see_pause(struct relay *r, const struct vhost_message *m)
 /* Return: 0; FRONT_GONE; GIVEN_UP. */
 static int relay_request(struct relay *r, struct vhost_message *m)
 {
+        bool paused = is_paused(r); /* once the front end has its answer, its machine may go on */
         unsigned n_vain = 0;
         int result;
 
-        if (is_reset(m) && is_paused(r))
+        if (is_reset(m) && paused)
                 return acknowledge(r, m, true);
         /* A device that begins anew begins with an empty region. */
         if (m->header.request == VHOST_REQUEST_SET_VRING_KICK && !relay_memory_runs(&r->memory))
@@ -387,7 +388,7 @@ static int relay_request(struct relay *r, struct vhost_message *m)
         if (acknowledge(r, m, result == 0))
                 return FRONT_GONE;
         if (result == 0) {
-                see_pause(r, m);
+                see_pause(r, m, paused);
                 relay_memory_take(&r->memory, m);
         }
         return 0;
