@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -353,29 +354,20 @@ static void guest_without_buffers_delays_nobody(void **state)
 static int hostile_socket(void)
 {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
-        int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
         (void) snprintf(address.sun_path, sizeof(address.sun_path), "%s", seat_path);
         assert_int_equal(connect(fd, (struct sockaddr *) &address, sizeof(address)), 0);
         return fd;
 }
 
-static void hostile_senders_disturb_nobody(void **state)
+/* Garbage, then a flood that touches the right display. None of it is lost on the way. */
+static void send_hostile(int fd)
 {
-        auto_cleanup(closep) int fd = -1;
         struct seat_message m = { .magic = SEAT_MAGIC, .source = 7, .kind = SEAT_TOUCH_DOWN, .screen = "main" };
-        const char *report;
         char garbage[4096];
         unsigned seed = 3;
 
-        start_server();
-        connect_guest(&left, "left", true);
-        connect_guest(&right, "right", true);
-        give(&left, QUEUE_SIZE);
-        give(&right, QUEUE_SIZE);
-        finger(SEAT_TOUCH_DOWN, 0, 10, 10);
-        assert_non_null(next_report(&left, WAIT_MS));
-        fd = hostile_socket();
         for (int i = 0; i < 5000; i++) {
                 for (size_t k = 0; k < sizeof(m); k++)
                         garbage[k] = (char) rand_r(&seed);
@@ -385,14 +377,39 @@ static void hostile_senders_disturb_nobody(void **state)
                         memcpy(garbage + offsetof(struct seat_message, screen), m.screen, sizeof(m.screen));
                 (void) send(fd, garbage, i % 2 ? sizeof(m) : (size_t) rand_r(&seed) % sizeof(garbage), 0);
         }
-        /* A flood that touches the right display: its guest may be busy, the left one's finger moves on. */
         for (int i = 0; i < 20000; i++) {
                 m.sequence = (uint32_t) i;
                 m.kind = i % 2 ? SEAT_TOUCH_UP : SEAT_TOUCH_DOWN;
                 m.x = 60000;
                 (void) send(fd, &m, sizeof(m), 0);
         }
-        /* What did not fit beside the flood was lost, and the finger let go with it: it comes down again. */
+}
+
+/* The sender is another process: what one may say at a time is limited, whatever number it gives its sources. */
+static void hostile_senders_disturb_nobody(void **state)
+{
+        auto_cleanup(closep) int fd = -1;
+        const char *report;
+        int status;
+        pid_t pid;
+
+        start_server();
+        connect_guest(&left, "left", true);
+        connect_guest(&right, "right", true);
+        give(&left, QUEUE_SIZE);
+        give(&right, QUEUE_SIZE);
+        finger(SEAT_TOUCH_DOWN, 0, 10, 10);
+        assert_non_null(next_report(&left, WAIT_MS));
+        fd = hostile_socket();
+        pid = fork();
+        if (pid == 0) {
+                send_hostile(fd);
+                _exit(0);
+        }
+        assert_true(pid > 0);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+        /* It lifts first: where it was down, or where what the socket did not take had let go of it. */
         finger(SEAT_TOUCH_DOWN, 0, 11, 10);
         while ((report = next_report(&left, WAIT_MS)) && !strstr(report, "3:53=11 3:54=10 "))
                 assert_non_null(strstr(report, ":57=-1"));
