@@ -422,8 +422,14 @@ static int qemu_resume(struct platform_instance *instance)
 
 static int qemu_pause(struct platform_instance *instance)
 {
-        qemu_relay_set_paused(&container_of(instance, struct qemu, instance)->relay, true);
-        return command(instance, "stop");
+        struct qemu_relay *relay = &container_of(instance, struct qemu, instance)->relay;
+        int r;
+
+        qemu_relay_set_paused(relay, true);
+        r = command(instance, "stop");
+        if (r < 0)
+                qemu_relay_set_paused(relay, false); /* it goes on */
+        return r;
 }
 
 static int qemu_power_down(struct platform_instance *instance) { return command(instance, "system_powerdown"); }
