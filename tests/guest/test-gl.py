@@ -70,13 +70,14 @@ def dark():
 
 def start(machine, command):
     """A program that goes on beside the shell, with an input that stays open until end()."""
-    machine.must("rm -f /tmp/log; [ -p /tmp/open ] || mkfifo /tmp/open; "
-                 f"((exec 9<>/tmp/open; exec {command} <&9) >/tmp/log 2>&1 &)")
+    machine.must("rm -f /tmp/log /tmp/pid; [ -p /tmp/open ] || mkfifo /tmp/open; "
+                 f"(sh -c 'echo $$ >/tmp/pid; exec 9<>/tmp/open; exec {command} <&9' >/tmp/log 2>&1 &); "
+                 "until [ -s /tmp/pid ]; do usleep 10000; done")
 
 
 def wait_for(machine, text):
     """That the program says so; fails with all that it said if it ends first. Return: that."""
-    machine.run(f"while ! grep -q '{text}' /tmp/log && pidof {PROGRAMS} >/dev/null; do usleep 20000; done", LIMIT_S)
+    machine.run(f"while ! grep -q '{text}' /tmp/log && kill -0 $(cat /tmp/pid) 2>/dev/null; do usleep 20000; done", LIMIT_S)
     said = machine.must("cat /tmp/log")
     if text not in said:
         raise AssertionError(f"{machine.name}: no {text!r}: {said}")
