@@ -263,8 +263,11 @@ uint32_t gpu_copy(struct gpu *gpu, const struct space *space, const struct gpu_b
 /* The same into a picture that is nobody else's. */
 uint32_t gpu_copy_to_picture(struct gpu *gpu, const struct space *space, const struct gpu_backing *backing, uint32_t stride_bytes,
                              struct picture *p, const struct rectangle *r, uint64_t offset_bytes);
-/* A rectangle was written: surface_end(). Return: 0, or GPU_CUT if what the surface lacks beside it took too long. */
-uint32_t gpu_surface_end(struct gpu *gpu, struct surface *s, const struct rectangle *r, bool is_whole);
+/*
+ * A rectangle was written, with the result of 0, GPU_CUT or a RESP_ERR: surface_end(). Return: the same, or GPU_CUT if
+ * what the surface lacks beside it took too long.
+ */
+uint32_t gpu_surface_end(struct gpu *gpu, struct surface *s, const struct rectangle *r, uint32_t result);
 /* Completes a surface, or NULL, that is to be shown, or not any more. Return: 0 or GPU_CUT. */
 uint32_t gpu_complete(struct gpu *gpu, struct surface *s);
 uint32_t gpu_transfer_to_host_2d(struct gpu *gpu, struct gpu_command *c);

@@ -236,6 +236,5 @@ uint32_t gpu_3d_fetch(struct gpu *gpu, const struct space *space, struct gpu_res
                 memcpy(p->pixels + (size_t) (r->y + y) * p->stride_bytes + (size_t) r->x * GPU_PIXEL_BYTES,
                        pixels + y * row_bytes, row_bytes);
         gpu->n_wakeup_bytes += row_bytes * y;
-        result = gpu_surface_end(gpu, resource->surface, r, y == r->height);
-        return y < r->height ? GPU_CUT : result;
+        return gpu_surface_end(gpu, resource->surface, r, y < r->height ? GPU_CUT : 0);
 }

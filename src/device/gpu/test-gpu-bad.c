@@ -391,6 +391,30 @@ static void bad_input_12_pictures_that_no_quota_counts(void **state)
         assert_in_range(mapped_pages() - before, n * mib, (n + n / 2) * mib);
 }
 
+/* What somebody still holds of what is shown no more is not written to; a failure leaves one picture all the same. */
+static void bad_input_12_a_picture_that_a_failure_leaves(void **state)
+{
+        struct virtio_gpu_mem_entry entries[] = { { GUEST_PIXELS, 64 * 48 * 4, 0 },
+                                                  { UINT64_C(1) << 62, 64 * 16 * 4, 0 } };
+        struct virtio_gpu_rect all = RECT(0, 0, 64, 64), upper = RECT(0, 0, 64, 32);
+        struct picture *held;
+
+        gpu_guest_paint(&g, GUEST_PIXELS, 64 * 64, 3);
+        assert_int_equal(gpu_guest_create(&g, 1, BGRX, 64, 64), OK);
+        assert_int_equal(gpu_guest_attach(&g, 1, entries, 2), OK);
+        assert_int_equal(gpu_guest_scanout(&g, 0, 1, all), OK);
+        assert_int_equal(gpu_guest_transfer(&g, 1, upper, 0), OK);
+        assert_int_equal(gpu_guest_flush(&g, 1, all), OK);
+        held = test_view_picture(&g.views[0]);
+        assert_int_equal(gpu_guest_scanout(&g, 0, 0, RECT(0, 0, 0, 0)), OK);
+        assert_true(picture_is_held(held)); /* by the surface */
+        assert_int_equal(gpu_guest_transfer(&g, 1, all, 0), BAD_PARAMETER);
+        assert_false(picture_is_held(held));
+        picture_unref(held);
+        assert_int_equal(gpu_guest_scanout(&g, 0, 1, all), OK);
+        assert_int_equal(test_view_pixel(&g.views[0], 63, 31), gpu_guest_colour(3, 32 * 64 - 1));
+}
+
 static void bad_input_12_quota_of_backing_entries(void **state)
 {
         static struct virtio_gpu_mem_entry entries[60000];
@@ -609,6 +633,7 @@ int main(void)
                 CASE(bad_input_12_blob_layouts_that_leave_the_blob),
                 CASE(bad_input_12_cursors_of_another_size),
                 CASE(bad_input_12_pictures_that_no_quota_counts),
+                CASE(bad_input_12_a_picture_that_a_failure_leaves),
                 CASE_SMALL(bad_input_12_quota_of_resources),
                 CASE_SMALL(bad_input_12_quota_of_bytes),
                 CASE_SMALL(bad_input_12_quota_of_backing_entries),

@@ -47,31 +47,31 @@ uint32_t gpu_complete(struct gpu *gpu, struct surface *s)
         return 0;
 }
 
-uint32_t gpu_surface_end(struct gpu *gpu, struct surface *s, const struct rectangle *r, bool is_whole)
+uint32_t gpu_surface_end(struct gpu *gpu, struct surface *s, const struct rectangle *r, uint32_t result)
 {
         const struct pixman_box32 box = { (int) r->x, (int) r->y, (int) (r->x + r->width), (int) (r->y + r->height) };
-        uint32_t result;
+        uint32_t end_result;
 
-        surface_end_box(s, &box, is_whole);
-        if (!is_whole || (!surface_is_idle(s) && !surface_is_ragged(s)))
-                return 0;
-        result = gpu_complete(gpu, s);
-        if (result == 0 && surface_is_idle(s))
+        surface_end_box(s, &box, result == 0);
+        /* What was cut comes again; what failed may not, and the quota counts one picture of a surface that is idle. */
+        if (result == GPU_CUT || (!surface_is_idle(s) && !surface_is_ragged(s)))
+                return result;
+        end_result = gpu_complete(gpu, s);
+        if (end_result == 0 && surface_is_idle(s))
                 surface_set_idle(s, true);
-        return result;
+        return end_result ? end_result : result;
 }
 
 uint32_t gpu_copy(struct gpu *gpu, const struct space *space, const struct gpu_backing *backing, uint32_t stride_bytes,
                   struct surface *s, const struct rectangle *r, uint64_t offset_bytes)
 {
         struct picture *p;
-        uint32_t result, end_result;
+        uint32_t result;
 
         if (surface_begin(s, &p) < 0)
                 return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
         result = gpu_copy_to_picture(gpu, space, backing, stride_bytes, p, r, offset_bytes);
-        end_result = gpu_surface_end(gpu, s, r, result == 0);
-        return result ? result : end_result;
+        return gpu_surface_end(gpu, s, r, result);
 }
 
 /* Of a blob there is nothing to transfer: the guest's memory is the resource. Linux sends it for cursors all the same. */
