@@ -19,6 +19,9 @@
 /* That surface_catch_up() copies at a time, however small they are. */
 #define SLICE_BOXES_MAX 256
 
+/* A row of a box counts as a page: it may have to be brought in. */
+#define ROW_BYTES_MIN 4096
+
 struct sheet {
         struct sheet *next;
         struct picture *picture; /* a reference */
@@ -164,7 +167,10 @@ static void copy(const struct picture *to, const struct picture *from, pixman_re
         }
 }
 
-/* A slice from the start of a region: so many bytes, but one row of its first box at least. Return: false without memory. */
+/*
+ * A slice from the start of a region: so many bytes, as they count, but one row of its first box at least.
+ * Return: false without memory.
+ */
 static bool cut_slice(pixman_region32_t *region, size_t n_bytes_max, pixman_region32_t *ret)
 {
         int n, i = 0;
@@ -173,7 +179,8 @@ static bool cut_slice(pixman_region32_t *region, size_t n_bytes_max, pixman_regi
         size_t left = n_bytes_max;
 
         for (; i < MIN(n, SLICE_BOXES_MAX) && (i == 0 || left > 0); i++) {
-                size_t row_bytes = (size_t) (boxes[i].x2 - boxes[i].x1) * 4, n_rows = left / row_bytes;
+                size_t row_bytes = MAX((size_t) (boxes[i].x2 - boxes[i].x1) * 4, (size_t) ROW_BYTES_MIN);
+                size_t n_rows = left / row_bytes;
 
                 if (n_rows == 0 && i > 0)
                         break;

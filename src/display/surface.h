@@ -65,7 +65,7 @@ void surface_settle(struct surface *s);
 
 /**
  * surface_catch_up() - copy a part of what surface_settle() or surface_set_idle() has to
- * @n_bytes_max: roughly; a row of pixels at least
+ * @n_bytes_max: roughly, where a row of what is lacking counts as a page at least; one such row at least
  *
  * For a writer who must be able to stop amid it: what was copied stays so. The writer's thread, not between begin and end.
  *

@@ -104,31 +104,41 @@ static uint64_t copy_piece(struct gpu_reader *r, gpa_t at, void *to, uint64_t n_
         return n_bytes;
 }
 
-bool gpu_reader_copy(struct gpu_reader *r, uint64_t offset_bytes, void *to, uint64_t n_bytes)
+uint32_t gpu_reader_copy(struct gpu_reader *r, uint64_t offset_bytes, void *to, uint64_t n_bytes)
 {
         const struct gpu_backing *b = r->backing;
         char *out = to;
 
-        if (!range_fits(offset_bytes, n_bytes, b->size_bytes) || n_bytes == 0)
-                return n_bytes == 0;
+        if (n_bytes == 0)
+                return 0;
+        if (!range_fits(offset_bytes, n_bytes, b->size_bytes))
+                return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
         if (b->extents[r->extent].offset_bytes > offset_bytes || extent_end(b, r->extent) <= offset_bytes)
                 r->extent = extent_find(b, offset_bytes);
         while (n_bytes > 0) {
                 const struct gpu_extent *e;
                 uint64_t n;
 
+                if (r->slice_bytes >= GPU_SLICE_BYTES) {
+                        if (gpu_is_awaited(r->gpu))
+                                return GPU_CUT;
+                        r->slice_bytes = 0;
+                }
                 if (extent_end(b, r->extent) == offset_bytes)
                         r->extent++;
                 e = &b->extents[r->extent];
-                n = copy_piece(r, e->address + (offset_bytes - e->offset_bytes), out,
-                               MIN(n_bytes, extent_end(b, r->extent) - offset_bytes));
+                n = MIN(n_bytes, extent_end(b, r->extent) - offset_bytes);
+                n = MIN(n, GPU_SLICE_BYTES - r->slice_bytes);
+                n = copy_piece(r, e->address + (offset_bytes - e->offset_bytes), out, n);
                 if (n == 0)
-                        return false;
+                        return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+                r->slice_bytes += MAX(n, (uint64_t) GPU_PIECE_BYTES_MIN);
+                r->gpu->n_wakeup_bytes += n;
                 out += n;
                 offset_bytes += n;
                 n_bytes -= n;
         }
-        return true;
+        return 0;
 }
 
 uint32_t gpu_attach_backing(struct gpu *gpu, struct gpu_command *c)

@@ -44,8 +44,12 @@
 #define GPU_RESOURCE_BUCKETS 1024
 #define GPU_CAPSET_BYTES_MAX 4096
 
-/* So much is copied before a command looks whether it has to be cut. */
+/*
+ * So much is copied before a command looks whether it has to be cut. Whatever is copied in one piece, a row of a
+ * rectangle or what lies together in guest memory, counts as a page at least: one may have to be brought in for it.
+ */
 #define GPU_SLICE_BYTES (256u << 10)
+#define GPU_PIECE_BYTES_MIN 4096u
 
 /* In place of a response's type: the command was cut, and is done again from its start. It has changed nothing that this minds. */
 #define GPU_CUT 1u
@@ -233,14 +237,19 @@ void gpu_backing_drop(struct gpu *gpu, struct gpu_backing *b);
 
 /* Where reading goes on; rows are read in ascending order, so that no search is needed for each. */
 struct gpu_reader {
+        struct gpu *gpu;
         const struct space *space;
         const struct gpu_backing *backing;
         uint32_t extent;            /* that held the last byte */
         struct space_window window; /* that did */
+        uint64_t slice_bytes;       /* of the present slice, as they count */
 };
 
-/* Return: false if a part of it is not attached, or lies in no memory: some of @to may have been written. */
-bool gpu_reader_copy(struct gpu_reader *r, uint64_t offset_bytes, void *to, uint64_t n_bytes);
+/*
+ * Return: 0; GPU_CUT; a RESP_ERR if a part of it is not attached, or lies in no memory. Unless it is 0, some of @to may
+ * have been written.
+ */
+uint32_t gpu_reader_copy(struct gpu_reader *r, uint64_t offset_bytes, void *to, uint64_t n_bytes);
 
 uint32_t gpu_attach_backing(struct gpu *gpu, struct gpu_command *c);
 uint32_t gpu_detach_backing(struct gpu *gpu, struct gpu_command *c);

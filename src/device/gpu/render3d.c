@@ -221,7 +221,7 @@ uint32_t gpu_3d_fetch(struct gpu *gpu, const struct space *space, struct gpu_res
 {
         struct picture *p;
         size_t row_bytes = (size_t) r->width * GPU_PIXEL_BYTES;
-        uint32_t n_slice_rows = MAX(GPU_SLICE_BYTES / (uint32_t) row_bytes, 1u), result, y;
+        uint32_t n_slice_rows = MAX(GPU_SLICE_BYTES / MAX((uint32_t) row_bytes, GPU_PIECE_BYTES_MIN), 1u), result, y;
         const uint8_t *pixels;
         int reply = need_process(gpu, space);
 

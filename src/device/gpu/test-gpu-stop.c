@@ -90,6 +90,12 @@ static unsigned n_answered(void)
         return n;
 }
 
+static void wait_for_answer(void)
+{
+        while (n_answered() == 0)
+                cpu_relax();
+}
+
 /* Stops the queues while a command is held up. */
 static void stop_amid(void)
 {
@@ -134,6 +140,26 @@ static void a_stop_amid_a_transfer_is_served_before_its_end(void **state)
         assert_int_equal(gpu_guest_scanout(&g, 0, 1, ALL), OK);
         assert_int_equal(gpu_guest_flush(&g, 1, ALL), OK);
         assert_shown(SEED);
+}
+
+/* Few bytes, but each in a page of its own. */
+static void a_stop_amid_a_column_of_pixels_is_served_before_its_end(void **state)
+{
+        struct virtio_gpu_rect column = { .width = 1, .height = H };
+        struct virtio_gpu_transfer_to_host_2d transfer = { HEADER(TRANSFER_TO_HOST_2D), .r = LITTLE(column),
+                                                           .resource_id = htole32(1) };
+
+        gpu_guest_make(&g, 1, W, H, GUEST_PIXELS);
+        gpu_guest_paint(&g, GUEST_PIXELS, W * H, SEED);
+        hold_up_at(g.memory + GUEST_PIXELS + MIDDLE);
+        BEGIN(transfer);
+        stop_amid();
+        assert_int_equal(n_answered(), 0);
+        assert_all_answered_after(1);
+        assert_int_equal(gpu_guest_scanout(&g, 0, 1, ALL), OK);
+        assert_int_equal(gpu_guest_flush(&g, 1, ALL), OK);
+        assert_int_equal(test_view_pixel(&g.views[0], 0, H - 1), gpu_guest_colour(SEED, (H - 1) * W));
+        assert_int_equal(test_view_pixel(&g.views[0], 1, H - 1), 0);
 }
 
 static void a_stop_amid_the_flush_of_a_blob_is_served_before_its_end(void **state)
@@ -182,6 +208,25 @@ static void a_stop_amid_what_a_flush_completes_is_served_before_its_end(void **s
         assert_all_answered_after(1);
         assert_int_equal(g.views[0].n_flushes, n_flushes + 1);
         assert_shown(SEED);
+        picture_unref(shown);
+}
+
+/* All but its first column is new. */
+static void a_stop_amid_a_column_that_a_flush_completes_is_served_before_its_end(void **state)
+{
+        struct virtio_gpu_resource_flush flush = { HEADER(RESOURCE_FLUSH), .r = LITTLE(SMALL),
+                                                   .resource_id = htole32(1) };
+        struct picture *shown = show_and_write_a_pixel();
+
+        gpu_guest_paint(&g, GUEST_PIXELS, W * H, SEED + 1);
+        assert_int_equal(gpu_guest_transfer(&g, 1, (struct virtio_gpu_rect) { 1, 0, W - 1, H }, 4), OK);
+        hold_up_at(shown->pixels + MIDDLE);
+        BEGIN(flush);
+        stop_amid();
+        assert_int_equal(n_answered(), 0);
+        assert_all_answered_after(1);
+        assert_int_equal(test_view_pixel(&g.views[0], 0, H - 1), gpu_guest_colour(SEED, (H - 1) * W));
+        assert_int_equal(test_view_pixel(&g.views[0], 1, H - 1), gpu_guest_colour(SEED + 1, (H - 1) * W + 1));
         picture_unref(shown);
 }
 
@@ -241,21 +286,32 @@ static void what_is_freed_is_not_completed_first(void **state)
         picture_unref(shown);
 }
 
-static void a_stop_amid_the_entries_of_a_backing_is_served_before_their_end(void **state)
+/* A request to attach N_ENTRIES of so many bytes, each in the next page. Return: its size. */
+static size_t put_attach(uint32_t n_entry_bytes)
 {
         static struct {
                 struct virtio_gpu_resource_attach_backing attach;
                 struct virtio_gpu_mem_entry entries[N_ENTRIES];
         } request;
 
-        request.attach = (struct virtio_gpu_resource_attach_backing) { HEADER(RESOURCE_ATTACH_BACKING), .resource_id = htole32(1),
+        request.attach = (struct virtio_gpu_resource_attach_backing) { HEADER(RESOURCE_ATTACH_BACKING),
+                                                                       .resource_id = htole32(1),
                                                                        .nr_entries = htole32(N_ENTRIES) };
         for (uint32_t i = 0; i < N_ENTRIES; i++)
-                request.entries[i] = (struct virtio_gpu_mem_entry) { htole64(GUEST_PIXELS + i * 4096), htole32(4096), 0 };
-        assert_int_equal(gpu_guest_create(&g, 1, VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, W, H), OK);
+                request.entries[i] = (struct virtio_gpu_mem_entry) { htole64(GUEST_PIXELS + i * 4096),
+                                                                     htole32(n_entry_bytes), 0 };
         memcpy(g.memory + GUEST_REQUEST, &request, sizeof(request));
-        hold_up_at(g.memory + GUEST_REQUEST + sizeof(request) / 2);
-        begin_at(GUEST_REQUEST, sizeof(request), 1);
+        return sizeof(request);
+}
+
+static void a_stop_amid_the_entries_of_a_backing_is_served_before_their_end(void **state)
+{
+        size_t n;
+
+        assert_int_equal(gpu_guest_create(&g, 1, VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, W, H), OK);
+        n = put_attach(4096);
+        hold_up_at(g.memory + GUEST_REQUEST + n / 2);
+        begin_at(GUEST_REQUEST, n, 1);
         stop_amid();
         assert_int_equal(n_answered(), 0);
         assert_all_answered_after(1);
@@ -264,6 +320,30 @@ static void a_stop_amid_the_entries_of_a_backing_is_served_before_their_end(void
         assert_int_equal(gpu_guest_scanout(&g, 0, 1, ALL), OK);
         assert_int_equal(gpu_guest_flush(&g, 1, ALL), OK);
         assert_shown(SEED);
+}
+
+/* One row, of bytes each of which has a page of its own. */
+static void a_stop_amid_a_backing_in_single_bytes_is_served_before_its_end(void **state)
+{
+        struct virtio_gpu_rect row = { .width = N_ENTRIES / 4, .height = 1 };
+        struct virtio_gpu_transfer_to_host_2d transfer = { HEADER(TRANSFER_TO_HOST_2D), .r = LITTLE(row),
+                                                           .resource_id = htole32(1) };
+
+        assert_int_equal(gpu_guest_create(&g, 1, VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, row.width, row.height), OK);
+        begin_at(GUEST_REQUEST, put_attach(1), 1);
+        wait_for_answer();
+        for (uint32_t i = 0; i < N_ENTRIES; i++)
+                g.memory[GUEST_PIXELS + i * 4096] = (char) (i + i / 256);
+        hold_up_at(g.memory + GUEST_PIXELS + N_ENTRIES / 2 * 4096);
+        BEGIN(transfer);
+        stop_amid();
+        assert_int_equal(n_answered(), 0);
+        assert_all_answered_after(1);
+        assert_int_equal(gpu_guest_scanout(&g, 0, 1, row), OK);
+        assert_int_equal(gpu_guest_flush(&g, 1, row), OK);
+        assert_int_equal(test_view_pixel(&g.views[0], 1, 0), 0x07060504);
+        assert_int_equal(test_view_pixel(&g.views[0], 64 * 3 + 1, 0), 0x0a090807);
+        assert_int_equal(test_view_pixel(&g.views[0], row.width - 1, 0), 0x0e0d0c0b);
 }
 
 static void a_stop_is_served_before_the_commands_that_wait(void **state)
@@ -299,12 +379,6 @@ static void a_command_that_was_cut_for_another_call_is_done_all_the_same(void **
         assert_int_equal(gpu_guest_scanout(&g, 0, 1, ALL), OK);
         assert_int_equal(gpu_guest_flush(&g, 1, ALL), OK);
         assert_shown(SEED);
-}
-
-static void wait_for_answer(void)
-{
-        while (n_answered() == 0)
-                cpu_relax();
 }
 
 /* Wherever the stops come, which differs from run to run: what is shown in the end does not. */
@@ -359,12 +433,15 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 CASE(a_stop_amid_a_transfer_is_served_before_its_end),
                 CASE_PACKED(a_stop_amid_a_transfer_is_served_before_its_end),
+                CASE(a_stop_amid_a_column_of_pixels_is_served_before_its_end),
                 CASE(a_stop_amid_the_flush_of_a_blob_is_served_before_its_end),
                 CASE(a_stop_amid_what_a_flush_completes_is_served_before_its_end),
+                CASE(a_stop_amid_a_column_that_a_flush_completes_is_served_before_its_end),
                 CASE(a_stop_amid_what_leaving_a_scanout_completes_is_served_before_its_end),
                 CASE(a_stop_amid_what_a_transfer_completes_is_served_before_its_end),
                 CASE(what_is_freed_is_not_completed_first),
                 CASE(a_stop_amid_the_entries_of_a_backing_is_served_before_their_end),
+                CASE(a_stop_amid_a_backing_in_single_bytes_is_served_before_its_end),
                 CASE(a_stop_is_served_before_the_commands_that_wait),
                 CASE_PACKED(a_stop_is_served_before_the_commands_that_wait),
                 CASE(a_command_that_was_cut_for_another_call_is_done_all_the_same),

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * From guest memory into surfaces. What was flushed stays as it is until the next flush: a command's copy goes to another picture
- * of the surface, of which nothing is seen before. A copy that is cut leaves there what is written once more. What a guest does to the frame while it is copied is the guest's own affair.
+ * From guest memory into surfaces. What was flushed stays as it is until the next flush: a command's copy goes to
+ * another picture of the surface, of which nothing is seen before. A copy that is cut leaves there what is written once
+ * more. What a guest does to the frame while it is copied is the guest's own affair.
  */
 #include <endian.h>
 #include <stddef.h>
@@ -19,24 +20,19 @@ struct rectangle gpu_rectangle(const struct virtio_gpu_rect *r)
 uint32_t gpu_copy_to_picture(struct gpu *gpu, const struct space *space, const struct gpu_backing *backing, uint32_t stride_bytes,
                              struct picture *p, const struct rectangle *r, uint64_t offset_bytes)
 {
-        struct gpu_reader reader = { .space = space, .backing = backing };
+        struct gpu_reader reader = { .gpu = gpu, .space = space, .backing = backing };
         size_t row_bytes = (size_t) r->width * GPU_PIXEL_BYTES;
-        uint32_t n_slice_rows = MAX(GPU_SLICE_BYTES / (uint32_t) row_bytes, 1u);
         bool is_dense = row_bytes == stride_bytes && row_bytes == p->stride_bytes;
+        uint32_t n_rows = is_dense ? r->height : 1, result = 0;
 
         if (!range_fits(offset_bytes, (uint64_t) stride_bytes * (r->height - 1) + row_bytes, backing->size_bytes))
                 return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-        for (uint32_t y = 0, n_rows; y < r->height; y += n_rows) {
+        for (uint32_t y = 0; result == 0 && y < r->height; y += n_rows) {
                 uint8_t *to = p->pixels + (size_t) (r->y + y) * p->stride_bytes + (size_t) r->x * GPU_PIXEL_BYTES;
 
-                if (y > 0 && y % n_slice_rows == 0 && gpu_is_awaited(gpu))
-                        return GPU_CUT;
-                n_rows = is_dense ? MIN(n_slice_rows, r->height - y) : 1;
-                if (!gpu_reader_copy(&reader, offset_bytes + (uint64_t) y * stride_bytes, to, n_rows * row_bytes))
-                        return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-                gpu->n_wakeup_bytes += n_rows * row_bytes;
+                result = gpu_reader_copy(&reader, offset_bytes + (uint64_t) y * stride_bytes, to, n_rows * row_bytes);
         }
-        return 0;
+        return result;
 }
 
 uint32_t gpu_complete(struct gpu *gpu, struct surface *s)
