@@ -5,7 +5,8 @@
  * the server has then taken its last frame. Prints one JSON object.
  *
  * With --watch it says of each xrun (stderr) how long the machine held up its processors (holdups.h) shortly before,
- * and counts those that this does not explain.
+ * and counts those that this does not explain. Events that come too fast are one: for each guest it says how many xruns
+ * it was told of, and how many the hold-ups before them, and before the end, excuse at most.
  *
  * With --flood one guest does nothing but disturb: requests without end, buffers of one frame for a stream that runs, and for none.
  */
@@ -49,6 +50,7 @@ struct load {
                 size_t guest;
                 uint64_t at_ns;
         } xruns[XRUNS_MAX];      /* the first */
+        uint64_t n_told[GUESTS_MAX];
 };
 
 static uint64_t cpu_ns(int pid)
@@ -80,15 +82,6 @@ static void start(struct load *l)
                 }
                 sound_event_give(&l->guests[g]);
         }
-}
-
-/* What the server counts ends here. */
-static void stop(struct load *l)
-{
-        for (size_t g = 0; g < l->n_guests; g++)
-                for (uint32_t s = 0; s < l->n_streams; s++)
-                        if (sound_ask_stream(&l->guests[g], s, VIRTIO_SND_R_PCM_STOP) != VIRTIO_SND_S_OK)
-                                abort();
 }
 
 static void keep(struct load *l, const struct sound_buffer *b, uint64_t now_ns)
@@ -143,6 +136,7 @@ static void take_events(struct load *l, size_t g)
                         l->xruns[l->n_xruns].at_ns = clock_now_ns();
                 }
                 l->n_xruns++;
+                l->n_told[g]++;
         }
 }
 
@@ -171,6 +165,17 @@ static int run(struct load *l, uint64_t duration_ns, bool measured)
         return 0;
 }
 
+/* What the server counts ends here, and is told. */
+static void stop(struct load *l)
+{
+        for (size_t g = 0; g < l->n_guests; g++) {
+                for (uint32_t s = 0; s < l->n_streams; s++)
+                        if (sound_ask_stream(&l->guests[g], s, VIRTIO_SND_R_PCM_STOP) != VIRTIO_SND_S_OK)
+                                abort();
+                take_events(l, g);
+        }
+}
+
 /*
  * Return: how many xruns the machine is no excuse for. A stream runs dry when guest and server together needed the
  * length of its buffers; of that, the machine must have taken a period at least. Not held up, they need less than 1 ms.
@@ -193,7 +198,29 @@ static uint64_t explain_xruns(const struct load *l, uint64_t begin_ns)
         return n_unexplained;
 }
 
-static void print_xruns(struct load *l, uint64_t begin_ns)
+/*
+ * Return: how many xruns of a guest the hold-ups allow, a period for each. An xrun without an event of its own came
+ * shortly before the next event, or before the end.
+ */
+static uint64_t excused(const struct load *l, size_t guest, uint64_t end_ns)
+{
+        uint64_t period_ns = l->period_frames * NSEC_PER_SEC / RATE_HZ, n = 0, last_ns = 0;
+        size_t n_kept = MIN(l->n_xruns, (uint64_t) XRUNS_MAX);
+
+        for (size_t i = 0; i <= n_kept; i++) {
+                uint64_t at_ns = i < n_kept ? l->xruns[i].at_ns : end_ns;
+                struct holdups_sum sum;
+
+                if (i < n_kept && l->xruns[i].guest != guest)
+                        continue;
+                holdups_between(l->holdups, MAX(at_ns - 2 * l->n_periods * period_ns, last_ns), at_ns, &sum);
+                n += sum.total_ns / period_ns;
+                last_ns = at_ns;
+        }
+        return n;
+}
+
+static void print_xruns(struct load *l, uint64_t begin_ns, uint64_t end_ns)
 {
         struct holdups_sum all;
 
@@ -205,6 +232,10 @@ static void print_xruns(struct load *l, uint64_t begin_ns)
         printf(", \"xruns_unexplained\": %" PRIu64 ", \"held_up\": %" PRIu64 ", \"held_up_ms\": %.3f, "
                "\"held_up_max_ms\": %.3f", explain_xruns(l, begin_ns), all.n, (double) all.total_ns / 1e6,
                (double) all.longest_ns / 1e6);
+        for (size_t g = 0; g < l->n_guests; g++)
+                printf("%s{\"told\": %" PRIu64 ", \"excused\": %" PRIu64 "}", g == 0 ? ", \"guests\": [" : ", ",
+                       l->n_told[g], excused(l, g, end_ns));
+        printf("]");
 }
 
 static int compare(const void *a, const void *b)
@@ -244,7 +275,7 @@ static int measure(struct load *l)
         stop(l);
         qsort(l->latencies, l->n_latencies, sizeof(*l->latencies), compare);
         printf("{");
-        print_xruns(l, begin_ns);
+        print_xruns(l, begin_ns, clock_now_ns());
         printf(", \"seconds\": %.6f, \"cpu_seconds\": %.6f, \"buffers\": %zu, \"latency_bytes_max\": %" PRIu32
                ", \"min_ms\": %.3f, \"p50_ms\": %.3f, \"p90_ms\": %.3f, \"p99_ms\": %.3f, \"p999_ms\": %.3f, "
                "\"max_ms\": %.3f}\n",

@@ -14,20 +14,27 @@
 #include "base/thread.h"
 
 struct bystander {
-        const struct holdups *holdups; /* borrowed */
+        struct holdups *holdups; /* borrowed */
         pthread_t thread;
         bool started;
-        size_t n, n_room;
-        struct holdup {
-                uint64_t from_ns, to_ns;
-        } *noted; /* owned */
 };
 
 struct holdups {
         atomic_bool stopping;
+        size_t n_room;
+        atomic_size_t n;      /* beyond n_room: not kept */
+        struct holdup *noted; /* owned; of all bystanders, sorted by holdups_stop() */
         size_t n_bystanders;
         struct bystander bystanders[];
 };
+
+static void note(struct holdups *h, uint64_t from_ns, uint64_t to_ns)
+{
+        size_t i = atomic_fetch_add(&h->n, 1);
+
+        if (i < h->n_room)
+                h->noted[i] = (struct holdup) { from_ns, to_ns };
+}
 
 static void *stand_by(void *data)
 {
@@ -43,25 +50,21 @@ static void *stand_by(void *data)
                 while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR)
                         ;
                 now_ns = clock_now_ns();
-                if (now_ns - due_ns >= HOLDUPS_LEAST_NS && b->n < b->n_room)
-                        b->noted[b->n++] = (struct holdup) { due_ns, now_ns };
+                if (now_ns - due_ns >= HOLDUPS_LEAST_NS)
+                        note(b->holdups, due_ns, now_ns);
                 if (now_ns > due_ns)
                         due_ns += (now_ns - due_ns) / HOLDUPS_TICK_NS * HOLDUPS_TICK_NS;
         }
         return NULL;
 }
 
-static int start_bystander(struct bystander *b, const struct holdups *h, size_t cpu, uint64_t duration_ns)
+static int start_bystander(struct bystander *b, struct holdups *h, size_t cpu)
 {
         struct sched_param priority = { .sched_priority = HOLDUPS_PRIORITY };
         cpu_set_t one;
         int r;
 
         b->holdups = h;
-        b->n_room = duration_ns / HOLDUPS_TICK_NS + 1;
-        b->noted = calloc(b->n_room, sizeof(*b->noted));
-        if (!b->noted)
-                return -ENOMEM;
         r = thread_start(&b->thread, "bystander", stand_by, b);
         if (r < 0)
                 return r;
@@ -83,15 +86,26 @@ int holdups_start(uint64_t duration_ns, struct holdups **ret)
         h = calloc(1, sizeof(*h) + (size_t) CPU_COUNT(&cpus) * sizeof(h->bystanders[0]));
         if (!h)
                 return -ENOMEM;
+        h->n_room = (size_t) CPU_COUNT(&cpus) * (duration_ns / HOLDUPS_TICK_NS + 1);
+        h->noted = calloc(h->n_room, sizeof(*h->noted));
+        if (!h->noted)
+                r = -ENOMEM;
         for (size_t cpu = 0; cpu < CPU_SETSIZE && r == 0; cpu++)
                 if (CPU_ISSET(cpu, &cpus))
-                        r = start_bystander(&h->bystanders[h->n_bystanders++], h, cpu, duration_ns);
+                        r = start_bystander(&h->bystanders[h->n_bystanders++], h, cpu);
         if (r < 0) {
                 holdups_free(h);
                 return r;
         }
         *ret = h;
         return 0;
+}
+
+static int compare(const void *a, const void *b)
+{
+        uint64_t x = ((const struct holdup *) a)->from_ns, y = ((const struct holdup *) b)->from_ns;
+
+        return x < y ? -1 : x > y;
 }
 
 void holdups_stop(struct holdups *h)
@@ -102,6 +116,8 @@ void holdups_stop(struct holdups *h)
                         (void) pthread_join(h->bystanders[i].thread, NULL);
                 h->bystanders[i].started = false;
         }
+        if (h->noted)
+                qsort(h->noted, MIN(atomic_load(&h->n), h->n_room), sizeof(*h->noted), compare);
 }
 
 struct holdups *holdups_free(struct holdups *h)
@@ -109,24 +125,34 @@ struct holdups *holdups_free(struct holdups *h)
         if (!h)
                 return NULL;
         holdups_stop(h);
-        for (size_t i = 0; i < h->n_bystanders; i++)
-                free(h->bystanders[i].noted);
+        free(h->noted);
         free(h);
         return NULL;
 }
 
+void holdups_unite(const struct holdup *sorted, size_t n, uint64_t from_ns, uint64_t to_ns, struct holdups_sum *ret)
+{
+        uint64_t begin_ns = 0, end_ns = 0; /* of the last of @ret */
+
+        *ret = (struct holdups_sum) { 0 };
+        for (size_t i = 0; i < n; i++) {
+                uint64_t b_ns = MAX(sorted[i].from_ns, from_ns), e_ns = MIN(sorted[i].to_ns, to_ns);
+
+                if (b_ns >= e_ns)
+                        continue;
+                if (ret->n == 0 || b_ns > end_ns) {
+                        ret->n++;
+                        begin_ns = end_ns = b_ns;
+                }
+                if (e_ns <= end_ns)
+                        continue;
+                ret->total_ns += e_ns - end_ns;
+                end_ns = e_ns;
+                ret->longest_ns = MAX(ret->longest_ns, end_ns - begin_ns);
+        }
+}
+
 void holdups_between(const struct holdups *h, uint64_t from_ns, uint64_t to_ns, struct holdups_sum *ret)
 {
-        *ret = (struct holdups_sum) { 0 };
-        for (size_t i = 0; i < h->n_bystanders; i++) {
-                for (size_t k = 0; k < h->bystanders[i].n; k++) {
-                        const struct holdup *u = &h->bystanders[i].noted[k];
-
-                        if (u->to_ns < from_ns || u->from_ns > to_ns)
-                                continue;
-                        ret->n++;
-                        ret->total_ns += u->to_ns - u->from_ns;
-                        ret->longest_ns = MAX(ret->longest_ns, u->to_ns - u->from_ns);
-                }
-        }
+        holdups_unite(h->noted, MIN(atomic_load(&h->n), h->n_room), from_ns, to_ns, ret);
 }

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define HOLDUPS_PRIORITY 20 /* SCHED_FIFO */
@@ -23,9 +24,16 @@ void holdups_stop(struct holdups *h);
 /* NULL ok; returns NULL. */
 struct holdups *holdups_free(struct holdups *h);
 
+struct holdup {
+        uint64_t from_ns, to_ns;
+};
+
+/* Processors that were held up at the same time count once. */
 struct holdups_sum {
         uint64_t n, total_ns, longest_ns;
 };
 
-/* All that overlap with this time, on all processors; after holdups_stop(). */
+/* What of @n hold-ups, in the order in which they began, lies within this time. */
+void holdups_unite(const struct holdup *sorted, size_t n, uint64_t from_ns, uint64_t to_ns, struct holdups_sum *ret);
+/* The same for those noted; after holdups_stop(). */
 void holdups_between(const struct holdups *h, uint64_t from_ns, uint64_t to_ns, struct holdups_sum *ret);
