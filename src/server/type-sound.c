@@ -96,8 +96,9 @@ static void allow_realtime(struct sound_server *ss)
                 if (setrlimit(RLIMIT_RTPRIO, &limit) == 0)
                         return;
         }
-        if (ss->policy == SCHED_OTHER)
-                (void) sched_setscheduler(0, SCHED_FIFO, &priority);
+        /* Back from another real-time policy it could not go without the capability. */
+        if (ss->priority.sched_priority < SPEAKERS_PRIORITY)
+                (void) sched_setscheduler(0, ss->policy == SCHED_RR ? SCHED_RR : SCHED_FIFO, &priority);
 }
 
 /* One pair of speakers, and one audio on them, called "". */
