@@ -3,17 +3,14 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "backend/switch.h"
-#include "base/control.h"
 #include "base/macros.h"
 #include "device/net.h"
-#include "sandbox/sandbox.h"
+#include "server/stats-control.h"
 
 struct net_control {
-        struct control control;
-        const char *path;
+        struct stats_control socket;
         const struct switch_fabric *fabric;
         struct { const char *id; const struct device *dev; } *guests; /* owned */
         size_t n_guests;
@@ -32,8 +29,9 @@ static json_t *guest_json(const char *id, const struct device *dev)
 }
 
 /* NULL: no memory. */
-static json_t *make_stats(const struct net_control *c)
+static json_t *make_stats(const struct stats_control *socket)
 {
+        const struct net_control *c = container_of(socket, struct net_control, socket);
         json_t *guests = json_array(), *root;
 
         for (size_t i = 0; guests && i < c->n_guests; i++)
@@ -44,23 +42,6 @@ static json_t *make_stats(const struct net_control *c)
         return root;
 }
 
-static void on_request(struct control_client *client, const json_t *request)
-{
-        json_t *stats;
-
-        if (json_object_size(request) != 1 || !json_is_true(json_object_get(request, "stats"))) {
-                control_fail(client, "expected {\"stats\": true}");
-                return;
-        }
-        stats = make_stats(container_of(client->control, struct net_control, control));
-        if (stats)
-                control_answer(client, stats);
-        else
-                control_fail(client, "out of memory");
-}
-
-static const struct control_ops control_ops = { .request = on_request };
-
 int net_control_new(struct loop *loop, const char *path, const struct switch_fabric *fabric, struct net_control **ret)
 {
         struct net_control *c = calloc(1, sizeof(*c));
@@ -68,11 +49,8 @@ int net_control_new(struct loop *loop, const char *path, const struct switch_fab
 
         if (!c)
                 return -ENOMEM;
-        /* Opens a random device, which the sandbox would not allow later. */
-        json_object_seed(0);
-        c->path = path;
         c->fabric = fabric;
-        r = control_open(&c->control, loop, path, &control_ops);
+        r = stats_control_open(&c->socket, loop, path, make_stats);
         if (r < 0) {
                 free(c);
                 return r;
@@ -85,8 +63,7 @@ struct net_control *net_control_free(struct net_control *c)
 {
         if (!c)
                 return NULL;
-        (void) unlink(c->path);
-        control_close(&c->control);
+        stats_control_close(&c->socket);
         free(c->guests);
         free(c);
         return NULL;
@@ -106,5 +83,5 @@ int net_control_add(struct net_control *c, const char *id, const struct device *
 
 int net_control_sandbox(const struct net_control *c, struct sandbox *sandbox)
 {
-        return sandbox_allow_removal(sandbox, c->path);
+        return stats_control_sandbox(&c->socket, sandbox);
 }

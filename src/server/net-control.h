@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* Control socket of a network server (base/control.h): {"stats": true} is answered with counters. */
+/* Control socket of a network server (stats-control.h): counters of guests and ports. */
 #pragma once
 
 #include <stddef.h>

@@ -3,24 +3,22 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "audio/speakers.h"
-#include "base/control.h"
 #include "base/macros.h"
 #include "device/sound/sound.h"
-#include "sandbox/sandbox.h"
+#include "server/stats-control.h"
 
 struct sound_control {
-        struct control control;
-        const char *path;
+        struct stats_control socket;
         struct { const char *id; const struct device *dev; } *guests; /* owned */
         const struct speakers **speakers; /* owned, each borrowed */
         size_t n_guests, n_speakers;
 };
 
-static json_t *make_stats(const struct sound_control *c)
+static json_t *make_stats(const struct stats_control *socket)
 {
+        const struct sound_control *c = container_of(socket, struct sound_control, socket);
         json_t *guests = json_array(), *speakers = json_array();
 
         for (size_t i = 0; i < c->n_speakers; i++) {
@@ -45,23 +43,6 @@ static json_t *make_stats(const struct sound_control *c)
         return json_pack("{s:o, s:o}", "speakers", speakers, "guests", guests);
 }
 
-static void on_request(struct control_client *client, const json_t *request)
-{
-        json_t *stats;
-
-        if (json_object_size(request) != 1 || !json_is_true(json_object_get(request, "stats"))) {
-                control_fail(client, "expected {\"stats\": true}");
-                return;
-        }
-        stats = make_stats(container_of(client->control, struct sound_control, control));
-        if (stats)
-                control_answer(client, stats);
-        else
-                control_fail(client, "out of memory");
-}
-
-static const struct control_ops control_ops = { .request = on_request };
-
 int sound_control_new(struct loop *loop, const char *path, struct sound_control **ret)
 {
         struct sound_control *c = calloc(1, sizeof(*c));
@@ -69,8 +50,7 @@ int sound_control_new(struct loop *loop, const char *path, struct sound_control 
 
         if (!c)
                 return -ENOMEM;
-        c->path = path;
-        r = control_open(&c->control, loop, path, &control_ops);
+        r = stats_control_open(&c->socket, loop, path, make_stats);
         if (r < 0) {
                 free(c);
                 return r;
@@ -83,8 +63,7 @@ struct sound_control *sound_control_free(struct sound_control *c)
 {
         if (!c)
                 return NULL;
-        (void) unlink(c->path);
-        control_close(&c->control);
+        stats_control_close(&c->socket);
         free(c->guests);
         free(c->speakers);
         free(c);
@@ -116,5 +95,5 @@ int sound_control_add_speakers(struct sound_control *c, const struct speakers *s
 
 int sound_control_sandbox(const struct sound_control *c, struct sandbox *sandbox)
 {
-        return sandbox_allow_removal(sandbox, c->path);
+        return stats_control_sandbox(&c->socket, sandbox);
 }

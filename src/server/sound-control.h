@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Control socket of the sound server (base/control.h).
+ * Control socket of the sound server (stats-control.h).
  *
  *      → {"stats": true}       ← {"speakers": [{"name", "rate", "periodFrames", "periods", "missed", "lateMaxNs",
  *                                 "realtime"}], "guests": [{"id", "running", "xruns"}]}
- *      → anything else         ← {"error": "..."}
  *
  * Threads: the server's main loop.
  */
