@@ -279,6 +279,14 @@ static void on_retry_timer(struct timer *t)
         screen_retry(container_of(t, struct screen, retry_timer), clock_now_ns());
 }
 
+/* A frame that runs late leaves the beat of the next ones as it is: the screen keeps its rate. */
+static uint64_t due_at(const struct screen *s, uint64_t now_ns)
+{
+        uint64_t due_ns = s->frame_timer.deadline_ns;
+
+        return due_ns <= now_ns && now_ns - due_ns < s->period_ns ? due_ns : now_ns;
+}
+
 void screen_frame(struct screen *s, uint64_t now_ns)
 {
         bool any_late = false, any_retry = false;
@@ -299,7 +307,7 @@ void screen_frame(struct screen *s, uint64_t now_ns)
         }
         end_canvas(s, &canvas, &damage);
         if (any_late || pixman_region32_not_empty(&damage))
-                s->last_frame_ns = now_ns;
+                s->last_frame_ns = due_at(s, now_ns);
         finish_frame(s, &damage, now_ns);
         pixman_region32_fini(&damage);
         if (any_late)

@@ -39,7 +39,8 @@ struct screen {
         struct timer frame_timer; /* runs while something is to be composed */
         struct timer retry_timer; /* runs while a view is late */
         struct timer guard_timer;
-        uint64_t period_ns, last_frame_ns, retry_ns;
+        uint64_t period_ns, retry_ns;
+        uint64_t last_frame_ns; /* when it was due */
 
         uint32_t width, height;    /* 0 until the size is known */
         struct surface *canvas;    /* owned; NULL until then, as are those that follow */

@@ -12,6 +12,8 @@
 
 #include "display/test-rig-display.h"
 
+#define PERIOD_NS (20 * NSEC_PER_MSEC) /* of the screen of a rig */
+
 static void a_picture_is_shown_pixel_for_pixel_at_its_region(void **state)
 {
         struct rig *rig = *state;
@@ -368,6 +370,49 @@ static void frames_come_at_once_and_then_at_the_rate(void **state)
         assert_true(timer->deadline_ns == first_ns);
 }
 
+static uint64_t next_frame_ns(struct rig *rig, uint64_t now_ns)
+{
+        flush(rig_view(rig, "a"), 0, 0, 20, 20);
+        screen_want_frame(rig->screen, now_ns);
+        assert_non_null(rig->screen->frame_timer.loop);
+        return rig->screen->frame_timer.deadline_ns;
+}
+
+/* Return: when a first frame after a pause is due. */
+static uint64_t begin_beat(struct rig *rig)
+{
+        uint64_t begin_ns;
+
+        rig_add_display(rig, "a", 0, 0, 20, 20);
+        rig_open(rig, 40, 20);
+        rig_show(rig, rig_view(rig, "a"), pattern_new(20, 20, 1));
+        begin_ns = rig->screen->last_frame_ns + 10 * PERIOD_NS;
+        timer_stop(&rig->screen->frame_timer);
+        assert_true(next_frame_ns(rig, begin_ns) == begin_ns);
+        return begin_ns;
+}
+
+static void frames_that_run_late_keep_the_rate(void **state)
+{
+        struct rig *rig = *state;
+        uint64_t begin_ns = begin_beat(rig);
+
+        for (unsigned i = 1; i < 100; i++) {
+                screen_frame(rig->screen, begin_ns + (i - 1) * PERIOD_NS + NSEC_PER_MSEC);
+                assert_true(next_frame_ns(rig, begin_ns + (i - 1) * PERIOD_NS + 2 * NSEC_PER_MSEC) ==
+                            begin_ns + i * PERIOD_NS);
+        }
+}
+
+static void a_frame_that_is_late_by_a_period_begins_a_new_beat(void **state)
+{
+        struct rig *rig = *state;
+        uint64_t begin_ns = begin_beat(rig);
+
+        screen_frame(rig->screen, begin_ns + PERIOD_NS);
+        assert_true(next_frame_ns(rig, begin_ns + PERIOD_NS + 1) == begin_ns + 2 * PERIOD_NS);
+}
+
 static void an_output_that_lost_its_content_gets_all_of_it(void **state)
 {
         struct rig *rig = *state;
@@ -427,6 +472,8 @@ int main(void)
                 CASE(a_flush_shows_all_that_was_written_before_it),
                 CASE(a_guest_that_draws_into_what_is_shown_is_not_late),
                 CASE(frames_come_at_once_and_then_at_the_rate),
+                CASE(frames_that_run_late_keep_the_rate),
+                CASE(a_frame_that_is_late_by_a_period_begins_a_new_beat),
                 CASE(an_output_that_lost_its_content_gets_all_of_it),
                 CASE(a_guest_is_told_of_another_mode),
         };
