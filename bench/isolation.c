@@ -2,7 +2,8 @@
 /*
  * What one guest of a screen notices of another that misbehaves: frames a second that reach the outputs, and the time
  * from its flush to the output, beside a neighbour that draws sixty full frames a second and beside ones that do
- * worse. A flush waits for the screen's next frame, which is up to 17 ms.
+ * worse. A flush waits for the screen's next frame, which is up to 17 ms: how long is a matter of phase. The guest is
+ * a little slower than the screen, so that in each second its flushes come at every phase, whoever the neighbour is.
  *
  *      isolation [SECONDS [ROUNDS]]     of each case a round; cases take turns
  *
@@ -33,8 +34,10 @@
 #define HEIGHT 720u
 #define SPLIT 960u
 #define TICK_NS (NSEC_PER_SEC / 60)
+#define VICTIM_TICK_NS (NSEC_PER_SEC / 59)
 #define STAMPS 4096u /* a power of two */
 #define SAMPLES_MAX 100000u
+#define ROUNDS_MAX 64u
 
 struct bench {
         struct loop *loop;
@@ -195,7 +198,7 @@ static void *victim_main(void *data)
                 atomic_store(&b->flushed_ns[i % STAMPS], clock_now_ns());
                 flush_all(b->victim);
                 atomic_fetch_add(&b->n_drawn, 1);
-                sleep_until(next_ns = MAX(next_ns + TICK_NS, clock_now_ns()));
+                sleep_until(next_ns = MAX(next_ns + VICTIM_TICK_NS, clock_now_ns()));
         }
         return NULL;
 }
@@ -298,15 +301,15 @@ static void measure_cost(struct bench *b)
                 __asm__ volatile("" ::: "memory");
         }
         copied = (cpu_ms() - begin) / n;
-        printf("composition of %ux%u from two guests: %.4f ms of CPU a frame; to copy it: %.3f ms\n", WIDTH, HEIGHT, composed,
-               copied);
+        printf("composition of %ux%u from two guests: %.4f ms of CPU a frame; to copy it: %.3f ms\n", WIDTH, HEIGHT,
+               composed, copied);
         pixman_region32_fini(&all);
         picture_unref(copy);
 }
 
-struct figures {
-        double drawn_hz, shown_hz, late_ms, latest_ms; /* medians of the rounds */
-};
+enum figure { DRAWN_HZ, SHOWN_HZ, HALF_MS, LATE_MS, LATEST_MS, N_FIGURES };
+
+typedef double figures[N_FIGURES][ROUNDS_MAX];
 
 static double median_of(double *values, size_t n)
 {
@@ -314,36 +317,51 @@ static double median_of(double *values, size_t n)
         return n == 0 ? 0 : values[n / 2];
 }
 
+static int measure_round(struct bench *b, const struct neighbour *kind, unsigned seconds, figures f, unsigned round)
+{
+        size_t n;
+        int r;
+
+        b->n_delays = 0;
+        r = run_round(b, kind, seconds);
+        n = b->n_delays;
+        if (r < 0 || n == 0)
+                return r < 0 ? r : -ENODATA;
+        f[DRAWN_HZ][round] = (double) atomic_exchange(&b->n_drawn, 0) / seconds;
+        f[SHOWN_HZ][round] = (double) n / seconds;
+        f[HALF_MS][round] = median_of(b->delays_ms, n);
+        f[LATE_MS][round] = b->delays_ms[n * 99 / 100];
+        f[LATEST_MS][round] = b->delays_ms[n - 1];
+        return 0;
+}
+
+static void print_case(const char *name, const double *f, const double *base)
+{
+        printf("%-36s %7.1f %7.1f %6.2f   %4.1f ms %6.2f   %4.1f ms %6.2f   %4.1f ms\n", name, f[DRAWN_HZ], f[SHOWN_HZ],
+               f[SHOWN_HZ] / base[SHOWN_HZ], f[HALF_MS], f[HALF_MS] / base[HALF_MS], f[LATE_MS],
+               f[LATE_MS] / base[LATE_MS], f[LATEST_MS]);
+}
+
 static int run_cases(struct bench *b, unsigned seconds, unsigned n_rounds)
 {
-        double(*values)[4][64] = calloc(ARRAY_SIZE(neighbours), sizeof(*values));
-        struct figures base = { 0 };
+        double medians[ARRAY_SIZE(neighbours)][N_FIGURES];
+        auto_cleanup(freep) figures *values = calloc(ARRAY_SIZE(neighbours), sizeof(*values));
         int r = values ? 0 : -ENOMEM;
 
-        for (unsigned round = 0; round < n_rounds && r == 0; round++) {
-                for (size_t i = 0; i < ARRAY_SIZE(neighbours) && r == 0; i++) {
-                        b->n_delays = 0;
-                        r = run_round(b, &neighbours[i], seconds);
-                        qsort(b->delays_ms, b->n_delays, sizeof(*b->delays_ms), compare);
-                        values[i][0][round] = (double) atomic_exchange(&b->n_drawn, 0) / seconds;
-                        values[i][1][round] = (double) b->n_delays / seconds;
-                        values[i][2][round] = b->n_delays ? b->delays_ms[b->n_delays * 99 / 100] : 0;
-                        values[i][3][round] = b->n_delays ? b->delays_ms[b->n_delays - 1] : 0;
-                }
+        for (unsigned round = 0; round < n_rounds && r == 0; round++)
+                for (size_t i = 0; i < ARRAY_SIZE(neighbours) && r == 0; i++)
+                        r = measure_round(b, &neighbours[i], seconds, values[i], round);
+        if (r < 0)
+                return r;
+        printf("%-36s %-22s   %s\n", "", " frames", "flush to output");
+        printf("%-36s %7s %7s %6s   %7s %6s   %7s %6s   %7s\n", "beside a neighbour", "drawn/s", "shown/s", "ratio",
+               "median", "ratio", "99 %", "ratio", "longest");
+        for (size_t i = 0; i < ARRAY_SIZE(neighbours); i++) {
+                for (size_t f = 0; f < N_FIGURES; f++)
+                        medians[i][f] = median_of(values[i][f], n_rounds);
+                print_case(neighbours[i].name, medians[i], medians[0]);
         }
-        printf("%-36s %7s %7s %6s   flush to output: %7s %8s %10s\n", "beside a neighbour", "drawn/s", "shown/s",
-               "ratio", "99 %", "ratio", "longest");
-        for (size_t i = 0; i < ARRAY_SIZE(neighbours) && r == 0; i++) {
-                struct figures f = { median_of(values[i][0], n_rounds), median_of(values[i][1], n_rounds),
-                                     median_of(values[i][2], n_rounds), median_of(values[i][3], n_rounds) };
-
-                if (i == 0)
-                        base = f;
-                printf("%-36s %7.1f %7.1f %6.2f   %21.1f ms %8.2f %7.1f ms\n", neighbours[i].name, f.drawn_hz,
-                       f.shown_hz, f.shown_hz / base.shown_hz, f.late_ms, f.late_ms / base.late_ms, f.latest_ms);
-        }
-        free(values);
-        return r;
+        return 0;
 }
 
 static int new_surface(pixman_format_code_t format, uint32_t width, uint32_t height, struct surface **ret)
@@ -401,7 +419,7 @@ int main(int argc, char **argv)
         unsigned seconds = argc > 1 ? (unsigned) atoi(argv[1]) : 3, n_rounds = argc > 2 ? (unsigned) atoi(argv[2]) : 5;
         int r;
 
-        if (seconds == 0 || n_rounds == 0 || n_rounds > 64) {
+        if (seconds == 0 || n_rounds == 0 || n_rounds > ROUNDS_MAX) {
                 fprintf(stderr, "usage: isolation [SECONDS [ROUNDS]]\n");
                 return 2;
         }
