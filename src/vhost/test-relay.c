@@ -314,18 +314,35 @@ static void what_needs_more_than_a_relay_is_not_offered(void **state)
         guest_echo(&s->d, 0, "all the same");
 }
 
-static void the_end_of_the_front_end_ends_it(void **state)
+/* The front end ends while the relay looks for its server: the relay ends too, and the next one serves. */
+static void expect_end(struct scene *s)
 {
-        struct scene *s = *state;
-
-        start(s, SPLIT_FEATURES);
-        test_server_kill(s->pid);
         vhost_driver_stop(&s->d);
         assert_int_equal(pthread_join(s->thread, NULL), 0);
         assert_int_equal(s->result, 0);
         s->pid = test_server_fork(&s->server, "relay", 1);
         assert_int_equal(pthread_create(&s->thread, NULL, run, s), 0);
         start(s, SPLIT_FEATURES);
+}
+
+static void the_end_of_the_front_end_ends_it(void **state)
+{
+        struct scene *s = *state;
+
+        start(s, SPLIT_FEATURES);
+        test_server_kill(s->pid);
+        s->d.frontend = frontend_free(s->d.frontend); /* before the driver has a word to say */
+        expect_end(s);
+}
+
+static void a_front_end_that_stops_waiting_for_an_answer_ends_it(void **state)
+{
+        struct scene *s = *state;
+
+        start(s, SPLIT_FEATURES);
+        test_server_kill(s->pid);
+        frontend_set_timeout(s->d.frontend, 50); /* of the driver's last request, which no server answers */
+        expect_end(s);
 }
 
 static void a_front_end_that_speaks_otherwise_is_given_up(void **state)
@@ -359,6 +376,7 @@ int main(void)
                 cmocka_unit_test(a_server_that_ends_each_connection_is_given_up),
                 CASE(what_needs_more_than_a_relay_is_not_offered),
                 CASE(the_end_of_the_front_end_ends_it),
+                CASE(a_front_end_that_stops_waiting_for_an_answer_ends_it),
                 CASE(a_front_end_that_speaks_otherwise_is_given_up),
         };
 
