@@ -159,31 +159,62 @@ static void a_stream_that_plays_silence_does_not_duck_others_for_ever(void **sta
         assert_true(rig->out[PERIOD - 1] == 0.5);
 }
 
-static void a_chime_that_mixes_leaves_media_as_they_are(void **state)
+/* Two voices that begin together and change nothing of each other. */
+static void check_sum(struct rig *rig, struct voice *a, struct voice *b)
 {
-        struct rig *rig = *state;
-        struct voice *media, *chime;
-
-        media = open_mono(rig, 0, OVER_MIX);
-        chime = open_mono(rig, 10, OVER_MIX);
-        write_constant(media, 0.5f, PERIOD);
-        write_constant(chime, 0.25f, PERIOD);
+        write_constant(a, 0.5f, PERIOD);
+        write_constant(b, 0.25f, PERIOD);
         mix(rig);
         for (size_t i = 0; i < PERIOD; i++)
                 assert_true(rig->out[i] == 0.75);
 }
 
+static void a_chime_that_mixes_leaves_media_as_they_are(void **state)
+{
+        struct voice *media = open_mono(*state, 0, OVER_MIX);
+        struct voice *chime = open_mono(*state, 10, OVER_MIX);
+
+        check_sum(*state, media, chime);
+}
+
+/* Media at 0.5 and a chime at 0.25, one of them a period later: both are heard in full, in every frame. */
+static void check_chime_beside(struct rig *rig, enum scene_over media_over, bool media_first)
+{
+        struct voice *first = open_mono(rig, media_first ? 0 : 10, media_first ? media_over : OVER_MIX);
+        struct voice *second;
+        float value = media_first ? 0.5f : 0.25f;
+
+        write_constant(first, value, 4 * PERIOD);
+        mix(rig);
+        for (size_t i = 0; i < PERIOD; i++)
+                assert_true(rig->out[i] == (double) value);
+        second = open_mono(rig, media_first ? 10 : 0, media_first ? OVER_MIX : media_over);
+        write_constant(second, 0.75f - value, 3 * PERIOD);
+        for (int k = 0; k < 3; k++) {
+                mix(rig);
+                for (size_t i = 0; i < PERIOD; i++)
+                        assert_true(rig->out[i] == 0.75);
+        }
+}
+
 static void media_never_duck_a_chime(void **state)
 {
-        struct rig *rig = *state;
-        struct voice *media, *chime;
+        check_chime_beside(*state, OVER_DUCK, true);
+        check_chime_beside(*state, OVER_DUCK, false);
+}
 
-        media = open_mono(rig, 0, OVER_INTERRUPT);
-        chime = open_mono(rig, 0, OVER_INTERRUPT);
-        write_constant(media, 0.5f, PERIOD);
-        write_constant(chime, 0.25f, PERIOD);
-        mix(rig);
-        assert_true(rig->out[0] == 0.75 && rig->out[PERIOD - 1] == 0.75);
+static void media_never_interrupt_a_chime(void **state)
+{
+        check_chime_beside(*state, OVER_INTERRUPT, true);
+        check_chime_beside(*state, OVER_INTERRUPT, false);
+}
+
+static void voices_of_one_priority_leave_each_other_as_they_are(void **state)
+{
+        struct voice *a = open_mono(*state, 10, OVER_INTERRUPT);
+        struct voice *b = open_mono(*state, 10, OVER_DUCK);
+
+        check_sum(*state, a, b);
 }
 
 static void volume_moves_without_a_click(void **state)
@@ -211,6 +242,8 @@ int main(void)
                 CASE(a_stream_that_plays_silence_does_not_duck_others_for_ever),
                 CASE(a_chime_that_mixes_leaves_media_as_they_are),
                 CASE(media_never_duck_a_chime),
+                CASE(media_never_interrupt_a_chime),
+                CASE(voices_of_one_priority_leave_each_other_as_they_are),
                 CASE(volume_moves_without_a_click),
         };
 
