@@ -7,19 +7,12 @@
 
 #include "base/loop.h"
 #include "base/macros.h"
+#include "need.h"
 #include "virtio/features.h"
 
 #define WAIT_MS 20000
 #define ANSWER_BYTES 4096U
 #define FRAME_BYTES 4U
-
-#define need(condition)                                                                     \
-        do {                                                                                \
-                if (!(condition)) {                                                         \
-                        fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-                        abort();                                                            \
-                }                                                                           \
-        } while (0)
 
 void sound_driver_start(struct sound_driver *g, const char *socket_path, bool packed)
 {
