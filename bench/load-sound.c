@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Load generator: guests that play on a sound server, each some streams of 16 bits, two channels, 48 kHz, in buffers of a period. As
- * soon as a buffer is back it is sent again. What is measured is the time from there, just before the kick, until it is back:
- * the server has then taken its last frame. Prints one JSON object.
+ * Load generator: guests that play on a sound server, each some streams of 16 bits, two channels, 48 kHz, in buffers of
+ * a period. As soon as a buffer is back it is sent again. What is measured is the time from there, just before the
+ * kick, until it is back: the server has then taken its last frame. Prints one JSON object.
  *
  * With --watch it says of each xrun (stderr) how long the machine held up its processors (holdups.h) shortly before,
  * and counts those that this does not explain. Events that come too fast are one: for each guest it says how many xruns
  * it was told of, and how many the hold-ups before them, and before the end, excuse at most.
  *
- * With --flood one guest does nothing but disturb: requests without end, buffers of one frame for a stream that runs, and for none.
+ * With --flood one guest does nothing but disturb: requests without end, buffers of one frame for a stream that runs,
+ * and for none.
  */
 #include <errno.h>
 #include <getopt.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * ALSA: a PCM of the host, whose clock sets the pace. Everything is opened and negotiated before lock-down; afterwards frames are
- * written, which blocks for as long as the hardware has enough.
+ * ALSA: a PCM of the host, whose clock sets the pace. Everything is opened and negotiated before lock-down; afterwards
+ * frames are written, which blocks for as long as the hardware has enough.
  *
- * The buffer is three periods. A PCM that takes frames faster than time passes (ALSA's "null", a file) is held back to 2 % above
- * that, so that guests' streams are not swallowed at once. What is recorded comes from the PCM of the same name; if there is none,
- * it is silence.
+ * The buffer is three periods. A PCM that takes frames faster than time passes (ALSA's "null", a file) is held back to
+ * 2 % above that, so that guests' streams are not swallowed at once. What is recorded comes from the PCM of the same
+ * name; if there is none, it is silence.
  */
 #include <errno.h>
 #include <stdlib.h>

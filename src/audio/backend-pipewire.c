@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * PipeWire: one stream to play and one to record, of floats. The mixing thread runs PipeWire's loop; the graph asks it for frames
- * when it needs them, which sets the pace. Connected before lock-down, and driven there until both streams are known to the
- * server, as libraries are loaded up to then.
+ * PipeWire: one stream to play and one to record, of floats. The mixing thread runs PipeWire's loop; the graph asks it
+ * for frames when it needs them, which sets the pace. Connected before lock-down, and driven there until both streams
+ * are known to the server, as libraries are loaded up to then.
  *
- * A graph that does not ask, since nothing is connected to our stream or its device stands still, must not stall the guests: while
- * that lasts a timer mixes at our own clock, and what is mixed is lost.
+ * A graph that does not ask, since nothing is connected to our stream or its device stands still, must not stall the
+ * guests: while that lasts a timer mixes at our own clock, and what is mixed is lost.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -161,8 +161,8 @@ static void on_timer(void *data, uint64_t n_expired)
 }
 
 /*
- * PipeWire's own thread has our callbacks run by the loop as long as a thread is in that, and runs them itself otherwise: so the
- * streams are disconnected, after which there are no callbacks, before the loop is left.
+ * PipeWire's own thread has our callbacks run by the loop as long as a thread is in that, and runs them itself
+ * otherwise: so the streams are disconnected, after which there are no callbacks, before the loop is left.
  */
 static void pipewire_run(struct sound_backend *b, struct speakers *s)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Sound into a WAV file of 32-bit samples: those of 8 to 32 bits are in it exactly (a 16-bit one as its upper half), floats
- * rounded to 2^-31.
+ * Sound into a WAV file of 32-bit samples: those of 8 to 32 bits are in it exactly (a 16-bit one as its upper half),
+ * floats rounded to 2^-31.
  *
- * Time passes in the file as it does outside, also while nobody plays. Its header is brought up to date ten times a second, so
- * that the file is right up to there whenever the process ends, also by SIGKILL. A WAV file ends at 4 GiB: there the rest is
- * left out, with one line in the log.
+ * Time passes in the file as it does outside, also while nobody plays. Its header is brought up to date ten times a
+ * second, so that the file is right up to there whenever the process ends, also by SIGKILL. A WAV file ends at 4 GiB:
+ * there the rest is left out, with one line in the log.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -5,8 +5,9 @@
  *   null      nowhere, and silence         wav       a file, and silence
  *   loopback  what is played is recorded   alsa, pipewire   the host's sound system (if the build has it)
  *
- * A backend is opened on the main thread before lock-down and then belongs to the mixing thread of its speakers. Without a
- * run() the speakers' own clock drives it, a period at a time; one with a clock of its own calls speakers_mix() from run().
+ * A backend is opened on the main thread before lock-down and then belongs to the mixing thread of its speakers.
+ * Without a run() the speakers' own clock drives it, a period at a time; one with a clock of its own calls
+ * speakers_mix() from run().
  */
 #pragma once
 

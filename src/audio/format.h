@@ -2,8 +2,9 @@
 /*
  * Samples as guests and host sound systems have them, to and from the mixer's own.
  *
- * The mixer's are doubles, full scale -1 to 1, interleaved: every sample of up to 32 bits and every float has an exact value
- * there, so that what plays alone at unity gain comes out bit for bit as it went in, without a second path for that case.
+ * The mixer's are doubles, full scale -1 to 1, interleaved: every sample of up to 32 bits and every float has an exact
+ * value there, so that what plays alone at unity gain comes out bit for bit as it went in, without a second path for
+ * that case.
  *
  * All are little-endian, as are the machines that Busbar runs on.
  */
@@ -43,8 +44,8 @@ void samples_encode(enum sample_format f, const double *in, void *out, size_t n)
 /**
  * frames_map() - frames of so many channels to frames of so many others
  *
- * Channels are in the order of channel_positions(). One channel goes to the front ones left and right, or is the mean of
- * them; otherwise each goes to its own place, those that the target lacks are left out, and those that the source
+ * Channels are in the order of channel_positions(). One channel goes to the front ones left and right, or is the mean
+ * of them; otherwise each goes to its own place, those that the target lacks are left out, and those that the source
  * lacks are silent.
  */
 void frames_map(const double *in, uint32_t n_in, double *out, uint32_t n_out, size_t n_frames);

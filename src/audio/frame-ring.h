@@ -2,8 +2,8 @@
 /*
  * Frames between two threads, one of which writes and one of which reads: neither waits for the other, ever.
  *
- * Positions count frames since the ring was opened and never wrap (2^64 frames are three million years). Each is written by one
- * thread and read by both.
+ * Positions count frames since the ring was opened and never wrap (2^64 frames are three million years). Each is
+ * written by one thread and read by both.
  */
 #pragma once
 
@@ -33,7 +33,8 @@ static inline uint64_t frame_ring_free(const struct frame_ring *r) { return fram
 /* The writer's: @n frames must be free. */
 void frame_ring_put(struct frame_ring *r, const double *frames, size_t n);
 
-/* The reader's: up to @n frames that lie together; *ret_n of them, 0 if there are none. Gone after frame_ring_drop(). */
+/* The reader's: up to @n frames that lie together; *ret_n of them, 0 if there are none.
+   Gone after frame_ring_drop(). */
 const double *frame_ring_peek(struct frame_ring *r, size_t n, size_t *ret_n);
 void frame_ring_drop(struct frame_ring *r, size_t n);
 /* Is a sample of the next @n frames, which are there, as large as @level or larger? */

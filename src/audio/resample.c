@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * libsamplerate takes floats: 24 bits of each sample survive, which its filter's 120 dB do not exceed. The medium sinc filter
- * passes 90 % of the band, costs about 1 % of a processor for stereo, and holds back a millisecond.
+ * libsamplerate takes floats: 24 bits of each sample survive, which its filter's 120 dB do not exceed. The medium sinc
+ * filter passes 90 % of the band, costs about 1 % of a processor for stereo, and holds back a millisecond.
  */
 #include "audio/resample.h"
 

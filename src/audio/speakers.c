@@ -152,8 +152,9 @@ uint64_t speakers_latency(const struct speakers *s)
 /* ---- mixing ---- */
 
 /*
- * Does a voice that plays @v->n_now frames count as heard? From its first sound on, and through pauses: a chime with gaps, or
- * speech, does not let media up in between. A stream that is kept running and plays nothing, or at no volume, has no say.
+ * Does a voice that plays @v->n_now frames count as heard? From its first sound on, and through pauses: a chime with
+ * gaps, or speech, does not let media up in between. A stream that is kept running and plays nothing, or at no volume,
+ * has no say.
  */
 static bool is_heard(const struct speakers *s, struct voice *v)
 {

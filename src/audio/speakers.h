@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Loudspeakers that several guests share: their voices (voice.h) are summed a period at a time by one thread, which waits for no
- * guest.
+ * Loudspeakers that several guests share: their voices (voice.h) are summed a period at a time by one thread, which
+ * waits for no guest.
  *
  *      voice ─ ring ─┐                               gain: the voice's volume, times what voices of a higher
  *      voice ─ ring ─┼─► × gain ─► sum ─► backend    priority do to it while they play: nothing (mix), so many
  *      voice ─ ring ─┘                               decibels less (duck), silence (interrupt)
  *
- * Clock: period n is mixed at start + n periods, counted in nanoseconds without drift; a thread that was held up for longer
- * than a period lets the missed ones go by instead of emptying the guests' rings in a burst. Backends with a clock of their own
- * (backend.h) set the pace themselves.
+ * Clock: period n is mixed at start + n periods, counted in nanoseconds without drift; a thread that was held up for
+ * longer than a period lets the missed ones go by instead of emptying the guests' rings in a burst. Backends with a
+ * clock of their own (backend.h) set the pace themselves.
  *
- * Ducking begins in the very period in which the chime's first frame is heard, with a ramp of 2 ms. It ends HOLD_MS after the
- * last, so that a row of beeps is one.
+ * Ducking begins in the very period in which the chime's first frame is heard, with a ramp of 2 ms. It ends HOLD_MS
+ * after the last, so that a row of beeps is one.
  *
- * Threads: made, freed, and voices added on the main thread while nothing is mixed. speakers_start() starts the mixing thread.
+ * Threads: made, freed, and voices added on the main thread while nothing is mixed. speakers_start() starts the mixing
+ * thread.
  */
 #pragma once
 

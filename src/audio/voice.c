@@ -79,8 +79,9 @@ int voice_open(struct voice *v, const struct voice_format *f, uint32_t n_buffer)
                 if (r < 0)
                         return r;
         }
-        /* Two periods more than the guest's own: what it is given back it may have filled again before the next is mixed. Of more than a
-           second the rest stays with the guest until there is room: it decides the size, and the memory is ours. */
+        /* Two periods more than the guest's own: what it is given back it may have filled again before the next is
+           mixed. Of more than a second the rest stays with the guest until there is room: it decides the size, and the
+           memory is ours. */
         n_frames = MIN((uint64_t) n_buffer * rate / f->rate_hz, (uint64_t) rate) + 2 * speakers_period(v->speakers) + 2;
         (void) pthread_mutex_lock(&v->lock);
         r = frame_ring_open(&v->ring, n_channels, n_frames);

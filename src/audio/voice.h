@@ -6,8 +6,9 @@
  *      voice_write(): decode, map channels, resample ─► ring ─► × gain ─► sum           playing
  *      voice_read():  resample, map, encode ◄────────── ring ◄─ what the backend heard  recording
  *
- * All work that depends on the guest's parameters is done on the guest's own thread. The mixing thread never waits: a voice whose
- * parameters are being changed just then is not heard in that period. A ring that runs dry is silence, in this voice alone.
+ * All work that depends on the guest's parameters is done on the guest's own thread. The mixing thread never waits: a
+ * voice whose parameters are being changed just then is not heard in that period. A ring that runs dry is silence, in
+ * this voice alone.
  *
  * Positions count frames at the speakers' rate since voice_open().
  */
@@ -81,8 +82,8 @@ uint64_t voice_played(const struct voice *v);
  */
 bool voice_wake_at(struct voice *v, uint64_t position);
 
-/* How long after now the frame at @position, which was played, is heard: in frames of the guest's rate. For recording: how long ago
-   the next frame was heard. */
+/* How long after now the frame at @position, which was played, is heard: in frames of the guest's rate. For recording:
+   how long ago the next frame was heard. */
 uint64_t voice_latency(const struct voice *v, uint64_t position);
 
 /* True once after each time that the ring ran dry (recording: over) and frames came again. */

@@ -29,8 +29,8 @@ static int ring_register(const struct io_uring *uring, unsigned opcode, void *ar
 static int ring_open(struct io_uring *uring, unsigned n_entries)
 {
         /*
-         * COOP_TASKRUN: Linux 5.19. Not SINGLE_ISSUER: a queue may come back on another thread. Not DEFER_TASKRUN, which needs
-         * that; with it, Linux 6.18 also fails to wake an epoll that waits for the ring's descriptor.
+         * COOP_TASKRUN: Linux 5.19. Not SINGLE_ISSUER: a queue may come back on another thread. Not DEFER_TASKRUN,
+         * which needs that; with it, Linux 6.18 also fails to wake an epoll that waits for the ring's descriptor.
          */
         static const unsigned flags[] = { IORING_SETUP_COOP_TASKRUN, 0 };
         struct io_uring_restriction copy[ARRAY_SIZE(restrictions)];

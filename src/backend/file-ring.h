@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * The io_urings of one image, one for each of its channels. All are made when the image is opened, before the process locks
- * itself down, and can do nothing but I/O on open files: what an io_uring does is not seen by a filter of system calls,
- * so a process that may make new ones is not confined by it.
+ * The io_urings of one image, one for each of its channels. All are made when the image is opened, before the process
+ * locks itself down, and can do nothing but I/O on open files: what an io_uring does is not seen by a filter of system
+ * calls, so a process that may make new ones is not confined by it.
  */
 #pragma once
 

@@ -9,13 +9,13 @@
  *               RWF_NOWAIT is refused (EOPNOTSUPP), and io_uring hands each request to a kernel thread: 1.4 us inline
  *               against 2.6 us at depth 32, 2.5 against 40 at depth 1.
  *   cached      other files: preadv2(RWF_NOWAIT) first, which copies out of the page cache (ext4: 0.95 us against 1.02
- *               by io_uring at depth 32, 2.1 against 3.0 at depth 1); what is not there (EAGAIN, or a short read) goes to
- *               the io_uring. Writes the same, where the file system has it.
+ *               by io_uring at depth 32, 2.1 against 3.0 at depth 1); what is not there (EAGAIN, or a short read) goes
+ *               to the io_uring. Writes the same, where the file system has it.
  *   direct      O_DIRECT, on request: the io_uring. A request whose address, length or offset is not aligned as
  *               the file system demands (a guest may send any) takes the page cache instead.
  *
- * Discards and writes of zeroes always go through the io_uring, as does a flush of what is not in memory. Where the host has
- * no io_uring (a sysctl, a container), or more channels are open than there are rings, calls block instead.
+ * Discards and writes of zeroes always go through the io_uring, as does a flush of what is not in memory. Where the
+ * host has no io_uring (a sysctl, a container), or more channels are open than there are rings, calls block instead.
  *
  * Registered files and buffers are not used: neither changed the time of a read in the ring measurably (0.73 us from
  * the page cache, 9 us direct), and registered buffers would pin the guest's memory.
@@ -28,8 +28,8 @@
  *
  * Lock: one open file description lock over the whole file, shared if read-only, exclusive otherwise; a block
  * device that is written is also opened exclusively (O_EXCL), which keeps mounted ones out. A lock that is held is
- * waited for up to 2 seconds: the kernel may still be finishing the I/O of a predecessor that was killed, and as long as it
- * does, the lock is held. That is what makes it safe to redo what the predecessor had in flight.
+ * waited for up to 2 seconds: the kernel may still be finishing the I/O of a predecessor that was killed, and as long
+ * as it does, the lock is held. That is what makes it safe to redo what the predecessor had in flight.
  */
 #pragma once
 

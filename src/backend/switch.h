@@ -53,7 +53,8 @@ struct switch_fabric *switch_free(struct switch_fabric *s);
  * switch_add_port() - a port for a guest's network device
  * @ret: owned by the caller
  *
- * Return: 0; -ENOSPC: all ports are in use; -EINVAL: not a VLAN; -EEXIST: the address is fixed at another port; -ENOMEM.
+ * Return: 0; -ENOSPC: all ports are in use; -EINVAL: not a VLAN; -EEXIST: the address is fixed at another port;
+ * -ENOMEM.
  */
 int switch_add_port(struct switch_fabric *s, const struct switch_port_options *options, struct port **ret);
 

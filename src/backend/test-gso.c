@@ -353,8 +353,8 @@ static void check_refuses_inconsistent_headers(void **state)
         check_refuses((struct frame_header) { .flags = FRAME_NEEDS_CHECKSUM, .csum_start = 34 }, 100, &some);
 }
 
-/* A checksum that starts at the end of 16 bits would start in the Ethernet header, and overwrite MAC address or tag, once
-   a tag moved it. */
+/* A checksum that starts at the end of 16 bits would start in the Ethernet header, and overwrite MAC address or tag,
+   once a tag moved it. */
 static void tags_do_not_wrap_offsets(void **state)
 {
         struct frame_header h = { .flags = FRAME_NEEDS_CHECKSUM, .csum_start = 0xfffc, .csum_offset = 14 };

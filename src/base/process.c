@@ -76,8 +76,8 @@ static void child_main(const struct process_spec *spec, pid_t parent, int report
 }
 
 /*
- * A dead child that is traced is its tracer's until that one lets go: nothing can be reaped, though the pidfd is readable. It is told
- * again then, so the watch is for edges: another event comes, and none until then.
+ * A dead child that is traced is its tracer's until that one lets go: nothing can be reaped, though the pidfd is
+ * readable. It is told again then, so the watch is for edges: another event comes, and none until then.
  */
 static void on_exit_event(struct watch *w, uint32_t events)
 {

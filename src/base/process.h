@@ -54,5 +54,6 @@ void process_join(struct process *p);
 /* Kills and reaps a running child without calling its function. Idempotent. */
 void process_deinit(struct process *p);
 
-/* What a sentence says of the process, "exited with status 3" or "was killed by SIGKILL"; into buf, which is returned. */
+/* What a sentence says of the process, "exited with status 3" or "was killed by SIGKILL";
+   into buf, which is returned. */
 const char *process_status_text(int status, char *buf, size_t n);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * The end of a child. A dead process that is traced (by a debugger, or by the leak checker of a sanitizer, which is a process of
- * its own) is there for its tracer only, until that one lets go of it: its pidfd is readable, and nothing can be reaped.
+ * The end of a child. A dead process that is traced (by a debugger, or by the leak checker of a sanitizer, which is a
+ * process of its own) is there for its tracer only, until that one lets go of it: its pidfd is readable, and nothing
+ * can be reaped.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -57,7 +58,8 @@ static unsigned run_until_end(struct fixture *f, unsigned limit_ms)
         return n;
 }
 
-/* This program again, as a child: waits to be killed, with a tracer that holds it until its standard input, so to speak, ends. */
+/* This program again, as a child: waits to be killed, with a tracer that holds it until its standard input,
+   so to speak, ends. */
 static int be_traced(void)
 {
         pid_t me = getpid();

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* The screens of a system that is up, or of a machine that runs by itself, for verbs that look at them and touch them. */
+/* The screens of a system that is up, or of a machine that runs by itself,
+   for verbs that look at them and touch them. */
 #pragma once
 
 #include "cli/command.h"

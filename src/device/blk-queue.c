@@ -6,8 +6,8 @@
  * A wake-up takes what the ring offers, in batches; each is started with one disk_kick(), and most requests of
  * an image in memory complete in there. Telling a driver that sleeps wakes a CPU, which costs more than ten small
  * requests. So completions are held back until the last four requests of a batch (or half of a small one) are left
- * to do: the driver then wakes up and brings new ones just as the old ones run out. If it saw them earlier, it would bring
- * new ones in dribs and drabs, and would have to be woken for each. 512 KiB are not held back any longer.
+ * to do: the driver then wakes up and brings new ones just as the old ones run out. If it saw them earlier, it would
+ * bring new ones in dribs and drabs, and would have to be woken for each. 512 KiB are not held back any longer.
  *
  * The bytes of one wake-up are limited, as are (by the ring) its requests: others on the loop have their turn.
  */

@@ -12,8 +12,8 @@
  * What fails is answered {"error": "..."}.
  *
  * A descriptor is a pipe or a regular file, open for writing. Callers and their bounds: base/control.h; half of the
- * places may watch, and a watcher that does not read loses its own. Pictures are written by threads: one screenshot at a
- * time, the next caller waits; one dump, the next is refused.
+ * places may watch, and a watcher that does not read loses its own. Pictures are written by threads: one screenshot at
+ * a time, the next caller waits; one dump, the next is refused.
  *
  * Threads: the screens' loop.
  */

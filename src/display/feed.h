@@ -8,8 +8,9 @@
  *                                   ◄── ask, if there is ───   feed_want(): the next one, please
  *      feed_give() without more        damage already
  *
- * No pixel is copied: guests and composition go on in other pictures while a frame is held. While the thread is busy, damage is noted and
- * nothing else. The lock is held for a few lines, never while anything waits; it lends the thread the loop's priority.
+ * No pixel is copied: guests and composition go on in other pictures while a frame is held. While the thread is busy,
+ * damage is noted and nothing else. The lock is held for a few lines, never while anything waits; it lends the thread
+ * the loop's priority.
  */
 #pragma once
 
@@ -37,10 +38,12 @@ void feed_deinit(struct feed *f);
 void feed_open(struct feed *f);
 void feed_close(struct feed *f);
 
-/* Thread: the frame that was handed over, a reference; NULL: none. @fresh, which is initialised, becomes what is new in it. */
+/* Thread: the frame that was handed over, a reference; NULL: none.
+   @fresh, which is initialised, becomes what is new in it. */
 struct frame *feed_take(struct feed *f, pixman_region32_t *fresh);
 
-/* Thread: hand over the next frame; @anyway: the latest, if nothing is new. Return: whether the loop has to be asked. */
+/* Thread: hand over the next frame; @anyway: the latest, if nothing is new.
+   Return: whether the loop has to be asked. */
 bool feed_want(struct feed *f, bool anyway);
 
 /**

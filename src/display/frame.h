@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * A screen's picture of a moment: layers that lie side by side and together are all of it. A guest's picture that
- * is shown as it is, is a layer; nothing copies it before an output does. The rest is one that was composed. Guards and outputs
- * read the same frames.
+ * is shown as it is, is a layer; nothing copies it before an output does. The rest is one that was composed. Guards and
+ * outputs read the same frames.
  *
  * A frame stays as it is for as long as somebody has a reference. Threads: any.
  */
@@ -62,7 +62,7 @@ void frame_copy(const struct frame *f, const pixman_region32_t *region, uint8_t 
 int frame_to_picture(const struct frame *f, struct picture **ret);
 
 /*
- * A picture that has all of @box: the only layer's there, or a copy. *ret_at is the box in it. Return: a reference; NULL: no
- * memory.
+ * A picture that has all of @box: the only layer's there, or a copy. *ret_at is the box in it. Return: a reference;
+ * NULL: no memory.
  */
 struct picture *frame_picture_of(const struct frame *f, const struct pixman_box32 *box, struct pixman_box32 *ret_at);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * A screen on a connector of the host's graphics, by kernel mode setting (DRM, atomic): kms.c shows pictures, kms-device.c finds
- * the connector and what drives it, and speaks atomic requests; kms-buffer.c is the memory that is scanned out.
+ * A screen on a connector of the host's graphics, by kernel mode setting (DRM, atomic): kms.c shows pictures,
+ * kms-device.c finds the connector and what drives it, and speaks atomic requests; kms-buffer.c is the memory that is
+ * scanned out.
  *
  * All on the screen's loop.
  */
@@ -70,8 +71,8 @@ int kms_switch_off(struct kms_connection *c);
 /* Shows @fb from the next picture on; an event with @data tells when. Return: as kms_set_mode(); -EBUSY. */
 int kms_flip(struct kms_connection *c, uint32_t fb, const pixman_region32_t *damage, void *data);
 
-/* The mode of a size whose rate is nearest to @rate_hz, the preferred one among equals; 0 by 0: the preferred one, or the first.
-   NULL: there is none. */
+/* The mode of a size whose rate is nearest to @rate_hz, the preferred one among equals; 0 by 0: the preferred one, or
+   the first. NULL: there is none. */
 const drmModeModeInfo *kms_choose_mode(const drmModeModeInfo *modes, size_t n, uint32_t width, uint32_t height, uint32_t rate_hz);
 
 /* Listens to the kernel's news of devices. Return: an fd or a negative errno. */

@@ -2,8 +2,8 @@
 /*
  * An output: where a screen's composed picture goes. outputs.c (headless), vnc.c, window.c and kms.c implement it.
  *
- * Threads: the ops run on the screen's loop and must not block; an implementation that may be held up by a peer (a VNC client that
- * does not read) has a thread of its own and copies what it needs.
+ * Threads: the ops run on the screen's loop and must not block; an implementation that may be held up by a peer (a VNC
+ * client that does not read) has a thread of its own and copies what it needs.
  */
 #pragma once
 
@@ -31,23 +31,24 @@ struct output_needs {
 
 struct output_ops {
         const char *name;
-        /* A new frame, all of the screen: @damage is where it is unlike the one before, and lies within it. It stays as it is until
-           present() is called again, and beyond that while a reference is held (frame_ref()): each output may hold one for each of
-           its peers that takes its time. */
+        /* A new frame, all of the screen: @damage is where it is unlike the one before, and lies within it. It stays as
+           it is until present() is called again, and beyond that while a reference is held (frame_ref()): each output
+           may hold one for each of its peers that takes its time. */
         void (*present)(struct output *o, struct frame *frame, const pixman_region32_t *damage);
         struct output *(*free)(struct output *o); /* NULL ok; returns NULL */
 
         /* optional */
         void (*info)(const struct output *o, struct output_info *ret);
         void (*needs)(const struct output *o, struct output_needs *ret);
-        /* Starts the output's threads, if it has any, and what else serves peers: once, after the process gave up its rights and
-           before its system calls are filtered. Return: 0 or a negative errno. */
+        /* Starts the output's threads, if it has any, and what else serves peers: once, after the process gave up its
+           rights and before its system calls are filtered. Return: 0 or a negative errno. */
         int (*start)(struct output *o);
 };
 
 struct output {
         const struct output_ops *ops;
-        /* Set by the screen: may be called on its loop when the output can show again, or lost its content (redraw all). */
+        /* Set by the screen: may be called on its loop when the output can show again,
+           or lost its content (redraw all). */
         void (*redraw)(void *data);
         void *data;
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * The ways to put out a screen; the scene says which. Each is a file, of which a build without its library has a twin that says so
- * (no-NAME.c).
+ * The ways to put out a screen; the scene says which. Each is a file, of which a build without its library has a twin
+ * that says so (no-NAME.c).
  */
 #pragma once
 
@@ -17,8 +17,8 @@ struct loop;
  * @seat:      path of the input server's socket, for what people do there; borrowed during the call; NULL: nobody listens
  * @ret_error: on failure what is wrong, without the name of the screen; owned by the caller; NULL if memory ran out
  *
- * Everything that takes rights is opened here; threads begin with output_start(). A headless screen has an output, too, which
- * does nothing.
+ * Everything that takes rights is opened here; threads begin with output_start(). A headless screen has an output, too,
+ * which does nothing.
  *
  * Return: 0; -ENOTSUP if this build lacks the library; a negative errno.
  */

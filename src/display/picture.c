@@ -33,7 +33,8 @@ int picture_new(pixman_format_code_t format, uint32_t width, uint32_t height, st
                 free(p);
                 return -ENOMEM;
         }
-        /* Spares most of the faults of its first writing, and a few percent of copying. Some hosts have no such pages. */
+        /* Spares most of the faults of its first writing, and a few percent of copying.
+           Some hosts have no such pages. */
         (void) madvise(pixels, p->size_bytes, MADV_HUGEPAGE);
         p->pixels = pixels;
         atomic_init(&p->n_refs, 1);

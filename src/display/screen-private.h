@@ -75,5 +75,6 @@ void screen_want_frame(struct screen *s, uint64_t now_ns);
 /* What the outputs get. */
 struct frame *screen_shown(const struct screen *s);
 
-/* Makes the frame of what the canvas and the views' layers are now. Return: false if there is no memory: it is as it was. */
+/* Makes the frame of what the canvas and the views' layers are now.
+   Return: false if there is no memory: it is as it was. */
 bool screen_make_frame(struct screen *s);

@@ -73,8 +73,8 @@ void screen_on_guard(struct screen *s, void (*fn)(const struct screen_guard_even
 void screen_for_each_guard(struct screen *s, void (*fn)(const struct screen_guard_event *e, void *data), void *data);
 
 /*
- * Composes at once what is damaged. The frame, as outputs get it; borrowed until the loop runs again. NULL while the screen has
- * no size.
+ * Composes at once what is damaged. The frame, as outputs get it; borrowed until the loop runs again. NULL while the
+ * screen has no size.
  */
 struct frame *screen_compose_now(struct screen *s);
 

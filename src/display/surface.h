@@ -16,9 +16,9 @@
  * So nothing is ever copied while all changes each time, or while nobody looks. There are as many pictures as were ever
  * held at once, and two more, until surface_set_idle().
  *
- * Threads: one writes at a time. The lock is held for a few lines; but if the writer writes to a picture that could be held,
- * because nobody looks or there is no memory, it is held as long as that takes. Readers only ever try it: no guest can make
- * composition wait.
+ * Threads: one writes at a time. The lock is held for a few lines; but if the writer writes to a picture that could be
+ * held, because nobody looks or there is no memory, it is held as long as that takes. Readers only ever try it: no
+ * guest can make composition wait.
  */
 #pragma once
 
@@ -67,7 +67,8 @@ void surface_settle(struct surface *s);
  * surface_catch_up() - copy a part of what surface_settle() or surface_set_idle() has to
  * @n_bytes_max: roughly, where a row of what is lacking counts as a page at least; one such row at least
  *
- * For a writer who must be able to stop amid it: what was copied stays so. The writer's thread, not between begin and end.
+ * For a writer who must be able to stop amid it: what was copied stays so. The writer's thread, not between begin and
+ * end.
  *
  * Return: true if nothing is left to copy.
  */
@@ -90,9 +91,9 @@ struct picture *surface_hold(struct surface *s);
 bool surface_try_hold(struct surface *s, const struct picture *old, struct picture **ret, pixman_region32_t *ret_changed);
 
 /*
- * Nobody is to look any more, for the moment: there is one picture now, and what is written to it is complete at once. Only if somebody
- * still holds that one, what is written is another, until this is called again. Not so at first. The writer's thread, not between
- * begin and end.
+ * Nobody is to look any more, for the moment: there is one picture now, and what is written to it is complete at once.
+ * Only if somebody still holds that one, what is written is another, until this is called again. Not so at first. The
+ * writer's thread, not between begin and end.
  */
 void surface_set_idle(struct surface *s, bool idle);
 bool surface_is_idle(const struct surface *s);

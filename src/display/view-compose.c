@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * What composition does with one view: takes what was told, turns it into damage of the screen, and finds out what of it has
- * to be drawn. That is the cursor and its surroundings, pictures of other layouts or sizes, and what a picture does not cover:
- * pixman does it. The rest is a layer.
+ * What composition does with one view: takes what was told, turns it into damage of the screen, and finds out what of
+ * it has to be drawn. That is the cursor and its surroundings, pictures of other layouts or sizes, and what a picture
+ * does not cover: pixman does it. The rest is a layer.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -184,8 +184,8 @@ static bool take_told(struct view *v)
 }
 
 /*
- * What the surface looks like now. What was written since it was looked at last is damage, whether it was flushed or not:
- * guards and outputs are told of all that they may get to see. False: it is being written.
+ * What the surface looks like now. What was written since it was looked at last is damage, whether it was flushed or
+ * not: guards and outputs are told of all that they may get to see. False: it is being written.
  */
 static bool hold_picture(struct view *v)
 {

@@ -5,8 +5,8 @@
  *      guest's thread ── told, under the view's lock ──► view_compose() ─┬─► layer: the guest's picture as it is
  *                                                                        └─► canvas: what has to be drawn
  *
- * A picture of the canvas' layout that is not scaled is a layer of the screen's frames (frame.h): no pixel is touched. Where the
- * cursor is, and everything else, is drawn on the canvas.
+ * A picture of the canvas' layout that is not scaled is a layer of the screen's frames (frame.h): no pixel is touched.
+ * Where the cursor is, and everything else, is drawn on the canvas.
  *
  * Views are opaque: what of a display's region is not the guest's picture is filled. So each pixel of the screen
  * belongs to one view, the one in front, and what lies behind is never drawn; `visible` is that part, and never
@@ -114,6 +114,7 @@ struct canvas {
  * @ret_damage:  what changed is added
  * @ret_touched: set to the guards in whose region the guest showed or flushed something, changed or not
  *
- * Return: true; false if a lock was taken (or there is no memory): the layer is as it was, call again with the next frame.
+ * Return: true; false if a lock was taken (or there is no memory): the layer is as it was, call again with the next
+ * frame.
  */
 bool view_compose(struct view *v, struct canvas *canvas, pixman_region32_t *ret_damage, uint32_t *ret_touched);

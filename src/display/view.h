@@ -3,7 +3,8 @@
  * A view: one display of the scene as its guest's device sees it, and the only thing of composition that a device
  * sees. What is told here takes effect with the screen's next frame; nothing waits.
  *
- * Threads: any one thread at a time a view, the one that writes the surfaces that it shows; apart from composition, which runs on the screen's loop.
+ * Threads: any one thread at a time a view, the one that writes the surfaces that it shows; apart from composition,
+ * which runs on the screen's loop.
  */
 #pragma once
 
@@ -31,15 +32,17 @@ struct view_mode {
 int view_show(struct view *v, struct surface *s, const struct rectangle *source);
 
 /*
- * Pixels of the shown surface, which is settled by this, changed, or the guest says again that they are right. In the surface's
- * coordinates; cut to the source. Whatever else was written there before is shown, too.
+ * Pixels of the shown surface, which is settled by this, changed, or the guest says again that they are right. In the
+ * surface's coordinates; cut to the source. Whatever else was written there before is shown, too.
  */
 void view_flush(struct view *v, const struct rectangle *r);
 
-/* The cursor's picture (a reference is taken, it does not change any more; NULL: none) and its hot spot. Return: 0 or -ENOMEM. */
+/* The cursor's picture (a reference is taken, it does not change any more; NULL: none) and its hot spot.
+   Return: 0 or -ENOMEM. */
 int view_set_cursor(struct view *v, struct picture *p, uint32_t hot_x, uint32_t hot_y);
 
-/* The hot spot's place in the coordinates of the scanout, in two's complement: it may lie to the left of it, or above. */
+/* The hot spot's place in the coordinates of the scanout, in two's complement:
+   it may lie to the left of it, or above. */
 void view_move_cursor(struct view *v, uint32_t x, uint32_t y);
 
 struct view_mode view_get_mode(struct view *v);

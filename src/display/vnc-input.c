@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * A viewer's events as messages of the seat. Viewers repeat a key that is held; a guest does that itself, so only changes are
- * passed on.
+ * A viewer's events as messages of the seat. Viewers repeat a key that is held; a guest does that itself, so only
+ * changes are passed on.
  */
 #include <linux/input-event-codes.h>
 #include <string.h>

@@ -2,8 +2,9 @@
 /*
  * How a VNC screen serves its viewers: vnc.c on the screen's loop, vnc-viewer.c on a thread for each.
  *
- * libvncserver waits in write(2) for a viewer that does not read, and in read(2) for the rest of a message. So each viewer
- * has a thread and an instance of the library of its own, and is handed frames (feed.h): it can hold up nobody but itself.
+ * libvncserver waits in write(2) for a viewer that does not read, and in read(2) for the rest of a message. So each
+ * viewer has a thread and an instance of the library of its own, and is handed frames (feed.h): it can hold up nobody
+ * but itself.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Raw updates to a viewer whose pixels are laid out like the screen's: from the frame to the socket. libvncserver, which
- * converts and encodes everything else, would copy them once more, and call write(2) for each 32 KiB.
+ * Raw updates to a viewer whose pixels are laid out like the screen's: from the frame to the socket. libvncserver,
+ * which converts and encodes everything else, would copy them once more, and call write(2) for each 32 KiB.
  */
 #include <endian.h>
 #include <errno.h>

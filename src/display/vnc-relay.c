@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * The TLS of a viewer who is in: libvncserver has one end of a socket pair, this has the other and the network's. One buffer
- * each way; a side that does not read stops the other.
+ * The TLS of a viewer who is in: libvncserver has one end of a socket pair, this has the other and the network's. One
+ * buffer each way; a side that does not read stops the other.
  */
 #include <errno.h>
 #include <poll.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * A viewer's connection before libvncserver gets it: the part of the protocol that decides whether it may come in. All of it
- * ends by one deadline, and nothing in it grows with what a viewer sends.
+ * A viewer's connection before libvncserver gets it: the part of the protocol that decides whether it may come in. All
+ * of it ends by one deadline, and nothing in it grows with what a viewer sends.
  *
  *      version ─► [VeNCrypt: TLS] ─► [password] ─► libvncserver, which begins at ClientInit
  *
- * libvncserver's own opening is not used: its list of security types is one for the whole process, so that a screen with a
- * password would take viewers without while one of another screen, which has none, comes in; it looks for a WebSocket
- * handshake in what a viewer sends first; and its TLS is for WebSockets only.
+ * libvncserver's own opening is not used: its list of security types is one for the whole process, so that a screen
+ * with a password would take viewers without while one of another screen, which has none, comes in; it looks for a
+ * WebSocket handshake in what a viewer sends first; and its TLS is for WebSockets only.
  *
  * Threads: of the viewer's. A connection that another thread shuts down ends every wait here.
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * One viewer's thread. What a viewer may say to libvncserver is what a viewer needs: pixel format, encodings, requests, keys,
- * pointer. Clipboards are read and thrown away here, everything else (file transfer, chat, scaling, WebSockets) ends the
- * connection.
+ * One viewer's thread. What a viewer may say to libvncserver is what a viewer needs: pixel format, encodings, requests,
+ * keys, pointer. Clipboards are read and thrown away here, everything else (file transfer, chat, scaling, WebSockets)
+ * ends the connection.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -45,8 +45,8 @@ static void on_pointer(int buttons, int x, int y, rfbClientPtr cl)
 }
 
 /*
- * A client of the library on a socket of ours: a new one on a socket pair, whose opening is read away, with the connection
- * put in the place of the pair's end. *ret_peer is the other end with TLS, else -1.
+ * A client of the library on a socket of ours: a new one on a socket pair, whose opening is read away, with the
+ * connection put in the place of the pair's end. *ret_peer is the other end with TLS, else -1.
  */
 static rfbClientPtr new_client(struct vnc_slot *slot, const struct vnc_stream *s, int *ret_peer)
 {

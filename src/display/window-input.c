@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * SDL numbers keys by their place as USB does (HID usage page 7), so that a guest's own layout decides what is on them. The
- * place of a mouse arrives in pixels of the picture, whatever the size of the window, that of a finger in parts of the window.
+ * SDL numbers keys by their place as USB does (HID usage page 7), so that a guest's own layout decides what is on them.
+ * The place of a mouse arrives in pixels of the picture, whatever the size of the window, that of a finger in parts of
+ * the window.
  */
 #include "display/window-input.h"
 

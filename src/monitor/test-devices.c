@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* Devices of a machine under a guest's driver: I/O over both transports, both ring formats; servers that go and come. */
+/* Devices of a machine under a guest's driver: I/O over both transports, both ring formats;
+   servers that go and come. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* What a driver may do wrong with the registers (bad input 6, 7, 8), over PCI and over MMIO: nothing happens, and a reset
-   makes the device as new. */
+/* What a driver may do wrong with the registers (bad input 6, 7, 8), over PCI and over MMIO: nothing happens, and a
+   reset makes the device as new. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Servers that do not keep to the protocol, at each request in turn: they hang up, refuse, answer wrongly or not at all.
- * The device may need a reset, never more: the monitor goes on, and once the server behaves, so does the device.
+ * Servers that do not keep to the protocol, at each request in turn: they hang up, refuse, answer wrongly or not at
+ * all. The device may need a reset, never more: the monitor goes on, and once the server behaves, so does the device.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -6,8 +6,8 @@
  *
  * It is too slow if none of its first parts is done in less than many times the CPU time that the host itself needs for
  * the same instructions: hardware and emulated boards are about even, an interpreter is hundreds of times slower. The
- * comparison holds on a loaded host as well; a deadline is there for guests that make no progress at all. The guest also needs an interrupt controller in the
- * kernel.
+ * comparison holds on a loaded host as well; a deadline is there for guests that make no progress at all. The guest
+ * also needs an interrupt controller in the kernel.
  */
 #pragma once
 
@@ -32,8 +32,8 @@ struct kvm_probe_guest {
 
 /*
  * Makes the throw-away guest; in a child, with which all that it allocates goes. By architecture: kvm-probe-x86_64.c,
- * kvm-probe-aarch64.c; kvm-probe-other.c for others, where no guest can run. Return: 0; -ENODEV: no interrupt controller
- * for guests; a negative errno.
+ * kvm-probe-aarch64.c; kvm-probe-other.c for others, where no guest can run. Return: 0; -ENODEV: no interrupt
+ * controller for guests; a negative errno.
  */
 int kvm_probe_guest_init(struct kvm_probe_guest *g, int kvm_fd);
 

@@ -19,8 +19,8 @@ struct monitor_client_handlers {
         void (*ended)(const char *how, const char *text, void *data);
         /* A request that could not be done. */
         void (*error)(const char *text, void *data);
-        /* The connection is over: closed by the monitor (NULL), or because it broke the protocol (how). The client may be
-           freed here. */
+        /* The connection is over: closed by the monitor (NULL), or because it broke the protocol (how). The client may
+           be freed here. */
         void (*closed)(const char *broken, void *data);
 };
 

@@ -48,8 +48,9 @@ static void add_board(struct argv *a, const struct machine *m, const struct qemu
                 add2(a, "-accel", "kvm");
                 add2(a, "-cpu", "host");
         } else {
-                /* With a thread for each vCPU, QEMU (7.2 to 10.0 at least) dies now and then at start: one vCPU's TLB holds
-                   the number of a memory section that another's move of a BAR just took away (iotlb_to_section()). */
+                /* With a thread for each vCPU, QEMU (7.2 to 10.0 at least) dies now and then at start: one vCPU's TLB
+                   holds the number of a memory section that another's move of a BAR just took away
+                   (iotlb_to_section()). */
                 add2(a, "-accel", "tcg,thread=single");
                 add2(a, "-cpu", m->arch == ARCH_AARCH64 ? "cortex-a76" : "max");
         }

@@ -40,5 +40,6 @@ int qemu_args(const struct machine *m, const struct qemu_build *build, struct ar
 /* Can QEMU not bear that the device's server is started again? Then it is connected to a relay (`busbar relay`). */
 bool qemu_needs_relay(const struct machine_device *d);
 
-/* A line for each thing of the machine that QEMU of that version cannot do; NULL if there is none. Owned by the caller. */
+/* A line for each thing of the machine that QEMU of that version cannot do; NULL if there is none.
+   Owned by the caller. */
 char *qemu_args_check(const struct machine *m, unsigned version);

@@ -164,7 +164,8 @@ static void give_up(struct qemu *q, const char *why)
         (void) process_signal(&q->process, SIGKILL);
 }
 
-/* It ends well with QEMU's connections. Without it, QEMU would take each device's server for gone, and not bear that. */
+/* It ends well with QEMU's connections. Without it, QEMU would take each device's server for gone,
+   and not bear that. */
 static void on_relay_end(struct process *p, int status)
 {
         struct qemu *q = container_of(container_of(p, struct qemu_relay, process), struct qemu, relay);

@@ -31,7 +31,8 @@ struct virtio_gpu_mem_entry;
  * Return: 0; -ENOENT if this build has none; a negative errno.
  */
 int render_host_new(struct loop *loop, const char *program, struct render_host **ret);
-/* One that is there already, at the other end of @fd, which is taken. Return: 0 or -ENOMEM; the caller still has @fd then. */
+/* One that is there already, at the other end of @fd, which is taken.
+   Return: 0 or -ENOMEM; the caller still has @fd then. */
 int render_host_adopt(int fd, struct render_host **ret);
 struct render_host *render_host_free(struct render_host *h); /* ends all render processes; NULL ok */
 
@@ -45,15 +46,16 @@ int render_restart(struct render *r);
 /* Ends the process; it knows nothing of the guest any more. render_restart() makes a new one. */
 void render_stop(struct render *r);
 
-/* Whoever waits for the process, or will, does so for RENDER_GRACE_NS more and then gives it up, until render_resume(). Any
-   thread. */
+/* Whoever waits for the process, or will, does so for RENDER_GRACE_NS more and then gives it up, until render_resume().
+   Any thread. */
 #define RENDER_GRACE_NS UINT64_C(10000000)
 void render_interrupt(struct render *r);
 void render_resume(struct render *r);
 
 /* The functions below return -EPIPE if the process is gone, and then again until render_restart(). */
 
-/* Gives it the guest's memory; before the first command and whenever the space changed. Return: 0 or a negative errno. */
+/* Gives it the guest's memory; before the first command and whenever the space changed.
+   Return: 0 or a negative errno. */
 int render_set_memory(struct render *r, const struct space *space);
 
 /**

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * The 3D commands of VIRTIO 1.4, 5.7.6.8, done with virglrenderer, which checks ids, boxes and command streams. Sizes of the
- * commands themselves are checked here.
+ * The 3D commands of VIRTIO 1.4, 5.7.6.8, done with virglrenderer, which checks ids, boxes and command streams. Sizes
+ * of the commands themselves are checked here.
  */
 #include <errno.h>
 #include <linux/virtio_gpu.h>
@@ -251,7 +251,8 @@ uint32_t render_command_do(struct render_process *p, void *command, size_t n)
         return type;
 }
 
-/* Pieces of guest memory; one entry may take several where it crosses regions. Return: their number or a negative errno. */
+/* Pieces of guest memory; one entry may take several where it crosses regions.
+   Return: their number or a negative errno. */
 static int translate(const struct space *space, const struct virtio_gpu_mem_entry *entries, uint32_t n_entries,
                      struct iovec *iov, size_t n_max)
 {

@@ -9,7 +9,8 @@
 #define RENDER_HOST_FD 3
 #define RENDER_SLOTS_MAX RENDER_GUESTS_MAX
 
-/* Serve one fd, which comes with it, in a new process; the slot's earlier process is killed. Without an fd that is all. */
+/* Serve one fd, which comes with it, in a new process; the slot's earlier process is killed.
+   Without an fd that is all. */
 struct render_start {
         uint32_t slot;
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* The last stage of a render process's sandbox (main.c has the first): system calls and memory, once its driver has started. */
+/* The last stage of a render process's sandbox (main.c has the first):
+   system calls and memory, once its driver has started. */
 #include "render/process.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Memory: what the guest's resources are backed by is pointers into its memory, so a new memory table first takes all of the
- * old one away: whoever sent it attaches its resources again.
+ * Memory: what the guest's resources are backed by is pointers into its memory, so a new memory table first takes all
+ * of the old one away: whoever sent it attaches its resources again.
  */
 #include "render/process.h"
 
@@ -42,7 +42,8 @@ static void request_deinit(struct request *rq)
         free(rq->payload);
 }
 
-/* Linux puts all of a message's descriptors behind one header, and no more than there is room for; neither is relied on. */
+/* Linux puts all of a message's descriptors behind one header, and no more than there is room for;
+   neither is relied on. */
 static void take_fds(struct request *rq, struct msghdr *message)
 {
         for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * Between the display server and the process that renders one guest's 3D: a stream socket, one request at a time, each
- * answered. The render process believes nothing of what is in a request but its frame: the guest's commands are passed on as
- * they came. Host byte order.
+ * answered. The render process believes nothing of what is in a request but its frame: the guest's commands are passed
+ * on as they came. Host byte order.
  *
  *      struct render_request, then size_bytes of payload        (file descriptors come with the first byte)
  *      struct render_reply, then size_bytes of payload
  *
- * Why a process of its own: virglrenderer and the GL driver below it parse what a guest wrote, on the host's behalf. What breaks
- * there breaks for this guest only.
+ * Why a process of its own: virglrenderer and the GL driver below it parse what a guest wrote, on the host's behalf.
+ * What breaks there breaks for this guest only.
  */
 #pragma once
 

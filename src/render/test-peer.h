@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * In the place of busbar-render: a thread that plays host and render processes, and answers by a script, not by what it was
- * asked. For tests of the display server's side. One a process.
+ * In the place of busbar-render: a thread that plays host and render processes, and answers by a script, not by what it
+ * was asked. For tests of the display server's side. One a process.
  */
 #pragma once
 

@@ -85,8 +85,8 @@ int bundle_parse(const char *file, const char *text, size_t n, struct bundle **r
  * Every file that it names is looked up below the folder by the kernel itself (openat2(2), RESOLVE_BENEATH), must be
  * a regular file and becomes an absolute path without symlinks.
  *
- * Return: 0; -EINVAL if something in or named by config.json is wrong, another negative errno if the bundle cannot be read;
- * both with *ret_error set. -ENOMEM without.
+ * Return: 0; -EINVAL if something in or named by config.json is wrong, another negative errno if the bundle cannot be
+ * read; both with *ret_error set. -ENOMEM without.
  */
 int bundle_load(const char *path, struct bundle **ret, char **ret_error);
 

@@ -15,7 +15,8 @@
 
 #define SOCKET_BACKLOG 16
 
-/* What a guest may say while its console's server is busy or being replaced; the most that an ordinary user may ask for. */
+/* What a guest may say while its console's server is busy or being replaced;
+   the most that an ordinary user may ask for. */
 #define FIFO_BYTES (1 << 20)
 
 static const char *const fifo_ends[ENDPOINT_FDS_MAX] = { ".out", ".in" };

@@ -63,7 +63,8 @@ struct janitor_link {
  * @supervise: the supervisor's whole life; it calls janitor_finish() last. Its other descriptors are those named in
  *             @options, standard ones are /dev/null
  *
- * Return: the janitor's process id, a child of the caller's whose exit status is end_exit_status(); or a negative errno.
+ * Return: the janitor's process id, a child of the caller's whose exit status is end_exit_status(); or a negative
+ * errno.
  */
 pid_t janitor_start(const struct janitor_options *options, void (*supervise)(struct janitor_link *link, void *data),
                     void *data);

@@ -8,8 +8,8 @@
  *      sound      --scene, --control, --state             mixes what guests play
  *
  * They read the scene from the system file. A bundle alone has none: it gets a file of its own in its folder, with a
- * screen for each display and loudspeakers that nobody hears for each audio. The sockets of the seat and for control are
- * the servers' own to make, as nobody waits for them while a server is started again.
+ * screen for each display and loudspeakers that nobody hears for each audio. The sockets of the seat and for control
+ * are the servers' own to make, as nobody waits for them while a server is started again.
  */
 #include "runtime/plan-internal.h"
 

@@ -9,9 +9,9 @@
  *
  * The supervisor creates a listening stream socket at each path of a server's `sockets` (or two fifos, PATH.out and
  * PATH.in, for a byte stream) and gives them to the server as fd 3, 4, 5 ... in that order. A console is a vhost-user
- * socket like every other device, until plan_stream_consoles() says that the platform brings a console of its own. It keeps them open, so that
- * a server that is restarted gets the same ones and a guest that reconnects meanwhile waits in the queue of the socket
- * instead of being refused.
+ * socket like every other device, until plan_stream_consoles() says that the platform brings a console of its own. It
+ * keeps them open, so that a server that is restarted gets the same ones and a guest that reconnects meanwhile waits in
+ * the queue of the socket instead of being refused.
  *
  * Every socket lies in the folder of the one machine that uses it, also those of a shared server.
  *

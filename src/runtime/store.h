@@ -40,5 +40,6 @@ void store_list_deinit(struct store_list *list);
  */
 int store_create(const char *root, const char *name, struct run_dir *ret);
 
-/* Removes what is left of a machine, also of one whose state is damaged. Return: 0; -EBUSY: it is not stopped; -ENOENT; a negative errno. */
+/* Removes what is left of a machine, also of one whose state is damaged.
+   Return: 0; -EBUSY: it is not stopped; -ENOENT; a negative errno. */
 int store_delete(const char *root, const char *id);

@@ -291,7 +291,8 @@ static void tear_down(struct supervisor *s)
         keeper_close(&s->keeper);
 }
 
-/* Sockets of shared servers lie in the machine's folder, but are the system's: they outlive a restart of the machine. */
+/* Sockets of shared servers lie in the machine's folder, but are the system's:
+   they outlive a restart of the machine. */
 static void find_kept(const struct supervisor_options *o, const char **ret, size_t n_max)
 {
         const struct plan *plan = o->plan;

@@ -24,7 +24,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* One allowed call, or one that fails; with a check only where (argument & mask) == value. Several entries of one name: any of them. */
+/* One allowed call, or one that fails; with a check only where (argument & mask) == value.
+   Several entries of one name: any of them. */
 struct sandbox_call {
         const char *name; /* as in syscalls(2); one that this architecture does not have is left out */
         bool check;

@@ -2,7 +2,8 @@
 /*
  * The scene: what on this host people see, touch and hear, and which guest has which part of it. These are the members
  * `screens`, `displays`, `speakers` and `audio` of a system file (man/busbar-system.5); the device servers that
- * share a screen or loudspeakers among guests read the same file (`--scene=FILE`), so there is one format and one parser.
+ * share a screen or loudspeakers among guests read the same file (`--scene=FILE`), so there is one format and one
+ * parser.
  *
  *      guest's scanout ─ display ─► screen ─► output        guest's stream ─ audio ─► speakers ─► backend
  *      guest's input device ◄─ display ◄─ screen ◄─ touch, keys

@@ -7,8 +7,8 @@
  *                                   wait makes the guest look as if it stood still
  *      all others                   none
  *
- * The right to it ends with the sandbox's first stage, and threads start after that. So the main thread has its priority from
- * before, and the threads of guests are started by it and lower theirs.
+ * The right to it ends with the sandbox's first stage, and threads start after that. So the main thread has its
+ * priority from before, and the threads of guests are started by it and lower theirs.
  */
 #pragma once
 

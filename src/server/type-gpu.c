@@ -2,8 +2,8 @@
 /*
  * busbar device gpu: displays of several guests, composed on screens that they share. See docs/devices/gpu.md.
  *
- * Screens and their outputs run on the server's loop. Each guest's queues have a thread of their own, so that what a guest asks
- * for holds up no frame.
+ * Screens and their outputs run on the server's loop. Each guest's queues have a thread of their own, so that what a
+ * guest asks for holds up no frame.
  */
 #include <errno.h>
 #include <fcntl.h>

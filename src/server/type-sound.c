@@ -80,8 +80,8 @@ static const struct sandbox_call sound_calls[] = {
         { .name = NULL },
 };
 
-/* So that the mixing threads may have real-time priority after the capabilities are gone: by a limit, or by inheritance from this
-   thread, which has it until they are started. */
+/* So that the mixing threads may have real-time priority after the capabilities are gone: by a limit, or by inheritance
+   from this thread, which has it until they are started. */
 static void allow_realtime(struct sound_server *ss)
 {
         struct sched_param priority = { .sched_priority = SPEAKERS_PRIORITY };

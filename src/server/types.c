@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* The device types of `busbar` itself; each is a file type-NAME.c. Those with large libraries are programs of their own. */
+/* The device types of `busbar` itself; each is a file type-NAME.c.
+   Those with large libraries are programs of their own. */
 #include <stddef.h>
 
 #include "server/server.h"

@@ -45,8 +45,8 @@ int vhost_driver_start(struct vhost_driver *d, const char *socket_path, const st
 int vhost_driver_reconnect(struct vhost_driver *d, const char *socket_path);
 
 /* What a guest does that reboots or saw DEVICE_NEEDS_RESET: stops the rings, resets the device (by STATUS, else by
-   RESET_DEVICE, else by a new start alone), and brings it up again with empty rings and a new in-flight region. What was
-   in flight is forgotten. Return: 0 or a negative errno. */
+   RESET_DEVICE, else by a new start alone), and brings it up again with empty rings and a new in-flight region. What
+   was in flight is forgotten. Return: 0 or a negative errno. */
 int vhost_driver_reset(struct vhost_driver *d);
 
 /* Stops rings, disconnects, frees. Idempotent. */

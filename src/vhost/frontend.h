@@ -43,9 +43,9 @@ int frontend_fd(const struct frontend *f);
 int frontend_greet(struct frontend *f);
 
 /*
- * Between the two, requests to which the answer is a mere acknowledgement are sent and not waited for: they succeed, and
- * frontend_end() returns -EREMOTEIO if one was refused. Bringing up a device of many rings then takes the server one
- * wake-up instead of one a request.
+ * Between the two, requests to which the answer is a mere acknowledgement are sent and not waited for: they succeed,
+ * and frontend_end() returns -EREMOTEIO if one was refused. Bringing up a device of many rings then takes the server
+ * one wake-up instead of one a request.
  */
 void frontend_begin(struct frontend *f);
 int frontend_end(struct frontend *f);

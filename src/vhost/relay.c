@@ -3,12 +3,13 @@
  * One thread that waits: for the front end's next request, then for the server's reply. Whatever it waits for, the end
  * of the front end ends it, and the end of the server makes it begin with the next one.
  *
- * A server that is not there is waited for as long as it takes, and looked for less and less often: what is lost of the time it was
- * away is a small part of that. (Its socket's folder would not tell: between the birth of a socket and the moment it listens there is
- * no event, and a relay's sandbox has no folders.) One that is there and ends the connection over the same words
- * each time is asked RELAY_ATTEMPTS times, with longer and longer pauses, and then the front end's connection ends: nothing that
- * is said again would make it another. So that a request is known to be obeyed, refused or neither, the relay has every one
- * acknowledged where the server can, whatever the front end asked for. What was refused is not remembered.
+ * A server that is not there is waited for as long as it takes, and looked for less and less often: what is lost of the
+ * time it was away is a small part of that. (Its socket's folder would not tell: between the birth of a socket and the
+ * moment it listens there is no event, and a relay's sandbox has no folders.) One that is there and ends the connection
+ * over the same words each time is asked RELAY_ATTEMPTS times, with longer and longer pauses, and then the front end's
+ * connection ends: nothing that is said again would make it another. So that a request is known to be obeyed, refused
+ * or neither, the relay has every one acknowledged where the server can, whatever the front end asked for. What was
+ * refused is not remembered.
  */
 #include "vhost/relay.h"
 
@@ -132,7 +133,8 @@ static bool has_acks(const struct relay *r)
         return e->is_there && (e->message.payload.u64 & BIT(VHOST_PROTOCOL_REPLY_ACK));
 }
 
-/* Has a request obeyed that has no reply of its own. Return: 0 as far as can be known; FRONT_GONE; BACK_GONE; REFUSED. */
+/* Has a request obeyed that has no reply of its own.
+   Return: 0 as far as can be known; FRONT_GONE; BACK_GONE; REFUSED. */
 static int say(struct relay *r, const struct vhost_message *m)
 {
         bool ack = m->header.request != VHOST_REQUEST_SET_PROTOCOL_FEATURES && has_acks(r);
@@ -153,8 +155,8 @@ static int say(struct relay *r, const struct vhost_message *m)
         return result;
 }
 
-/* What is refused now and was not before: a ring that the driver has broken since then is the driver's matter; another word is
-   one without which the device would not be what the guest takes it for. */
+/* What is refused now and was not before: a ring that the driver has broken since then is the driver's matter; another
+   word is one without which the device would not be what the guest takes it for. */
 static int say_again(const struct vhost_message *m, void *data)
 {
         int result = say(data, m);

@@ -6,10 +6,11 @@
  *      QEMU ══ front: a connected socket ══► relay ══► server's listening socket
  *                                              │ remembers the last message of each kind, with its descriptors
  *
- * Requests are passed on one at a time, in order, and so are replies. When the server is gone, the relay connects again,
- * says all that is remembered, signals every ring that runs, and then says the request that was under way again. Where
- * rings stood is in the in-flight region (VHOST_PROTOCOL_INFLIGHT_SHMFD), which the relay asks the first server for: the
- * front ends that need a relay do not know of it. Guest memory and rings are between front end and server, as always.
+ * Requests are passed on one at a time, in order, and so are replies. When the server is gone, the relay connects
+ * again, says all that is remembered, signals every ring that runs, and then says the request that was under way again.
+ * Where rings stood is in the in-flight region (VHOST_PROTOCOL_INFLIGHT_SHMFD), which the relay asks the first server
+ * for: the front ends that need a relay do not know of it. Guest memory and rings are between front end and server, as
+ * always.
  *
  * A machine that is paused and goes on looks to a server like a driver that begins anew: its rings stop, and are set up
  * once more. QEMU says SET_STATUS with 0 to some devices, and to others never DRIVER_OK. Who pauses the machine says so
@@ -48,7 +49,7 @@ int relay_absent_pause_ms(uint64_t absent_ns);
 /**
  * relay_run() - until the front end closes its connection
  *
- * Return: 0; -EBADMSG: the front end does not speak vhost-user; -ECONNABORTED: a server was there and ended RELAY_ATTEMPTS
- * connections over the same words; -ENOMEM.
+ * Return: 0; -EBADMSG: the front end does not speak vhost-user; -ECONNABORTED: a server was there and ended
+ * RELAY_ATTEMPTS connections over the same words; -ENOMEM.
  */
 int relay_run(const struct relay_options *options);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Adaptive busy waiting. Where a guest's vCPU and the device's thread run on CPUs of their own, waking one another costs
- * more than most requests do; a device that looks a little longer saves the driver the kick and itself the sleep.
+ * Adaptive busy waiting. Where a guest's vCPU and the device's thread run on CPUs of their own, waking one another
+ * costs more than most requests do; a device that looks a little longer saves the driver the kick and itself the sleep.
  *
  *   window_ns   grows when a kick comes so soon after the ring was found empty that waiting would have caught it, and is 0
  *               when the driver was away for longer than max_ns

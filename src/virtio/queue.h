@@ -109,11 +109,11 @@ void queue_stop(struct queue *q, uint32_t *ret_base);
 bool queue_started(const struct queue *q);
 uint64_t queue_features(const struct queue *q); /* negotiated; 0 when stopped */
 uint16_t queue_size(const struct queue *q);     /* 0 when stopped */
-/* Guest memory, for devices whose requests hold addresses. Pointers from it are valid while the handler runs: the memory may
-   change between two wake-ups. NULL when stopped. */
+/* Guest memory, for devices whose requests hold addresses. Pointers from it are valid while the handler runs: the
+   memory may change between two wake-ups. NULL when stopped. */
 const struct space *queue_space(const struct queue *q);
-/* The used side stands where that of a new ring does. So does one, now and then, that has gone round: a split ring after 65536
-   requests, a packed one after twice its size. */
+/* The used side stands where that of a new ring does. So does one, now and then, that has gone round: a split ring
+   after 65536 requests, a packed one after twice its size. */
 bool queue_looks_new(const struct queue *q);
 
 /* New call fd (borrowed, -1 for none) of a started queue; takes effect at once. */
@@ -141,12 +141,12 @@ void queue_kick(struct queue *q);
  */
 void queue_set_poll(struct queue *q, uint64_t max_ns);
 
-/* For devices that look at a ring at times of their own: while it is on, the driver need not kick, and the device must come back
-   with queue_kick(). Takes effect at the next pop; stop and start turn it off. */
+/* For devices that look at a ring at times of their own: while it is on, the driver need not kick, and the device must
+   come back with queue_kick(). Takes effect at the next pop; stop and start turn it off. */
 void queue_set_lazy(struct queue *q, bool on);
 
-/* The driver's kicks are not listened to while it is on, and cost nothing; the device must come back with queue_kick(). Stop and
-   start turn it off, and so does a new kick fd. The queue's thread. */
+/* The driver's kicks are not listened to while it is on, and cost nothing; the device must come back with queue_kick().
+   Stop and start turn it off, and so does a new kick fd. The queue's thread. */
 void queue_set_deaf(struct queue *q, bool on);
 
 /**

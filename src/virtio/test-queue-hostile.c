@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* A driver that breaks the rules, by line of what is known to have broken others. Indirect tables: test-queue-indirect.c. */
+/* A driver that breaks the rules, by line of what is known to have broken others.
+   Indirect tables: test-queue-indirect.c. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>

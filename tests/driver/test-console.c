@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* The console as a process: over vhost-user and as a plain stream, with the host's side on it. Spec: VIRTIO 1.4, 5.3. */
+/* The console as a process: over vhost-user and as a plain stream, with the host's side on it.
+   Spec: VIRTIO 1.4, 5.3. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * Border: the control socket. Input is a list of steps of up to three callers: a byte whose lowest two bits name the
- * caller (3: nobody) and whose other bits say what: 0 leave, 1 everyone who waits is answered, otherwise how many of the
- * next bytes to send. After all of it a fresh caller must still get its answer.
+ * caller (3: nobody) and whose other bits say what: 0 leave, 1 everyone who waits is answered, otherwise how many of
+ * the next bytes to send. After all of it a fresh caller must still get its answer.
  */
 #include <stdint.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Border: commands of a GPU device, the answers of the process that renders its 3D, and the file that a killed server left to its
- * successor. The ring is sound; what is in it is not. Input:
+ * Border: commands of a GPU device, the answers of the process that renders its 3D, and the file that a killed server
+ * left to its successor. The ring is sound; what is in it is not. Input:
  *
  *      byte 0        bit 0 packed ring, 1 without the features, 2 small quotas, 3 a successor follows, 4 3D, 5 the latter in a
  *                    thread of its own

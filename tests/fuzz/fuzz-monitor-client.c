@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Border: what a monitor, which its guest may have taken over, sends to its supervisor. Input is a list of packets, each
- * after two bytes of its length, low byte first. After the client has closed the connection nothing more may come of it.
+ * Border: what a monitor, which its guest may have taken over, sends to its supervisor. Input is a list of packets,
+ * each after two bytes of its length, low byte first. After the client has closed the connection nothing more may come
+ * of it.
  */
 #include <stdint.h>
 #include <stdlib.h>

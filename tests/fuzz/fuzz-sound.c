@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Border: what a sound card's driver puts into its queues, also while periods are mixed, rings stop and go on, and the device is
- * reset amid all that.
+ * Border: what a sound card's driver puts into its queues, also while periods are mixed, rings stop and go on, and the
+ * device is reset amid all that.
  *
- * The input is a list of steps of 8 bytes: what, and seven bytes for it; its start chooses the features. Guest memory is filled with
- * the input, so that requests and frames come from it too. The rings are well-formed: they have a fuzzer of their own.
+ * The input is a list of steps of 8 bytes: what, and seven bytes for it; its start chooses the features. Guest memory
+ * is filled with the input, so that requests and frames come from it too. The rings are well-formed: they have a fuzzer
+ * of their own.
  */
 #include <endian.h>
 #include <math.h>

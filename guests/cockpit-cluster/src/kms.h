@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * A screen of the guest: one dumb buffer that is shown for good, and a surface of the same size to draw on. What is done
- * there is copied by rectangle, and then the kernel is told (DIRTYFB). The device may take the pixels while we go on, but
- * never sees anything half drawn.
+ * A screen of the guest: one dumb buffer that is shown for good, and a surface of the same size to draw on. What is
+ * done there is copied by rectangle, and then the kernel is told (DIRTYFB). The device may take the pixels while we go
+ * on, but never sees anything half drawn.
  *
  * Linux 6.8 and later hand the whole buffer of a virtio-gpu over whatever rectangle they are told; so one call a frame,
  * and a screen of its own for what is to be shown by itself.

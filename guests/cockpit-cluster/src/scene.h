@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * The cluster's picture: which part is where, and how each is brought up to date. The panel of tell-tales has a screen
- * of its own, which the host puts in the other's lower middle: so the host sees by itself whether the panel is looked after.
+ * of its own, which the host puts in the other's lower middle: so the host sees by itself whether the panel is looked
+ * after.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Control elements (5.14.6.10): of each stream a volume, in half decibels, and a switch which is 1 while it is heard, as ALSA has
- * them. Element 2 i is the volume of stream i, 2 i + 1 its switch.
+ * Control elements (5.14.6.10): of each stream a volume, in half decibels, and a switch which is 1 while it is heard,
+ * as ALSA has them. Element 2 i is the volume of stream i, 2 i + 1 its switch.
  */
 #include <stdio.h>
 #include <string.h>

@@ -2,9 +2,10 @@
 /*
  * The sound card as the driver's probe sees it, and its queues.
  *
- * A driver tells the parameters of a stream once. It does not know when the server is killed and started again: its rings go on
- * (with a base other than 0), its buffers are resubmitted. So what it told is kept in `saved`, which a successor maps again, and is taken
- * from there when a ring goes on; when the control queue begins anew, the driver does, too, and it is forgotten.
+ * A driver tells the parameters of a stream once. It does not know when the server is killed and started again: its
+ * rings go on (with a base other than 0), its buffers are resubmitted. So what it told is kept in `saved`, which a
+ * successor maps again, and is taken from there when a ring goes on; when the control queue begins anew, the driver
+ * does, too, and it is forgotten.
  */
 #include <errno.h>
 #include <stdlib.h>

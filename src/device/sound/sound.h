@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Sound card for a guest: streams that are voices (audio/voice.h) on speakers which it may share. Spec: VIRTIO 1.4, 5.14.
+ * Sound card for a guest: streams that are voices (audio/voice.h) on speakers which it may share. Spec: VIRTIO 1.4,
+ * 5.14.
  *
  * Each stream to play is a PCM substream; they, and one to record if the guest may, are one PCM device. There is a jack
  * for each direction, always plugged, and on request volume and mute for each stream.
@@ -21,7 +22,8 @@ struct speakers;
 #define SOUND_OUTPUTS_MAX 8
 #define SOUND_STREAMS_MAX (SOUND_OUTPUTS_MAX + 1)
 
-/* What outlives a server that was killed, in memory that its successor gets, too: as much as a driver told and would not tell again. */
+/* What outlives a server that was killed, in memory that its successor gets, too:
+   as much as a driver told and would not tell again. */
 struct sound_saved {
         uint32_t magic; /* SOUND_SAVED_MAGIC: the rest is valid */
         uint32_t n_streams;
@@ -48,7 +50,8 @@ struct sound_options {
  * sound_new() - a sound card on some speakers
  * @speakers: borrowed; not started yet
  *
- * Return: 0 and *ret owned by the caller (device_free()); -ENOSPC if the speakers have too many voices; -ENOMEM; -EINVAL.
+ * Return: 0 and *ret owned by the caller (device_free()); -ENOSPC if the speakers have too many voices; -ENOMEM;
+ * -EINVAL.
  */
 int sound_new(struct loop *loop, const char *name, struct speakers *speakers, const struct sound_options *options,
               struct device **ret);

@@ -8,8 +8,8 @@
  *                   └───────────────────┴──── stopped ◄───┘ │
  *                          RELEASE               └──────────┘   STOP
  *
- * A request that its state does not allow is answered by BAD_MSG, as are parameters that contradict each other; those that are well
- * formed and not offered by NOT_SUPP; IO_ERR says that the host could not.
+ * A request that its state does not allow is answered by BAD_MSG, as are parameters that contradict each other; those
+ * that are well formed and not offered by NOT_SUPP; IO_ERR says that the host could not.
  */
 #include <errno.h>
 #include <string.h>

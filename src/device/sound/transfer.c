@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Frames. A chain of the tx queue is copied into its voice's ring as far as there is room and completed when the mixing thread has
- * taken its last frame; one of the rx queue is filled from the ring and completed when it is full. Of each stream they are
- * served in order, and one stream's wait for nobody else's.
+ * Frames. A chain of the tx queue is copied into its voice's ring as far as there is room and completed when the mixing
+ * thread has taken its last frame; one of the rx queue is filled from the ring and completed when it is full. Of each
+ * stream they are served in order, and one stream's wait for nobody else's.
  *
  *      tx  | stream id | frames ...          || status, latency |        what is right of || is the device's to write
  *      rx  | stream id || frames ...          | status, latency |
  *
- * A ring that a front end stops (for a pause, say) gives back what was not completed, as if it had never been popped; the voice
- * forgets it, too, so that it is heard once when the ring goes on. Only what was popped before a chain that is completed already
- * cannot be given back: it is completed as failed.
+ * A ring that a front end stops (for a pause, say) gives back what was not completed, as if it had never been popped;
+ * the voice forgets it, too, so that it is heard once when the ring goes on. Only what was popped before a chain that
+ * is completed already cannot be given back: it is completed as failed.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -230,7 +230,8 @@ static int take_all(struct sound *s, struct queue *q)
         return 0;
 }
 
-/* Every stream that runs will wake us while it still has this many periods of mixing: what its driver adds can be found then. */
+/* Every stream that runs will wake us while it still has this many periods of mixing:
+   what its driver adds can be found then. */
 #define PERIODS_AHEAD 2
 
 static bool is_ahead(const struct sound *s, const struct queue *q)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * How a PC is ended, as its ACPI tables say. Spec: ACPI 6.5, 5.2.9 (FADT), 4.8.3.7 (sleep control); Microsoft, "Hardware
- * Watchdog Timers Design Specification" (WDAT).
+ * How a PC is ended, as its ACPI tables say. Spec: ACPI 6.5, 5.2.9 (FADT), 4.8.3.7 (sleep control); Microsoft,
+ * "Hardware Watchdog Timers Design Specification" (WDAT).
  */
 #include "guest.h"
 #include "x86_64.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* arm64: device tree (only its command line and memory), PL011, PSCI, exceptions, and accesses that compilers do not make. */
+/* arm64: device tree (only its command line and memory), PL011, PSCI, exceptions,
+   and accesses that compilers do not make. */
 #include "guest.h"
 #include "monitor/aarch64/gic-map.h"
 #include "monitor/layout.h"

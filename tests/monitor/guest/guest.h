@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * A guest that misbehaves: a freestanding program with just enough of a console, a PCI scan and a virtio driver to break
- * every rule of registers and life cycle, case by case, and to look whether all devices still work afterwards.
+ * A guest that misbehaves: a freestanding program with just enough of a console, a PCI scan and a virtio driver to
+ * break every rule of registers and life cycle, case by case, and to look whether all devices still work afterwards.
  *
- * One CPU, interrupts masked, everything polled. Its serial port says what happened, in TAP. What to do is on the command
- * line, words NAME=VALUE; where things are comes from the monitor's own layout table, or from the command line
+ * One CPU, interrupts masked, everything polled. Its serial port says what happened, in TAP. What to do is on the
+ * command line, words NAME=VALUE; where things are comes from the monitor's own layout table, or from the command line
  * (other machines).
  */
 #pragma once
@@ -44,7 +44,8 @@ void odd_accesses(uint64_t address,
                   bool write); /* what the architecture has besides: 16 bytes, read-modify-write, strings */
 void barrier(void);
 uint64_t milliseconds(void);
-/* Interrupts of a device, from which nobody else gets any. Return: false: not here (no such controller, another machine). */
+/* Interrupts of a device, from which nobody else gets any.
+   Return: false: not here (no such controller, another machine). */
 struct vio;
 bool arch_route_interrupt(struct vio *v, unsigned index);
 void arch_unroute_interrupt(struct vio *v, unsigned index);
