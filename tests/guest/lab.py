@@ -207,6 +207,7 @@ class Lab:
         self.environment = dict(os.environ)
         self.n_points = self.n_failed = 0
         self.started = []
+        self.system = None  # the system file of up()
 
     def busbar(self, *words, check=True, **options):
         result = subprocess.run([str(BUSBAR), "--root", str(self.root), *map(str, words)], text=True, capture_output=True,
@@ -268,13 +269,18 @@ class Lab:
         self.busbar("start", name)
         return Machine(self, name)
 
-    def up(self, machines, networks, members=None):
-        """Brings up a system of bundles, detached; returns its machines in order. `members` are those of each machine."""
-        path = self.folder / "system.json"
-        path.write_text(json.dumps({"networks": networks,
-                                    "machines": {m: {"bundle": m, "platform": PLATFORM, **(members or {})} for m in machines}}, indent=8))
-        self.busbar("up", "--detach", path)
-        self.started.append(path)
+    def up(self, machines, restart=(), **parts):
+        """Brings up a system of bundles, detached; returns its machines in order.
+
+        `restart` are those that are always started again, `parts` what else stands in the system file: networks=...
+        """
+        self.system = self.folder / "system.json"
+        members = {m: {"bundle": m, "platform": self.platform} for m in machines}
+        for m in restart:
+            members[m]["restart"] = "always"
+        self.system.write_text(json.dumps({**parts, "machines": members}, indent=8))
+        self.busbar("up", "--detach", self.system)
+        self.started.append(self.system)
         return [Machine(self, m) for m in machines]
 
     def shared_servers(self):

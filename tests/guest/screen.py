@@ -7,24 +7,32 @@ import lab as guest_lab
 from pictures import compose, difference, read_png
 
 LIMIT_S = 120
+BACKGROUND, FALLBACK = 0x101418, 0x301020
+
+
+def up(lab, machines, displays, size, report):
+    """Brings up a system with one screen, which has all of the displays. Return: the machines, connected, and the Screen."""
+    fallback = {"colour": f"#{FALLBACK:06x}"}
+    machines = lab.up(machines, screens={"main": {"size": list(size), "background": f"#{BACKGROUND:06x}"}},
+                      displays={d: {**members, "screen": "main", "fallback": fallback} for d, members in displays.items()})
+    return [machine.connect() for machine in machines], Screen(lab, displays, size, report)
 
 
 class Screen:
-    """`displays` as in the system file, all on the screen "main"; screenshots are kept in BUILD/reports/`report`."""
+    """What up() brought up; `displays` as in the system file. Screenshots are kept in BUILD/reports/`report`."""
 
-    def __init__(self, lab, system, displays, size, background, report):
-        self.lab, self.system = lab, system
-        self.displays, self.size, self.background = displays, size, background
+    def __init__(self, lab, displays, size, report):
+        self.lab, self.displays, self.size = lab, displays, size
         self.folder = guest_lab.BUILD / "reports" / report
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def shot(self, name):
         path = self.folder / (name + ".png")
-        self.lab.busbar("screenshot", self.system, "main", "--output", path)
+        self.lab.busbar("screenshot", self.lab.system, "main", "--output", path)
         return read_png(path)
 
     def compose(self, pictures):
-        return compose(self.displays, pictures, self.size, self.background)
+        return compose(self.displays, pictures, self.size, BACKGROUND)
 
     def shows(self, name, pictures, what):
         """A point: the screen shows this, at the latest after a while."""

@@ -59,7 +59,8 @@ def monitor_killed(lab):
     the one that comes back is served like the first time."""
     for name in ("alpha", "beta"):
         lab.bundle(name, [{"id": "eth0", "type": "net", "network": "backbone"}])
-    alpha, beta = lab.up(["alpha", "beta"], {"backbone": {"uplink": "none"}}, {"restart": "always"})
+    names = ["alpha", "beta"]
+    alpha, beta = lab.up(names, restart=names, networks={"backbone": {"uplink": "none"}})
     alpha.connect()
     beta.connect()
     server = alpha.devices()["eth0"]["pid"]

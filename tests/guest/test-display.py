@@ -6,18 +6,14 @@ Each guest has two scanouts. modetest draws its patterns into one dumb buffer th
 A screenshot of each point is kept in BUILD/reports/display.
 """
 
-import json
-import os
 import re
-import signal
 import time
 
 import lab as guest_lab
 from pictures import Control, Frames, difference, fitted, plain, smpte, tiles
-from screen import LIMIT_S, Screen, pause_amid_frames
+from screen import FALLBACK, LIMIT_S, pause_amid_frames, up
 
 SCREEN = (800, 480)
-BACKGROUND, FALLBACK = 0x101418, 0x301020
 DISPLAYS = {
     "left": {"region": [16, 16, 320, 240], "scaling": "fit", "order": 0},
     "wide": {"region": [16, 280, 320, 160], "size": [160, 80], "scaling": "stretch"},
@@ -131,7 +127,7 @@ def beside_a_flood(lab, screen, alpha):
     alpha.must("(cat /dev/input/event0 >/tmp/touches 2>/dev/null </dev/null & echo $! >/tmp/cat.pid); "
                "until ls -l /proc/$(cat /tmp/cat.pid)/fd | grep -q input/event0; do usleep 20000; done")
     for i in range(N_TOUCHES):
-        lab.busbar("input", screen.system, "main", "touch", 20 + i, 20 + i)
+        lab.busbar("input", lab.system, "main", "touch", 20 + i, 20 + i)
     # In each touch six events and a report, then two and a report, of 24 bytes.
     wanted = N_TOUCHES * 10 * 24
     alpha.run(f"i=0; while [ $(stat -c %s /tmp/touches) -lt {wanted} ] && [ $i -lt 1000 ]; do usleep 20000; i=$((i + 1)); done")
@@ -169,17 +165,7 @@ def body(lab):
     for name, displays in GUESTS.items():
         lab.bundle(name, [{"id": "dash", "type": "gpu", "displays": list(displays)},
                           {"id": "touch", "type": "input", "kind": "touch", "display": displays[0]}], memory_mib=192)
-    system = lab.folder / "system.json"
-    for display in DISPLAYS.values():
-        display.update({"screen": "main", "fallback": {"colour": f"#{FALLBACK:06x}"}})
-    system.write_text(json.dumps({
-        "screens": {"main": {"size": list(SCREEN), "background": f"#{BACKGROUND:06x}"}},
-        "displays": DISPLAYS,
-        "machines": {name: {"bundle": name, "platform": guest_lab.PLATFORM} for name in GUESTS}}))
-    lab.busbar("up", "--detach", system)
-    lab.started.append(system)
-    alpha, beta = [guest_lab.Machine(lab, name).connect() for name in GUESTS]
-    screen = Screen(lab, system, DISPLAYS, SCREEN, BACKGROUND, "display")
+    (alpha, beta), screen = up(lab, GUESTS, DISPLAYS, SCREEN, "display")
     screen.shows("nothing", {**dark("alpha"), **dark("beta")}, "before a guest draws, its displays show the fallback")
     draw(alpha, "tiles")
     draw(beta, "smpte")

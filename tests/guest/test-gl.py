@@ -7,7 +7,6 @@ process is killed: the other guest's frames go on, and a program that starts ane
 BUILD/reports/gl.
 """
 
-import json
 import os
 import pathlib
 import re
@@ -16,11 +15,10 @@ import time
 
 import lab as guest_lab
 from pictures import Frames
-from screen import LIMIT_S, Screen, pause_amid_frames
+from screen import FALLBACK, LIMIT_S, pause_amid_frames, up
 
 SIZE = (320, 240)
 SCREEN = (680, 272)
-BACKGROUND, FALLBACK = 0x101418, 0x301020
 DISPLAYS = {"left": {"region": [16, 16, *SIZE]}, "right": {"region": [344, 16, *SIZE]}}
 GUESTS = {"alpha": "left", "beta": "right"}
 N_FRAMES = 300
@@ -210,17 +208,7 @@ def restarted(lab, screen, alpha):
 def body(lab):
     for name, display in GUESTS.items():
         lab.bundle(name, [{"id": "dash", "type": "gpu", "display": display, "render3d": True}], memory_mib=384)
-    system = lab.folder / "system.json"
-    for display in DISPLAYS.values():
-        display.update({"screen": "main", "fallback": {"colour": f"#{FALLBACK:06x}"}})
-    system.write_text(json.dumps({
-        "screens": {"main": {"size": list(SCREEN), "background": f"#{BACKGROUND:06x}"}},
-        "displays": DISPLAYS,
-        "machines": {name: {"bundle": name, "platform": guest_lab.PLATFORM} for name in GUESTS}}))
-    lab.busbar("up", "--detach", system)
-    lab.started.append(system)
-    alpha, beta = [guest_lab.Machine(lab, name).connect() for name in GUESTS]
-    screen = Screen(lab, system, DISPLAYS, SCREEN, BACKGROUND, "gl")
+    (alpha, beta), screen = up(lab, GUESTS, DISPLAYS, SCREEN, "gl")
     renderer(lab, alpha)
     renderer(lab, beta)
     screen.shows("scenes", {"left": scene(0x204060), "right": scene(0x204060)},

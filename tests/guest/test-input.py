@@ -4,8 +4,6 @@
 done on, event by event, and nowhere else; a guest that restarts is told what is held."""
 
 import base64
-import json
-import os
 import random
 import re
 import socket
@@ -92,12 +90,7 @@ def find_devices(machine):
 def bring_up(lab):
     lab.bundle("a", [{"id": "touch", "type": "input", "kind": "touch", "display": "left"}])
     lab.bundle("b", [{"id": kind, "type": "input", "kind": kind, "display": "right"} for kind in NAMES])
-    path = lab.folder / "system.json"
-    path.write_text(json.dumps({**SYSTEM, "machines": {m: {"bundle": m, "platform": lab.platform, "restart": "always"} for m in "ab"}}))
-    lab.busbar("up", "--detach", path)
-    lab.started.append(path)
-    machines = [guest_lab.Machine(lab, m).connect() for m in "ab"]
-    return [path, *machines]
+    return [machine.connect() for machine in lab.up("ab", restart="ab", **SYSTEM)]
 
 
 def kernel_finds_what_was_asked_for(lab, a, b):
@@ -122,22 +115,22 @@ def touched(x, y, tracking, slot=0):
     return [down, [(EV_ABS, TRACKING, -1), (EV_KEY, BTN_TOUCH, 0)]]
 
 
-def verb_reaches_the_right_device(lab, path, left, right):
-    lab.busbar("input", path, "main", "touch", 100, 200)
+def verb_reaches_the_right_device(lab, left, right):
+    lab.busbar("input", lab.system, "main", "touch", 100, 200)
     got = left.wait(2)
     lab.point(got == touched(100, 200, 0), f"a touch on the left display, event by event: {got}")
-    lab.busbar("input", path, "main", "drag", 600, 10, 700, 20)
+    lab.busbar("input", lab.system, "main", "drag", 600, 10, 700, 20)
     got = left.wait(3)
     last = {(kind, code): value for report in got for kind, code, value in report if code in (MT_X, MT_Y)}
     lab.point(last == {(EV_ABS, MT_X): 639, (EV_ABS, MT_Y): 20}, f"a finger that slides over the border stays: {last}")
-    lab.busbar("input", path, "main", "key", "leftctrl+c")
+    lab.busbar("input", lab.system, "main", "key", "leftctrl+c")
     got = [event for report in right["keyboard"].wait(4) for event in report]
     lab.point(got[:2] == [(EV_KEY, KEY_LEFTCTRL, 1), (EV_KEY, KEY_C, 1)] and sorted(got[2:]) == [(EV_KEY, KEY_LEFTCTRL, 0), (EV_KEY, KEY_C, 0)],
               f"keys go to the display with the focus: {got}")
-    lab.busbar("input", path, "main", "rotary", -3)
+    lab.busbar("input", lab.system, "main", "rotary", -3)
     got = [event for report in right["rotary"].wait(1) for event in report]
     lab.point(sum(value for _, _, value in got) == -3 and {event[:2] for event in got} == {(EV_REL, REL_DIAL)}, f"so do clicks of a knob: {got}")
-    lab.busbar("input", path, "main", "click", 640 + 100, 50)
+    lab.busbar("input", lab.system, "main", "click", 640 + 100, 50)
     got = [event for report in right["pointer"].wait(2) for event in report]
     lab.point(got == [(EV_ABS, ABS_X, 50), (EV_ABS, ABS_Y, 25), (EV_KEY, BTN_LEFT, 1), (EV_KEY, BTN_LEFT, 0)],
               f"a click on the right display is the pointer's, at its place: {got}")
@@ -173,13 +166,13 @@ def every_touch_arrives_where_it_belongs(lab, seat, left, right, n=200):
     lab.point(not any(right[kind].events() for kind in ("keyboard", "pointer", "rotary")), "no other device heard of them")
 
 
-def killed_server_lets_go(lab, path, seat, left):
+def killed_server_lets_go(lab, seat, left):
     seat.say(Sender.DOWN, 0, 300, 400)
     left.wait(1)
     lab.kill_shared_server("seat")
     got = left.wait(1)
     lab.point(got == touched(0, 0, 0)[1:], f"the server is killed amid a touch: the finger lifts by itself: {got}")
-    lab.busbar("input", path, "main", "touch", 10, 20)
+    lab.busbar("input", lab.system, "main", "touch", 10, 20)
     got = left.wait(2)
     lab.point(fingers_of(got) == [(10, 20)], f"and what is touched then arrives: {got}")
 
@@ -198,12 +191,12 @@ def restarted_guest_is_told_what_is_held(lab, seat, a, left):
 
 
 def body(lab):
-    path, a, b = bring_up(lab)
+    a, b = bring_up(lab)
     left, right = kernel_finds_what_was_asked_for(lab, a, b)
-    verb_reaches_the_right_device(lab, path, left, right)
+    verb_reaches_the_right_device(lab, left, right)
     seat = Sender(next(lab.root.rglob("seat.sock")))
     every_touch_arrives_where_it_belongs(lab, seat, left, right)
-    killed_server_lets_go(lab, path, seat, left)
+    killed_server_lets_go(lab, seat, left)
     seat = Sender(next(lab.root.rglob("seat.sock")))
     restarted_guest_is_told_what_is_held(lab, seat, a, left)
     for machine in (a, b):

@@ -62,7 +62,7 @@ def killed_switch(lab, server, client):
 def body(lab):
     for name in ("alpha", "beta"):
         lab.bundle(name, [{"id": "eth0", "type": "net", "network": "backbone"}])
-    alpha, beta = lab.up(["alpha", "beta"], {"backbone": {"uplink": "none"}})
+    alpha, beta = lab.up(["alpha", "beta"], networks={"backbone": {"uplink": "none"}})
     alpha.connect()
     beta.connect()
     alpha.must("ip addr add 192.168.77.1/24 dev eth0 && ip link set eth0 up")

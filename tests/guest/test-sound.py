@@ -4,10 +4,7 @@
 hears what was played; volume; a killed server."""
 
 import array
-import json
-import os
 import random
-import signal
 
 import lab as guest_lab
 
@@ -55,15 +52,11 @@ def start(lab, samples, long, others):
         {"id": "noise", "type": "blk", "image": lab.folder / "other.img", "readOnly": True},
         {"id": "chime", "type": "sound", "audio": "chime"},
     ], parameters=PARAMETERS)
-    path = lab.folder / "system.json"
-    path.write_text(json.dumps({
-        "machines": {"a": {"bundle": "a", "platform": lab.platform}, "b": {"bundle": "b", "platform": lab.platform, "restart": "always"}},
-        "speakers": {"cabin": {"backend": "wav", "file": "out.wav"}, "handset": {"backend": "loopback"}},
-        "audio": {"media": {"speakers": "cabin"}, "chime": {"speakers": "cabin"}, "phone": {"speakers": "handset", "capture": True}},
-    }, indent=8))
-    lab.busbar("up", "--detach", path)
-    lab.started.append(path)
-    return [guest_lab.Machine(lab, name) for name in "ab"] + [echo]
+    machines = lab.up("ab", restart="b",
+                      speakers={"cabin": {"backend": "wav", "file": "out.wav"}, "handset": {"backend": "loopback"}},
+                      audio={"media": {"speakers": "cabin"}, "chime": {"speakers": "cabin"},
+                             "phone": {"speakers": "handset", "capture": True}})
+    return machines + [echo]
 
 
 def size_of_wav(lab):
