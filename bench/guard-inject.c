@@ -208,8 +208,8 @@ static void draw_cluster(struct run *run, unsigned frame, enum fault fault)
         paint_telltale(p, frame, fault);
         pixman_region32_init_rect(&painted, (int) gauge.x, (int) gauge.y, gauge.width, gauge.height);
         for (size_t i = 0; i < N_GUARDS; i++)
-                (void) pixman_region32_union_rect(&painted, &painted, (int) regions[i].x, (int) regions[i].y, regions[i].width,
-                                                  regions[i].height);
+                (void) pixman_region32_union_rect(&painted, &painted, (int) regions[i].x, (int) regions[i].y,
+                                                  regions[i].width, regions[i].height);
         surface_end(run->cluster_surface, &painted, true);
         pixman_region32_fini(&painted);
         before_ns = clock_now_ns();
@@ -308,7 +308,8 @@ static void *ivi_main(void *data)
                 if (surface_begin(run->ivi_surface, &p) < 0)
                         break;
                 memset(p->pixels, (int) (frame & 0xff), p->size_bytes);
-                surface_end_box(run->ivi_surface, &(struct pixman_box32){ 0, 0, (int) p->width, (int) p->height }, true);
+                surface_end_box(run->ivi_surface, &(struct pixman_box32){ 0, 0, (int) p->width, (int) p->height },
+                                true);
                 view_flush(run->ivi, &all);
                 if (!run->floods)
                         sleep_until(next_ns = MAX(next_ns + TICK_NS, clock_now_ns()));
@@ -503,8 +504,8 @@ static void print_costs(const struct run *run, uint64_t begin_ns)
         screen_get_stats(run->screen, &stats);
         (void) getrusage(RUSAGE_THREAD, &usage);
         (void) getloadavg(load, 3);
-        printf("%.0f s, %.1f frames/s, %llu views late, %llu looks of guards, the screen's thread took %.1f %% of a CPU, "
-               "load %.1f\n",
+        printf("%.0f s, %.1f frames/s, %llu views late, %llu looks of guards, "
+               "the screen's thread took %.1f %% of a CPU, load %.1f\n",
                seconds, (double) stats.n_frames / seconds, (unsigned long long) stats.n_late,
                (unsigned long long) stats.n_looks,
                ((double) usage.ru_utime.tv_sec + (double) usage.ru_stime.tv_sec +

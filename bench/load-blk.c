@@ -221,7 +221,8 @@ int main(int argc, char **argv)
         }
         (void) printf("{\"requests\": %" PRIu64 ", \"seconds\": %.9f, \"kicks\": %" PRIu64
                       ", \"halts\": %" PRIu64 ", \"sleeps\": %" PRIu64 "}\n",
-                      l.n_done, (double) (clock_now_ns() - begin) / (double) NSEC_PER_SEC, l.dq->n_kicks, l.n_halts, l.n_sleeps);
+                      l.n_done, (double) (clock_now_ns() - begin) / (double) NSEC_PER_SEC, l.dq->n_kicks, l.n_halts,
+                      l.n_sleeps);
         vhost_driver_stop(&l.driver);
         return 0;
 }

@@ -244,7 +244,9 @@ static int measure(struct load *l)
 
 static int usage(void)
 {
-        fprintf(stderr, "usage: load-net --size=BYTES [--seconds=S] [--warm-up=S] [--window=N] [--packed] [--pid=PID] SOCKET_A SOCKET_B\n");
+        fprintf(stderr,
+                "usage: load-net --size=BYTES [--seconds=S] [--warm-up=S] [--window=N] [--packed] [--pid=PID] "
+                "SOCKET_A SOCKET_B\n");
         return 2;
 }
 
@@ -256,7 +258,9 @@ int main(int argc, char **argv)
                 { "packed", no_argument, NULL, 'p' },        { "pid", required_argument, NULL, 'i' },
                 { 0 },
         };
-        struct load l = { .frame_bytes = 64, .window = 192, .warm_up_ns = NSEC_PER_SEC / 2, .duration_ns = 2 * NSEC_PER_SEC };
+        struct load l = {
+                .frame_bytes = 64, .window = 192, .warm_up_ns = NSEC_PER_SEC / 2, .duration_ns = 2 * NSEC_PER_SEC
+        };
         int c, r;
 
         while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0)

@@ -193,7 +193,8 @@ static uint64_t explain_xruns(const struct load *l, uint64_t begin_ns)
                 if (i < XRUNS_MAX)
                         fprintf(stderr, "load-sound: xrun of guest %zu after %.3f s: processors were held up %" PRIu64
                                 " times, %.1f ms, %.1f ms at once\n", l->xruns[i].guest,
-                                (double) (at_ns - begin_ns) / 1e9, sum.n, (double) sum.total_ns / 1e6, (double) sum.longest_ns / 1e6);
+                                (double) (at_ns - begin_ns) / 1e9, sum.n, (double) sum.total_ns / 1e6,
+                                (double) sum.longest_ns / 1e6);
                 n_unexplained += sum.total_ns < period_ns;
         }
         return n_unexplained;
@@ -281,8 +282,8 @@ static int measure(struct load *l)
                ", \"min_ms\": %.3f, \"p50_ms\": %.3f, \"p90_ms\": %.3f, \"p99_ms\": %.3f, \"p999_ms\": %.3f, "
                "\"max_ms\": %.3f}\n",
                (double) (end_ns - begin_ns) / 1e9, (double) cpu / 1e9, l->n_latencies, l->latency_bytes_max,
-               percentile_ms(l, 0), percentile_ms(l, 0.5), percentile_ms(l, 0.9), percentile_ms(l, 0.99), percentile_ms(l, 0.999),
-               percentile_ms(l, 1));
+               percentile_ms(l, 0), percentile_ms(l, 0.5), percentile_ms(l, 0.9), percentile_ms(l, 0.99),
+               percentile_ms(l, 0.999), percentile_ms(l, 1));
         return 0;
 }
 
@@ -348,8 +349,8 @@ int main(int argc, char **argv)
                 default: return usage();
                 }
         l.n_guests = (size_t) (argc - optind);
-        if (l.n_guests < 1 || l.n_guests > GUESTS_MAX || l.n_streams < 1 || l.n_streams > STREAMS_MAX || l.n_periods < 1 ||
-            l.n_periods > 64 || l.period_frames < 48 || l.period_frames > 48000)
+        if (l.n_guests < 1 || l.n_guests > GUESTS_MAX || l.n_streams < 1 || l.n_streams > STREAMS_MAX ||
+            l.n_periods < 1 || l.n_periods > 64 || l.period_frames < 48 || l.period_frames > 48000)
                 return usage();
         (void) prctl(PR_SET_TIMERSLACK, 1UL);
         if (watches) {

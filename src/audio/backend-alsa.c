@@ -26,8 +26,9 @@ static const struct {
         snd_pcm_format_t alsa;
         enum sample_format sample;
 } formats[] = {
-        { SND_PCM_FORMAT_S32_LE, SAMPLE_S32 },     { SND_PCM_FORMAT_S24_LE, SAMPLE_S24 }, { SND_PCM_FORMAT_S24_3LE, SAMPLE_S24_3 },
-        { SND_PCM_FORMAT_FLOAT_LE, SAMPLE_FLOAT }, { SND_PCM_FORMAT_S16_LE, SAMPLE_S16 },
+        { SND_PCM_FORMAT_S32_LE, SAMPLE_S32 },    { SND_PCM_FORMAT_S24_LE, SAMPLE_S24 },
+        { SND_PCM_FORMAT_S24_3LE, SAMPLE_S24_3 }, { SND_PCM_FORMAT_FLOAT_LE, SAMPLE_FLOAT },
+        { SND_PCM_FORMAT_S16_LE, SAMPLE_S16 },
 };
 
 struct alsa_pcm {
@@ -139,7 +140,8 @@ static void record(struct alsa_backend *a, struct speakers *s)
                 if ((size_t) n < a->backend.n_period)
                         return;
         }
-        if (n < 0 && n != -EAGAIN && (snd_pcm_recover(a->record.pcm, (int) n, 1) < 0 || snd_pcm_start(a->record.pcm) < 0)) {
+        if (n < 0 && n != -EAGAIN &&
+            (snd_pcm_recover(a->record.pcm, (int) n, 1) < 0 || snd_pcm_start(a->record.pcm) < 0)) {
                 (void) snd_pcm_close(a->record.pcm);
                 a->record.pcm = NULL;
         }

@@ -46,7 +46,8 @@ static const struct sound_backend_ops loopback_ops = {
         .read = loopback_read,
 };
 
-static int open_backend(const struct scene_speakers *scene, const struct sound_backend_ops *ops, struct sound_backend **ret)
+static int open_backend(const struct scene_speakers *scene, const struct sound_backend_ops *ops,
+                        struct sound_backend **ret)
 {
         struct null_backend *nb = calloc(1, sizeof(*nb));
 

@@ -33,7 +33,8 @@ struct pipewire_backend {
         struct pw_main_loop *loop; /* owned */
         struct pw_stream *play, *record; /* owned */
         struct spa_source *timer;        /* the loop's */
-        struct spa_handle *mixer;        /* owned: keeps a library that a second connection would load, which lock-down forbids */
+        /* Owned: keeps a library that a second connection would load, which lock-down forbids. */
+        struct spa_handle *mixer;
         uint64_t asked_ns;               /* when the graph last wanted frames, or the timer did in its place */
         double *mix; /* owned: a period */
 };
@@ -130,7 +131,8 @@ static void on_record(void *data)
         n_frames = d->data ? MIN((size_t) d->chunk->size, d->maxsize - offset) / n_bytes : 0;
         for (size_t n_done = 0, n; n_done < n_frames; n_done += n) {
                 n = MIN(n_frames - n_done, p->backend.n_period);
-                samples_decode(SAMPLE_FLOAT, (const char *) d->data + offset + n_done * n_bytes, p->mix, n * p->backend.n_channels);
+                samples_decode(SAMPLE_FLOAT, (const char *) d->data + offset + n_done * n_bytes, p->mix,
+                               n * p->backend.n_channels);
                 speakers_record(p->speakers, p->mix, n);
         }
         (void) pw_stream_queue_buffer(p->record, b);
@@ -212,15 +214,18 @@ static const struct sound_backend_ops pipewire_ops = {
 static int make_stream(struct pipewire_backend *p, const struct scene_speakers *scene, bool record)
 {
         enum pw_direction direction = record ? PW_DIRECTION_INPUT : PW_DIRECTION_OUTPUT;
-        struct spa_audio_info_raw info = { .format = SPA_AUDIO_FORMAT_F32, .rate = scene->rate_hz, .channels = scene->n_channels };
+        struct spa_audio_info_raw info = { .format = SPA_AUDIO_FORMAT_F32,
+                                           .rate = scene->rate_hz,
+                                           .channels = scene->n_channels };
         const struct spa_pod *params[1];
         struct pw_properties *properties;
         struct spa_pod_builder builder;
         struct pw_stream **stream = record ? &p->record : &p->play;
         uint8_t buffer[1024];
 
-        properties = pw_properties_new(PW_KEY_MEDIA_TYPE, "Audio", PW_KEY_MEDIA_CATEGORY, record ? "Capture" : "Playback",
-                                       PW_KEY_MEDIA_ROLE, "Production", PW_KEY_NODE_NAME, record ? "busbar-record" : "busbar", NULL);
+        properties = pw_properties_new(PW_KEY_MEDIA_TYPE, "Audio", PW_KEY_MEDIA_CATEGORY,
+                                       record ? "Capture" : "Playback", PW_KEY_MEDIA_ROLE, "Production",
+                                       PW_KEY_NODE_NAME, record ? "busbar-record" : "busbar", NULL);
         if (!properties)
                 return -ENOMEM;
         (void) pw_properties_set(properties, PW_KEY_NODE_DESCRIPTION, scene->name);
@@ -233,7 +238,8 @@ static int make_stream(struct pipewire_backend *p, const struct scene_speakers *
                 return -errno;
         spa_pod_builder_init(&builder, buffer, sizeof(buffer));
         params[0] = spa_format_audio_raw_build(&builder, SPA_PARAM_EnumFormat, &info);
-        return pw_stream_connect(*stream, direction, PW_ID_ANY, PW_STREAM_FLAG_AUTOCONNECT | PW_STREAM_FLAG_MAP_BUFFERS, params, 1);
+        return pw_stream_connect(*stream, direction, PW_ID_ANY, PW_STREAM_FLAG_AUTOCONNECT | PW_STREAM_FLAG_MAP_BUFFERS,
+                                 params, 1);
 }
 
 static int start_timer(struct pipewire_backend *p)

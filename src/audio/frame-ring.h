@@ -25,10 +25,26 @@ int frame_ring_open(struct frame_ring *r, uint32_t n_channels, uint64_t n_frames
 void frame_ring_close(struct frame_ring *r); /* idempotent */
 
 static inline uint64_t frame_ring_capacity(const struct frame_ring *r) { return r->mask + 1; }
-static inline uint64_t frame_ring_written(const struct frame_ring *r) { return atomic_load_explicit(&r->written, memory_order_acquire); }
-static inline uint64_t frame_ring_read(const struct frame_ring *r) { return atomic_load_explicit(&r->read, memory_order_acquire); }
-static inline uint64_t frame_ring_used(const struct frame_ring *r) { return frame_ring_written(r) - frame_ring_read(r); }
-static inline uint64_t frame_ring_free(const struct frame_ring *r) { return frame_ring_capacity(r) - frame_ring_used(r); }
+
+static inline uint64_t frame_ring_written(const struct frame_ring *r)
+{
+        return atomic_load_explicit(&r->written, memory_order_acquire);
+}
+
+static inline uint64_t frame_ring_read(const struct frame_ring *r)
+{
+        return atomic_load_explicit(&r->read, memory_order_acquire);
+}
+
+static inline uint64_t frame_ring_used(const struct frame_ring *r)
+{
+        return frame_ring_written(r) - frame_ring_read(r);
+}
+
+static inline uint64_t frame_ring_free(const struct frame_ring *r)
+{
+        return frame_ring_capacity(r) - frame_ring_used(r);
+}
 
 /* The writer's: @n frames must be free. */
 void frame_ring_put(struct frame_ring *r, const double *frames, size_t n);

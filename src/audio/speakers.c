@@ -350,7 +350,8 @@ static void wait_until(uint64_t deadline_ns)
 /* Period @n was due at @due_ns. Return: the one that is due now. */
 static uint64_t judge_lateness(struct speakers *s, uint64_t n, uint64_t due_ns)
 {
-        uint64_t late_ns = clock_now_ns() - due_ns, period_ns = s->backend->n_period * NSEC_PER_SEC / s->backend->rate_hz;
+        uint64_t late_ns = clock_now_ns() - due_ns,
+                 period_ns = s->backend->n_period * NSEC_PER_SEC / s->backend->rate_hz;
 
         if (late_ns > atomic_load(&s->late_max_ns))
                 atomic_store(&s->late_max_ns, late_ns);

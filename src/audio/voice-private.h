@@ -28,7 +28,7 @@ struct voice {
         bool xrun;
 
         /* Both threads'. */
-        pthread_mutex_t lock; /* held by the guest's to change the ring, by the mixer's while it uses it: who only tries */
+        pthread_mutex_t lock; /* held by the guest's to change the ring, by the mixer's, which only tries, to use it */
         struct frame_ring ring;
         atomic_bool running;
         atomic_bool dry;      /* ran dry (over) and no frame came since */

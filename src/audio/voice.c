@@ -175,7 +175,8 @@ size_t voice_write(struct voice *v, const void *frames, size_t n)
                         part = MIN(part, (size_t) frame_ring_free(&v->ring));
                 if (part == 0)
                         break;
-                samples_decode(v->format.sample, (const char *) frames + n_done * bytes, v->part[0], part * v->format.n_channels);
+                samples_decode(v->format.sample, (const char *) frames + n_done * bytes, v->part[0],
+                               part * v->format.n_channels);
                 if (v->format.n_channels != v->ring.n_channels) {
                         frames_map(v->part[0], v->format.n_channels, v->part[1], v->ring.n_channels, part);
                         mapped = v->part[1];
@@ -241,7 +242,8 @@ size_t voice_read(struct voice *v, void *frames, size_t n)
                 if (volume != 1.0)
                         for (size_t i = 0; i < part * v->format.n_channels; i++)
                                 v->part[0][i] *= volume;
-                samples_encode(v->format.sample, v->part[0], (char *) frames + n_done * bytes, part * v->format.n_channels);
+                samples_encode(v->format.sample, v->part[0], (char *) frames + n_done * bytes,
+                               part * v->format.n_channels);
                 got(v, part);
                 n_done += part;
         }
@@ -292,7 +294,8 @@ uint64_t voice_latency(const struct voice *v, uint64_t position)
         if (!v->open)
                 return 0;
         if (v->options.capture)
-                return (voice_written(v) - voice_played(v) + speakers_period(v->speakers)) * v->format.rate_hz / rate + v->n_left;
+                return (voice_written(v) - voice_played(v) + speakers_period(v->speakers)) * v->format.rate_hz / rate +
+                       v->n_left;
         behind = voice_played(v) - position;
         return behind >= ahead ? 0 : (ahead - behind) * v->format.rate_hz / rate;
 }

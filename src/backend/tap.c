@@ -219,7 +219,8 @@ static void tap_start(struct port *p, const struct frame_offloads *guest)
                 offloads = TUN_F_CSUM | (guest->tso4 ? TUN_F_TSO4 : 0) | (guest->tso6 ? TUN_F_TSO6 : 0) |
                            (guest->ecn && segments ? TUN_F_TSO_ECN : 0);
         (void) ioctl(tap->queues[0].fd, TUNSETOFFLOAD, offloads);
-        tap->n_frame_max = FRAME_HEADER_BYTES + (segments ? FRAME_MAX_BYTES : FRAME_MIN_BYTES + FRAME_TAG_BYTES + tap->mtu);
+        tap->n_frame_max =
+                FRAME_HEADER_BYTES + (segments ? FRAME_MAX_BYTES : FRAME_MIN_BYTES + FRAME_TAG_BYTES + tap->mtu);
         tap->n_frame_max++; /* a frame that fills all that was reserved may have been cut */
 
         for (uint16_t i = 0; i < tap->n_queues; i++) {

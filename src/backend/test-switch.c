@@ -134,7 +134,8 @@ static uint64_t stat(const struct fixture *x, int port, const char *group, const
         uint64_t v;
 
         assert_non_null(stats);
-        v = (uint64_t) json_integer_value(json_object_get(json_object_get(json_array_get(stats, (size_t) port), group), name));
+        v = (uint64_t) json_integer_value(
+                json_object_get(json_object_get(json_array_get(stats, (size_t) port), group), name));
         json_decref(stats);
         return v;
 }

@@ -34,9 +34,10 @@ static void absent_addresses_are_loopback_and_the_first_guest(void **state)
 
 static void refuses_everything_else(void **state)
 {
-        static const char *const bad[] = { "", "tcp", "tcp:", "sctp::1-:2", "tcp::1", "tcp::1-", "tcp::1-2", "tcp:1-:2", "tcp::0-:2",
-                                           "tcp::1-:65536", "tcp::99999999999-:1", "tcp:300.1.1.1:1-:2", "tcp::1-:2x",
-                                           "tcp:host:1-:2", "tcp::-1-:2", "tcp:1.2.3.4.5.6.7.8.9.10.11.12:1-:2", "tcp::1-1.2.3:2" };
+        static const char *const bad[] = { "", "tcp", "tcp:", "sctp::1-:2", "tcp::1", "tcp::1-", "tcp::1-2", "tcp:1-:2",
+                                           "tcp::0-:2", "tcp::1-:65536", "tcp::99999999999-:1", "tcp:300.1.1.1:1-:2",
+                                           "tcp::1-:2x", "tcp:host:1-:2", "tcp::-1-:2",
+                                           "tcp:1.2.3.4.5.6.7.8.9.10.11.12:1-:2", "tcp::1-1.2.3:2" };
         struct user_forward f;
 
         for (size_t i = 0; i < ARRAY_SIZE(bad); i++)

@@ -134,7 +134,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(each_connection_is_handed_over, open_rig, close_rig),
-                cmocka_unit_test_setup_teardown(lack_of_descriptors_pauses_and_loses_no_connection, open_rig, close_rig),
+                cmocka_unit_test_setup_teardown(lack_of_descriptors_pauses_and_loses_no_connection, open_rig,
+                                                close_rig),
                 cmocka_unit_test_setup_teardown(stopped_in_a_pause_it_stays_silent, open_rig, close_rig),
         };
 

@@ -78,7 +78,9 @@ static int be_traced(void)
 
 static int start(struct fixture *f, const char *const *argv, const struct process_fd *fds, size_t n_fds)
 {
-        const struct process_spec spec = { .argv = argv, .program = argv[1] ? "/proc/self/exe" : NULL, .fds = fds, .n_fds = n_fds };
+        const struct process_spec spec = {
+                .argv = argv, .program = argv[1] ? "/proc/self/exe" : NULL, .fds = fds, .n_fds = n_fds
+        };
 
         *f = (struct fixture) { 0 };
         assert_int_equal(loop_new(&f->loop), 0);

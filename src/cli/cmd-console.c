@@ -75,7 +75,8 @@ const struct command command_console = {
         .summary = "Join this terminal to a console of a machine",
         .usage = "ID [DEVICE]",
         .description =
-                "Without DEVICE it is the first console of the bundle. Ctrl-] leaves it. When standard input is no terminal,\n"
+                "Without DEVICE it is the first console of the bundle. Ctrl-] leaves it. "
+                "When standard input is no terminal,\n"
                 "what it holds is sent, and the console's text is printed until the machine ends.",
         .n_operands_min = 1,
         .n_operands_max = 2,

@@ -13,7 +13,8 @@
 #define FORCED_END_MS 30000
 
 static const struct command_option options[] = {
-        { .name = "force", .letter = 'f', .help = "end the machine at once if it is not stopped; none, or a damaged state, is no error" },
+        { .name = "force", .letter = 'f',
+          .help = "end the machine at once if it is not stopped; none, or a damaged state, is no error" },
         { .name = NULL },
 };
 

@@ -166,8 +166,8 @@ static int doctor_run(const struct invocation *inv)
         bool usable = is_usable(found, host);
 
         if (invocation_has(inv, "json")) {
-                (void) print_json(json_pack("{sb, so, so, so}", "usable", (int) usable, "platforms", found, "host", host,
-                                            "devices", devices));
+                (void) print_json(json_pack("{sb, so, so, so}", "usable", (int) usable, "platforms", found, "host",
+                                            host, "devices", devices));
                 return usable ? STATUS_OK : STATUS_FAILED;
         }
         print_platforms(found);

@@ -76,7 +76,8 @@ const struct command command_down = {
         .summary = "End a system",
         .usage = "SYSTEM",
         .description =
-                "SYSTEM is its name or its file. All guests are asked to power down, those that depend on others first; what\n"
+                "SYSTEM is its name or its file. All guests are asked to power down, "
+                "those that depend on others first; what\n"
                 "still runs after the grace period ends at once. Returns when nothing of the system is left.",
         .options = options,
         .n_operands_min = 1,

@@ -65,8 +65,9 @@ static int send(struct hand *h, const struct seat_message *m)
                         (void) wait_ms(1);
         }
         if (r == -ENOENT || r == -ECONNREFUSED)
-                log_error(h->cockpit->name, "its input server does not answer: no machine has a device of type input, or "
-                                            "it is being started again");
+                log_error(h->cockpit->name,
+                          "its input server does not answer: no machine has a device of type input, or "
+                          "it is being started again");
         else if (r < 0)
                 log_error(h->cockpit->name, "input: %s", strerror(-r));
         return r;
@@ -106,7 +107,8 @@ static int read_places(const struct hand *h, char *const *words, size_t n, uint3
                 long value;
 
                 if (size == 0) {
-                        log_error(h->cockpit->name, "screen %s has no \"size\" of its own, so that places on it cannot be said",
+                        log_error(h->cockpit->name,
+                                  "screen %s has no \"size\" of its own, so that places on it cannot be said",
                                   h->screen->name);
                         return -EINVAL;
                 }
@@ -211,7 +213,8 @@ static int press(struct hand *h, const char *word)
                 if (n > CHORD_MAX)
                         log_error("input", "'%s': more than %d keys together", word, CHORD_MAX);
                 else
-                        log_error("input", "'%s': no key is called '%.*s'; names are those of evdev without KEY_, or #NUMBER",
+                        log_error("input",
+                                  "'%s': no key is called '%.*s'; names are those of evdev without KEY_, or #NUMBER",
                                   word, (int) strcspn(at, "+"), at);
                 return -EINVAL;
         }

@@ -53,7 +53,8 @@ const struct command command_kill = {
         .summary = "Send a signal to a machine",
         .usage = "ID [SIGNAL]",
         .description =
-                "TERM (the default), INT, QUIT and PWR ask the guest to power down, as its power button would; whether\n"
+                "TERM (the default), INT, QUIT and PWR ask the guest to power down, as its power button would; "
+                "whether\n"
                 "and when it does is the guest's affair, and nothing is forced afterwards: `busbar down` and\n"
                 "container engines do that. A machine that was created and not started ends with them.\n"
                 "KILL ends the machine at once. 0 only checks that there is one. Others are refused.",

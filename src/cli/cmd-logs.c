@@ -234,7 +234,8 @@ const struct command command_logs = {
         .summary = "Print the log of a machine or a system",
         .usage = "ID",
         .description =
-                "Each line has the time, its source and the text. The log of a machine is there until the machine is deleted,\n"
+                "Each line has the time, its source and the text. The log of a machine is there until the machine is "
+                "deleted,\n"
                 "or until the `run` or `up` that started it ends.",
         .options = options,
         .n_operands_min = 1,

@@ -28,7 +28,8 @@ static const struct command_option options[] = {
         { .name = "device", .argument = "ID=VALUE,...", .help = "a vhost-user device, see above; may be repeated" },
         { .name = "control-fd", .argument = "FD",
           .help = "socket (SOCK_SEQPACKET) that steers the machine; it then waits for \"resume\"" },
-        { .name = "serial", .argument = "FILE", .help = "early messages of the guest: a file, a descriptor, or - (stdout)" },
+        { .name = "serial", .argument = "FILE",
+          .help = "early messages of the guest: a file, a descriptor, or - (stdout)" },
         { .name = NULL },
 };
 
@@ -74,7 +75,8 @@ static int read_control(const struct invocation *inv, struct monitor_spec *spec)
         if (fd < 0)
                 return -EINVAL;
         if (getsockopt((int) fd, SOL_SOCKET, SO_TYPE, &type, &n) < 0 || type != SOCK_SEQPACKET) {
-                (void) usage_error("monitor", "--control-fd=%d: not a connected socket of type SOCK_SEQPACKET", (int) fd);
+                (void) usage_error("monitor", "--control-fd=%d: not a connected socket of type SOCK_SEQPACKET",
+                                   (int) fd);
                 return -EINVAL;
         }
         spec->control_fd = (int) fd;
@@ -145,7 +147,8 @@ const struct command command_monitor = {
         .summary = "Run one machine on KVM, in this process",
         .usage = "",
         .description =
-                "What 'busbar up' and 'busbar run' start under the platform kvm. Without --control-fd the machine runs at\n"
+                "What 'busbar up' and 'busbar run' start under the platform kvm. "
+                "Without --control-fd the machine runs at\n"
                 "once; SIGTERM presses its power button, a second SIGTERM or SIGINT stops it.\n\n"
                 "A device is served by a process of its own ('busbar device', or any vhost-user back end):\n"
                 "  id=ID           unique, for log lines\n"
@@ -157,7 +160,8 @@ const struct command command_monitor = {
                 "  packed=on|off   offer the packed ring if the server does (default: on)\n"
                 "  mac=AA:BB:CC:DD:EE:FF     net: the card's address\n"
                 "\",,\" is a comma within a value.\n\n"
-                "Exit status: 0 the guest powered off, 1 the host or the monitor failed, 2 wrong usage, 3 the guest asked\n"
+                "Exit status: 0 the guest powered off, 1 the host or the monitor failed, 2 wrong usage, "
+                "3 the guest asked\n"
                 "for a reset, 4 it panicked, 5 it crashed, 6 its watchdog was not fed, 7 it was stopped.",
         .options = options,
         .n_operands_max = 0,

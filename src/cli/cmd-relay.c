@@ -138,7 +138,8 @@ static int relay_verb(const struct invocation *inv)
         for (; r == 0 && (text = invocation_value_at(inv, "device", n)); n++)
                 r = n < DEVICES_MAX ? parse(text, &lines[n]) : -EINVAL;
         if (r < 0)
-                return usage_error("relay", "--device=%s: expected FD:QUEUES:ID:PATH, at most %d times", text, DEVICES_MAX);
+                return usage_error("relay", "--device=%s: expected FD:QUEUES:ID:PATH, at most %d times", text,
+                                   DEVICES_MAX);
         for (size_t i = 0; i < n; i++)
                 lines[i].options.paused = paused;
         r = serve(inv, lines, n);

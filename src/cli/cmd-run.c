@@ -112,12 +112,16 @@ const struct command command_run = {
         .summary = "Run a machine in the foreground until it ends",
         .usage = "[BUNDLE | ID]",
         .description =
-                "Creates the machine, starts it, and joins its first console to this terminal. Nothing of it is left at the\n"
-                "end. The operand is a bundle if it is a folder with a config.json (or has a slash), otherwise an id for the\n"
-                "bundle in the current folder. Ctrl-], ^C where standard input is no terminal, and SIGTERM ask the guest to\n"
+                "Creates the machine, starts it, and joins its first console to this terminal. "
+                "Nothing of it is left at the\n"
+                "end. The operand is a bundle if it is a folder with a config.json (or has a slash), "
+                "otherwise an id for the\n"
+                "bundle in the current folder. Ctrl-], ^C where standard input is no terminal, "
+                "and SIGTERM ask the guest to\n"
                 "power down; the second one ends the machine at once, as the end of this process does.\n"
                 "\n"
-                "Exit status: 0 powered off, 1 failed, 2 wrong command line, 3 the guest asked for a reset that the platform\n"
+                "Exit status: 0 powered off, 1 failed, 2 wrong command line, "
+                "3 the guest asked for a reset that the platform\n"
                 "does not do, 4 the guest panicked, 5 its CPU crashed, 137 killed.",
         .options = options,
         .n_operands_max = 1,

@@ -22,7 +22,8 @@
 #include "runtime/run-dir.h"
 
 static const struct command_option options[] = {
-        { .name = "output", .letter = 'o', .argument = "FILE", .help = "where to (default: SCREEN.png); - is standard output" },
+        { .name = "output", .letter = 'o', .argument = "FILE",
+          .help = "where to (default: SCREEN.png); - is standard output" },
         { .name = NULL },
 };
 
@@ -37,7 +38,8 @@ static int take(const struct cockpit *c, const char *screen)
         if (fd < 0)
                 log_error(c->name, "memfd_create: %s", strerror(errno));
         else if (path)
-                r = control_call_fd(path, json_pack("{ss}", "screenshot", screen), fd, REQUEST_TIMEOUT_MS, NULL, &error);
+                r = control_call_fd(path, json_pack("{ss}", "screenshot", screen), fd, REQUEST_TIMEOUT_MS, NULL,
+                                    &error);
         if (r == 0)
                 return take_fd(&fd);
         if (r == -ENOENT || r == -ECONNREFUSED)
@@ -110,8 +112,10 @@ const struct command command_screenshot = {
         .summary = "Save what a screen shows as a PNG",
         .usage = "SYSTEM [SCREEN]",
         .description =
-                "SYSTEM is a system's name or file, or the id of a machine that runs by itself, whose screens are called like\n"
-                "its displays. Without SCREEN it is the first. The picture is that of all guests as composed, covers of\n"
+                "SYSTEM is a system's name or file, or the id of a machine that runs by itself, "
+                "whose screens are called like\n"
+                "its displays. Without SCREEN it is the first. The picture is that of all guests as composed, "
+                "covers of\n"
                 "violated guards included.",
         .options = options,
         .n_operands_min = 1,

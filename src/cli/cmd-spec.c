@@ -53,7 +53,8 @@ static int spec_run(const struct invocation *inv)
 }
 
 static const struct command_option options[] = {
-        { .name = "bundle", .letter = 'b', .argument = "DIR", .help = "write DIR/config.json, which must not be there" },
+        { .name = "bundle", .letter = 'b', .argument = "DIR",
+          .help = "write DIR/config.json, which must not be there" },
         { .name = "schema", .argument = "FORMAT", .help = "print the JSON Schema of a format: bundle or system",
           .choices = schemas },
         { .name = NULL },

@@ -59,9 +59,11 @@ const struct command command_state = {
         .summary = "Print the state of a machine or system as JSON",
         .usage = "ID|@SYSTEM",
         .description =
-                "The members are those of the OCI runtime specification; annotations \"io.busbar.*\" tell platform, end and\n"
+                "The members are those of the OCI runtime specification; annotations \"io.busbar.*\" tell platform, "
+                "end and\n"
                 "reason, and \"busbar\" the processes behind the devices, where the consoles are, and times.\n"
-                "Besides OCI's states there is \"paused\". Of a system it is which of its machines live, the servers that\n"
+                "Besides OCI's states there is \"paused\". Of a system it is which of its machines live, "
+                "the servers that\n"
                 "they share, and the guards that were violated.",
         .n_operands_min = 1,
         .n_operands_max = 1,

@@ -259,9 +259,12 @@ const struct command command_up = {
         .summary = "Bring the machines of a system up",
         .usage = "SYSTEM",
         .description =
-                "SYSTEM is a file, or a folder with a system.json. In the foreground it ends when all machines have ended and\n"
-                "none is to be started again; ^C asks all to power down, and the second time ends them at once. Nothing of\n"
-                "the system is left at the end. Exit status: 0 all machines powered off, otherwise as that of `busbar run`,\n"
+                "SYSTEM is a file, or a folder with a system.json. "
+                "In the foreground it ends when all machines have ended and\n"
+                "none is to be started again; ^C asks all to power down, and the second time ends them at once. "
+                "Nothing of\n"
+                "the system is left at the end. Exit status: 0 all machines powered off, "
+                "otherwise as that of `busbar run`,\n"
                 "for the first machine that did not; with --detach 0 all machines run.",
         .options = options,
         .n_operands_min = 1,

@@ -73,8 +73,9 @@ void launch_log_folder_error(const char *id, const char *root, int error)
         if (error == -EEXIST)
                 log_error(id, "there is already a machine of this name");
         else if (error == -EACCES || error == -EPERM || error == -EROFS)
-                log_error(id, "its folder below %s cannot be made: %s; set XDG_RUNTIME_DIR, or name a folder of your own: "
-                              "`busbar --root DIR ...`",
+                log_error(id,
+                          "its folder below %s cannot be made: %s; set XDG_RUNTIME_DIR, or name a folder of your own: "
+                          "`busbar --root DIR ...`",
                           root, strerror(-error));
         else
                 log_error(id, "its folder below %s cannot be made: %s", root, strerror(-error));

@@ -20,8 +20,8 @@ typedef void (*console_pipe_closed_fn)(struct console_pipe *p, int reason, void 
  *
  * Return: 0 or a negative errno.
  */
-int console_pipe_new(struct loop *loop, int output_fd, int input_fd, struct device *dev, console_pipe_closed_fn closed, void *data,
-                     struct console_pipe **ret);
+int console_pipe_new(struct loop *loop, int output_fd, int input_fd, struct device *dev, console_pipe_closed_fn closed,
+                     void *data, struct console_pipe **ret);
 
 /* What was sent and is not read yet is taken. NULL ok. Returns NULL. */
 struct console_pipe *console_pipe_free(struct console_pipe *p);

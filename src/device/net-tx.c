@@ -95,7 +95,8 @@ static int transmit(struct net *net, uint16_t pair, struct chain *c, uint32_t *c
         memcpy(&f.header, first, sizeof(f.header));
         if (unlikely(frame_check(&f, &net->sends) < 0)) {
                 net->counters.n_tx_bad++;
-                device_log_guest(&net->dev, "frame whose header does not fit it, or asks for what was not agreed: dropped");
+                device_log_guest(&net->dev,
+                                 "frame whose header does not fit it, or asks for what was not agreed: dropped");
                 return 0;
         }
         if (f.n_bytes > f.n_head)

@@ -117,7 +117,8 @@ static struct disk *new_spy(struct guest *g, bool read_only)
         g->spy->disk.ops = &spy_ops;
         g->spy->info = (struct disk_info) {
                 .size_bytes = DISK_BYTES, .block_bytes = 512, .physical_block_bytes = 4096,
-                .discard_granularity_bytes = 4096, .read_only = read_only, .can_discard = true, .can_write_zeroes = true,
+                .discard_granularity_bytes = 4096, .read_only = read_only, .can_discard = true,
+                .can_write_zeroes = true,
         };
         return &g->spy->disk;
 }

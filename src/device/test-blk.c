@@ -217,7 +217,9 @@ static void write_to_read_only_disk_fails(void **state)
 
 static void unknown_type_is_unsupported(void **state)
 {
-        static const uint32_t types[] = { 2, 3, 5, 6, 7, 9, 10, 12, 14, 15, 16, 26, 0x7fffffff, 0x80000000, 0x80000001 };
+        static const uint32_t types[] = {
+                2, 3, 5, 6, 7, 9, 10, 12, 14, 15, 16, 26, 0x7fffffff, 0x80000000, 0x80000001
+        };
         struct guest *g = *state;
 
         for (size_t i = 0; i < ARRAY_SIZE(types); i++)
@@ -338,7 +340,9 @@ static void reset_revives_a_broken_device(void **state)
 
 static void line5_segments_rewritten_after_the_check(void **state)
 {
-        struct driver_buffer buffers[] = { { GUEST_HEADER, 16, false }, { GUEST_DATA, 32, false }, { GUEST_STATUS, 1, true } };
+        struct driver_buffer buffers[] = { { GUEST_HEADER, 16, false },
+                                           { GUEST_DATA, 32, false },
+                                           { GUEST_STATUS, 1, true } };
         struct guest *g = *state;
 
         memset(guest_segments(g), 0, 32);
@@ -363,8 +367,12 @@ static void line5_segments_rewritten_after_the_check(void **state)
 
 static void line7_data_that_overlaps_header_and_status(void **state)
 {
-        struct driver_buffer buffers[] = { { GUEST_HEADER, 16, false }, { GUEST_HEADER, 512, true }, { GUEST_HEADER, 1, true } };
-        struct driver_buffer ring[] = { { GUEST_HEADER, 16, false }, { GUEST_RING, 4096, true }, { GUEST_STATUS, 1, true } };
+        struct driver_buffer buffers[] = { { GUEST_HEADER, 16, false },
+                                           { GUEST_HEADER, 512, true },
+                                           { GUEST_HEADER, 1, true } };
+        struct driver_buffer ring[] = { { GUEST_HEADER, 16, false },
+                                        { GUEST_RING, 4096, true },
+                                        { GUEST_STATUS, 1, true } };
         struct guest *g = *state;
 
         guest_header(g, VIRTIO_BLK_T_IN, 0);
@@ -380,7 +388,9 @@ static void line7_data_that_overlaps_header_and_status(void **state)
 
 static void line8_stop_drains_what_is_in_flight(void **state)
 {
-        struct driver_buffer buffers[] = { { GUEST_HEADER, 16, false }, { GUEST_DATA, 512, true }, { GUEST_STATUS, 1, true } };
+        struct driver_buffer buffers[] = { { GUEST_HEADER, 16, false },
+                                           { GUEST_DATA, 512, true },
+                                           { GUEST_STATUS, 1, true } };
         struct guest *g = *state;
 
         guest_header(g, VIRTIO_BLK_T_IN, 0);
@@ -400,7 +410,9 @@ static void line8_stop_drains_what_is_in_flight(void **state)
 
 static void line8_reset_while_requests_are_in_flight(void **state)
 {
-        struct driver_buffer buffers[] = { { GUEST_HEADER, 16, false }, { GUEST_DATA, 512, true }, { GUEST_STATUS, 1, true } };
+        struct driver_buffer buffers[] = { { GUEST_HEADER, 16, false },
+                                           { GUEST_DATA, 512, true },
+                                           { GUEST_STATUS, 1, true } };
         struct guest *g = *state;
 
         guest_header(g, VIRTIO_BLK_T_IN, 0);
@@ -434,8 +446,10 @@ static void line9_sector_and_length(void **state)
         struct guest *g = *state;
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-                assert_int_equal(guest_run(g, VIRTIO_BLK_T_IN, cases[i].sector, cases[i].n_bytes, true), cases[i].status);
-                assert_int_equal(guest_run(g, VIRTIO_BLK_T_OUT, cases[i].sector, cases[i].n_bytes, false), cases[i].status);
+                assert_int_equal(guest_run(g, VIRTIO_BLK_T_IN, cases[i].sector, cases[i].n_bytes, true),
+                                 cases[i].status);
+                assert_int_equal(guest_run(g, VIRTIO_BLK_T_OUT, cases[i].sector, cases[i].n_bytes, false),
+                                 cases[i].status);
         }
         for (unsigned i = 0; i < g->spy->n_log; i++)
                 assert_true(range_fits(g->spy->log[i].offset_bytes, g->spy->log[i].n_bytes, DISK_BYTES));
@@ -461,7 +475,9 @@ static void line9_segment_arithmetic_and_flags(void **state)
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
                 *guest_segments(g) = (struct virtio_blk_discard_write_zeroes) {
-                        .sector = htole64(cases[i].sector), .num_sectors = htole32(cases[i].n), .flags = htole32(cases[i].flags),
+                        .sector = htole64(cases[i].sector),
+                        .num_sectors = htole32(cases[i].n),
+                        .flags = htole32(cases[i].flags),
                 };
                 assert_int_equal(guest_run(g, VIRTIO_BLK_T_DISCARD, 0, 16, false), cases[i].discard);
                 assert_int_equal(guest_run(g, VIRTIO_BLK_T_WRITE_ZEROES, 0, 16, false), cases[i].zeroes);

@@ -178,7 +178,8 @@ static void output_of_many_pieces_arrives_in_order(void **state)
 static void output_beyond_the_budget_is_written_in_several_rounds(void **state)
 {
         struct console_guest *g = *state;
-        struct driver_buffer pieces[] = { { GUEST_DATA, 3U << 20, false }, { GUEST_DATA + (4U << 20), 5U << 20, false } };
+        struct driver_buffer pieces[] = { { GUEST_DATA, 3U << 20, false },
+                                          { GUEST_DATA + (4U << 20), 5U << 20, false } };
         uint32_t len;
         void *cookie;
 
@@ -430,7 +431,8 @@ static void two_fifos_carry_each_direction(void **state)
         device_reset(g->vm.dev);
         assert_int_equal(pipe2(from_guest, O_CLOEXEC), 0);
         assert_int_equal(pipe2(to_guest, O_CLOEXEC), 0);
-        assert_int_equal(console_pipe_new(g->vm.loop, from_guest[0], to_guest[1], g->vm.dev, on_closed, &end, &pipe), 0);
+        assert_int_equal(console_pipe_new(g->vm.loop, from_guest[0], to_guest[1], g->vm.dev, on_closed, &end, &pipe),
+                         0);
         input(g, 0, "typed");
         assert_int_equal(read(to_guest[0], buf, sizeof(buf)), 5);
         assert_int_equal(write(from_guest[1], "said", 4), 4);

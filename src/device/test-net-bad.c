@@ -192,7 +192,9 @@ static void segmentation_size_0(void **state)
 
 static void segmentation_that_was_not_negotiated(void **state)
 {
-        struct frame_header h = { .flags = 1, .gso_type = FRAME_GSO_TCPV6, .gso_size = 500, .csum_start = 54, .csum_offset = 16 };
+        struct frame_header h = {
+                .flags = 1, .gso_type = FRAME_GSO_TCPV6, .gso_size = 500, .csum_start = 54, .csum_offset = 16
+        };
 
         bad_frame_is_dropped_and_counted(*state, h, 1000);
         h.gso_type = FRAME_GSO_TCPV4 | FRAME_GSO_ECN;
@@ -223,7 +225,9 @@ static void checksum_beyond_the_frame(void **state)
 
 static void segments_without_end(void **state)
 {
-        struct frame_header h = { .flags = 1, .gso_type = FRAME_GSO_TCPV4, .gso_size = 1, .csum_start = 34, .csum_offset = 16 };
+        struct frame_header h = {
+                .flags = 1, .gso_type = FRAME_GSO_TCPV4, .gso_size = 1, .csum_start = 34, .csum_offset = 16
+        };
 
         bad_frame_is_dropped_and_counted(*state, h, 60000);
 }
@@ -549,8 +553,8 @@ int main(void)
                 CASE(offloads_can_be_switched_off),
                 CASE(link_state_is_told),
                 CASE(driver_is_asked_to_announce_itself),
-                cmocka_unit_test_setup_teardown(driver_without_a_control_queue_is_announced, set_up_multi_without_control,
-                                                tear_down),
+                cmocka_unit_test_setup_teardown(driver_without_a_control_queue_is_announced,
+                                                set_up_multi_without_control, tear_down),
                 cmocka_unit_test_setup_teardown(flows_stay_on_their_pair, set_up_multi, tear_down),
                 cmocka_unit_test_setup_teardown(pairs_without_buffers_or_stopped_are_passed_over,
                                                 set_up_multi_without_control, tear_down),

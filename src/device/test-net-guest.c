@@ -24,7 +24,10 @@
                 }                                                                         \
         } while (0)
 
-static void on_needs_reset(struct device *dev, struct queue *q, void *data) { ((struct net_guest *) data)->n_needs_reset++; }
+static void on_needs_reset(struct device *dev, struct queue *q, void *data)
+{
+        ((struct net_guest *) data)->n_needs_reset++;
+}
 
 static void on_config_changed(struct device *dev, void *data) { ((struct net_guest *) data)->n_config_changed++; }
 
@@ -167,7 +170,9 @@ bool net_guest_send(struct net_guest *g, uint16_t pair, const struct frame_heade
 
 static bool post_again(struct net_guest *g, uint16_t pair, void *p, uint32_t n_bytes)
 {
-        struct driver_buffer b = { .address = (gpa_t) ((char *) p - g->memory), .len_bytes = n_bytes, .device_writes = true };
+        struct driver_buffer b = { .address = (gpa_t) ((char *) p - g->memory),
+                                   .len_bytes = n_bytes,
+                                   .device_writes = true };
 
         return driver_queue_add(&g->queues[2 * pair], &b, 1, p) == 0;
 }

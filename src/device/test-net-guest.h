@@ -68,7 +68,8 @@ bool net_guest_has(const struct net_guest *g, uint64_t n_bytes);
 
 /* Takes one received frame. Its buffers are posted again. Return: its length; 0 if there is none; -EBADMSG if the
    device broke the rules of 5.1.6.4. */
-int net_guest_receive(struct net_guest *g, uint16_t pair, struct frame_header *ret_header, uint8_t *buf, uint32_t n_max);
+int net_guest_receive(struct net_guest *g, uint16_t pair, struct frame_header *ret_header, uint8_t *buf,
+                      uint32_t n_max);
 
 /* Sends a control command of these bytes, runs. Return: the answer; -1 if there is none. */
 int net_guest_control(struct net_guest *g, const void *bytes, uint32_t n);

@@ -295,8 +295,9 @@ int main(void)
 
                 all[i] = cases[i % ARRAY_SIZE(cases)];
                 (void) snprintf(names[i], sizeof(names[i]), "%s (%s %u%s%s%s%s%s)", all[i].name,
-                                c->features & PACKED ? "packed" : "split", c->size, c->features & MERGE ? " mergeable" : "",
-                                c->features & SENDS ? " sends" : "", c->features & FEATURE(VIRTIO_NET_F_GUEST_TSO4) ? " takes" : "",
+                                c->features & PACKED ? "packed" : "split", c->size,
+                                c->features & MERGE ? " mergeable" : "", c->features & SENDS ? " sends" : "",
+                                c->features & FEATURE(VIRTIO_NET_F_GUEST_TSO4) ? " takes" : "",
                                 c->features & INDIRECT ? " indirect" : "", c->features & ORDER ? " in_order" : "");
                 all[i].name = names[i];
                 all[i].initial_state = (void *) c;

@@ -154,7 +154,8 @@ static void on_mode(struct control_client *c, const json_t *value)
 
         if (!display || json_object_size(value) != 2 || json_array_size(size) != 2 || width < 1 || height < 1 ||
             width > SCENE_PIXELS_MAX || height > SCENE_PIXELS_MAX) {
-                control_fail(c, "expected {\"display\": NAME, \"size\": [WIDTH, HEIGHT]}, at most %d", SCENE_PIXELS_MAX);
+                control_fail(c, "expected {\"display\": NAME, \"size\": [WIDTH, HEIGHT]}, at most %d",
+                             SCENE_PIXELS_MAX);
                 return;
         }
         for (size_t i = 0; i < control->n_screens && r == -ENOENT; i++)

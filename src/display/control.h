@@ -7,8 +7,9 @@
  *      → {"mode": {"display": "ivi", "size": [w, h]}}  ← {"ok": true}
  *      → {"stats": true}                               ← {"screens": {"main": {"frames": 1, ...}}, ...}
  *      → {"watch": true}                               ← {"ok": true}; then a line for each guard that is violated, and
- *                                                        for each that changes: {"event": "guard", "display": "cluster",
- *                                                        "guard": "telltale", "violated": true, "timeNs": 1}
+ *                                                        for each that changes: {"event": "guard",
+ *                                                        "display": "cluster", "guard": "telltale",
+ *                                                        "violated": true, "timeNs": 1}
  * What fails is answered {"error": "..."}.
  *
  * A descriptor is a pipe or a regular file, open for writing. Callers and their bounds: base/control.h; half of the

@@ -3,8 +3,8 @@
  * Frames for a thread that takes its time over each: a VNC viewer's, a window's.
  *
  *      loop                                                    thread
- *      feed_give(): damage noted; ── wanted: handed over ──►   feed_take(): a reference to the frame, and what is new in it
- *                                                              ... encoded, sent, shown, as long as that takes ... let go
+ *      feed_give(): damage noted; ── wanted: handed over ──►   feed_take(): a reference to the frame, and what is new
+ *                                                              ... encoded, sent, shown, as long as it takes, let go
  *                                   ◄── ask, if there is ───   feed_want(): the next one, please
  *      feed_give() without more        damage already
  *

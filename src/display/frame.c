@@ -58,8 +58,8 @@ struct frame *frame_unref(struct frame *f)
 }
 
 /* Box by box: that needs no memory, and so cannot fail. */
-void frame_each(const struct frame *f, const pixman_region32_t *region, void (*fn)(const struct frame_part *part, void *data),
-                void *data)
+void frame_each(const struct frame *f, const pixman_region32_t *region,
+                void (*fn)(const struct frame_part *part, void *data), void *data)
 {
         int n, m;
         const struct pixman_box32 *boxes = pixman_region32_rectangles((pixman_region32_t *) region, &n);
@@ -73,7 +73,8 @@ void frame_each(const struct frame *f, const pixman_region32_t *region, void (*f
                         for (int j = 0; j < n; j++) {
                                 if (!box_intersect(&places[k], &boxes[j], &part.box))
                                         continue;
-                                part.pixels = layer->picture->pixels + (size_t) (part.box.y1 - layer->y) * part.stride_bytes +
+                                part.pixels = layer->picture->pixels +
+                                              (size_t) (part.box.y1 - layer->y) * part.stride_bytes +
                                               (size_t) (part.box.x1 - layer->x) * 4;
                                 fn(&part, data);
                         }
@@ -136,7 +137,8 @@ struct picture *frame_picture_of(const struct frame *f, const struct pixman_box3
 
                 if (pixman_region32_contains_rectangle((pixman_region32_t *) &l->where, (pixman_box32_t *) box) ==
                     PIXMAN_REGION_IN) {
-                        *ret_at = (struct pixman_box32){ box->x1 - l->x, box->y1 - l->y, box->x2 - l->x, box->y2 - l->y };
+                        *ret_at = (struct pixman_box32){ box->x1 - l->x, box->y1 - l->y,
+                                                                 box->x2 - l->x, box->y2 - l->y };
                         return picture_ref(l->picture);
                 }
         }

@@ -52,8 +52,8 @@ struct frame_part {
 };
 
 /* Calls @fn for parts that together are @region, which lies within the frame. */
-void frame_each(const struct frame *f, const pixman_region32_t *region, void (*fn)(const struct frame_part *part, void *data),
-                void *data);
+void frame_each(const struct frame *f, const pixman_region32_t *region,
+                void (*fn)(const struct frame_part *part, void *data), void *data);
 
 /* Copies @region to its place in a whole screen of pixels. */
 void frame_copy(const struct frame *f, const pixman_region32_t *region, uint8_t *to, size_t stride_bytes);

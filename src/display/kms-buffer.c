@@ -34,8 +34,8 @@ int kms_buffer_init(struct kms_buffer *b, int fd, uint32_t width, uint32_t heigh
         b->handle = request.handle;
         b->stride_bytes = request.pitch;
         b->size_bytes = request.size;
-        r = drmModeAddFB2(fd, width, height, DRM_FORMAT_XRGB8888, (uint32_t[4]) { b->handle }, (uint32_t[4]) { b->stride_bytes },
-                          (uint32_t[4]) { 0 }, &b->fb, 0);
+        r = drmModeAddFB2(fd, width, height, DRM_FORMAT_XRGB8888, (uint32_t[4]) { b->handle },
+                          (uint32_t[4]) { b->stride_bytes }, (uint32_t[4]) { 0 }, &b->fb, 0);
         return r < 0 ? r : map(b);
 }
 

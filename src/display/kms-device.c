@@ -20,7 +20,8 @@ static void planes_freep(drmModePlaneRes **p) { drmModeFreePlaneResources(*p); }
 static void properties_freep(drmModeObjectProperties **p) { drmModeFreeObjectProperties(*p); }
 static void request_freep(drmModeAtomicReq **r) { drmModeAtomicFree(*r); }
 
-const drmModeModeInfo *kms_choose_mode(const drmModeModeInfo *modes, size_t n, uint32_t width, uint32_t height, uint32_t rate_hz)
+const drmModeModeInfo *kms_choose_mode(const drmModeModeInfo *modes, size_t n, uint32_t width, uint32_t height,
+                                       uint32_t rate_hz)
 {
         const drmModeModeInfo *best = NULL;
         uint32_t best_distance = 0;
@@ -28,7 +29,9 @@ const drmModeModeInfo *kms_choose_mode(const drmModeModeInfo *modes, size_t n, u
         for (size_t i = 0; i < n; i++) {
                 const drmModeModeInfo *m = &modes[i];
                 bool preferred = m->type & DRM_MODE_TYPE_PREFERRED;
-                uint32_t distance = rate_hz == 0 ? 0 : m->vrefresh > rate_hz ? m->vrefresh - rate_hz : rate_hz - m->vrefresh;
+                uint32_t distance = rate_hz == 0            ? 0
+                                    : m->vrefresh > rate_hz ? m->vrefresh - rate_hz
+                                                            : rate_hz - m->vrefresh;
 
                 if (m->flags & DRM_MODE_FLAG_INTERLACE)
                         continue;
@@ -80,7 +83,8 @@ static int find_crtc(int fd, const drmModeRes *resources, const drmModeConnector
                 if (!encoder)
                         continue;
                 for (int i = 0; i < resources->count_crtcs; i++) {
-                        bool is_own = encoder->encoder_id == connector->encoder_id && encoder->crtc_id == resources->crtcs[i];
+                        bool is_own =
+                                encoder->encoder_id == connector->encoder_id && encoder->crtc_id == resources->crtcs[i];
 
                         if (encoder->possible_crtcs & (1u << i) && (first < 0 || is_own))
                                 first = i;
@@ -93,7 +97,8 @@ static int find_crtc(int fd, const drmModeRes *resources, const drmModeConnector
 /* Return: the property's id; 0: there is none. */
 static uint32_t find_property(int fd, uint32_t object, uint32_t type, const char *name, uint64_t *ret_value)
 {
-        auto_cleanup(properties_freep) drmModeObjectProperties *properties = drmModeObjectGetProperties(fd, object, type);
+        auto_cleanup(properties_freep) drmModeObjectProperties *properties =
+                drmModeObjectGetProperties(fd, object, type);
         uint32_t id = 0;
 
         for (uint32_t i = 0; properties && i < properties->count_props && id == 0; i++) {
@@ -121,7 +126,8 @@ static uint32_t find_plane(int fd, int crtc_index)
                 uint64_t type = 0;
 
                 if (plane && plane->possible_crtcs & (1u << crtc_index) &&
-                    find_property(fd, plane->plane_id, DRM_MODE_OBJECT_PLANE, "type", &type) && type == DRM_PLANE_TYPE_PRIMARY)
+                    find_property(fd, plane->plane_id, DRM_MODE_OBJECT_PLANE, "type", &type) &&
+                    type == DRM_PLANE_TYPE_PRIMARY)
                         return plane->plane_id;
         }
         return 0;
@@ -165,7 +171,8 @@ static int use_mode(struct kms_connection *c, const drmModeConnector *connector)
 
         c->is_connected = false;
         if (connector->connection == DRM_MODE_CONNECTED && connector->count_modes > 0)
-                mode = kms_choose_mode(connector->modes, (size_t) connector->count_modes, c->width, c->height, c->rate_hz);
+                mode = kms_choose_mode(connector->modes, (size_t) connector->count_modes, c->width, c->height,
+                                       c->rate_hz);
         if (!mode)
                 return 0;
         if (c->mode_blob)
@@ -208,20 +215,22 @@ static int find_all(struct kms_connection *c, const char *device, const char *na
         c->crtc = resources->crtcs[crtc];
         c->plane = find_plane(c->fd, crtc);
         if (c->plane == 0 || !find_properties(c))
-                return output_error(ret_error, -ENODEV, "%s: connector %s cannot be driven atomically", device, c->name);
+                return output_error(ret_error, -ENODEV, "%s: connector %s cannot be driven atomically", device,
+                                    c->name);
         r = use_mode(c, connector);
         if (r < 0)
                 return r;
         if (!c->is_connected && connector->connection == DRM_MODE_CONNECTED)
-                return output_error(ret_error, -EINVAL, "%s: what is connected to %s has no mode of %u by %u", device, c->name,
-                                    c->width, c->height);
+                return output_error(ret_error, -EINVAL, "%s: what is connected to %s has no mode of %u by %u", device,
+                                    c->name, c->width, c->height);
         if (!c->is_connected && c->width == 0)
-                return output_error(ret_error, -ENODEV, "%s: nothing is connected to %s, and no size is given", device, c->name);
+                return output_error(ret_error, -ENODEV, "%s: nothing is connected to %s, and no size is given", device,
+                                    c->name);
         return 0;
 }
 
-int kms_connect(struct kms_connection *c, const char *device, const char *name, uint32_t width, uint32_t height, uint32_t rate_hz,
-                char **ret_error)
+int kms_connect(struct kms_connection *c, const char *device, const char *name, uint32_t width, uint32_t height,
+                uint32_t rate_hz, char **ret_error)
 {
         uint64_t dumb = 0;
 
@@ -229,9 +238,11 @@ int kms_connect(struct kms_connection *c, const char *device, const char *name, 
         c->fd = open(device, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
         if (c->fd < 0)
                 return output_error(ret_error, -errno, "%s: %s", device, strerror(errno));
-        if (drmSetClientCap(c->fd, DRM_CLIENT_CAP_UNIVERSAL_PLANES, 1) < 0 || drmSetClientCap(c->fd, DRM_CLIENT_CAP_ATOMIC, 1) < 0 ||
-            drmGetCap(c->fd, DRM_CAP_DUMB_BUFFER, &dumb) < 0 || dumb == 0)
-                return output_error(ret_error, -ENOTSUP, "%s: its driver lacks atomic mode setting or plain buffers", device);
+        if (drmSetClientCap(c->fd, DRM_CLIENT_CAP_UNIVERSAL_PLANES, 1) < 0 ||
+            drmSetClientCap(c->fd, DRM_CLIENT_CAP_ATOMIC, 1) < 0 || drmGetCap(c->fd, DRM_CAP_DUMB_BUFFER, &dumb) < 0 ||
+            dumb == 0)
+                return output_error(ret_error, -ENOTSUP, "%s: its driver lacks atomic mode setting or plain buffers",
+                                    device);
         return find_all(c, device, name, ret_error);
 }
 
@@ -307,7 +318,8 @@ int kms_flip(struct kms_connection *c, uint32_t fb, const pixman_region32_t *dam
                 if (r == 0 && drmModeAtomicAddProperty(request, c->plane, c->plane_damage, clips) < 0)
                         r = -ENOMEM;
         }
-        if (r == 0 && drmModeAtomicCommit(c->fd, request, DRM_MODE_ATOMIC_NONBLOCK | DRM_MODE_PAGE_FLIP_EVENT, data) < 0)
+        if (r == 0 &&
+            drmModeAtomicCommit(c->fd, request, DRM_MODE_ATOMIC_NONBLOCK | DRM_MODE_PAGE_FLIP_EVENT, data) < 0)
                 r = -errno;
         if (clips)
                 (void) drmModeDestroyPropertyBlob(c->fd, clips);

@@ -12,7 +12,8 @@
 int kms_listen_hotplug(void)
 {
         const struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = 1 };
-        auto_cleanup(closep) int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
+        auto_cleanup(closep) int fd =
+                socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
 
         if (fd < 0 || bind(fd, (const struct sockaddr *) &address, sizeof(address)) < 0)
                 return -errno;

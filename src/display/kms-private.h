@@ -55,8 +55,8 @@ struct kms_connection {
  *
  * Return: 0; a negative errno with *ret_error set.
  */
-int kms_connect(struct kms_connection *c, const char *device, const char *name, uint32_t width, uint32_t height, uint32_t rate_hz,
-                char **ret_error);
+int kms_connect(struct kms_connection *c, const char *device, const char *name, uint32_t width, uint32_t height,
+                uint32_t rate_hz, char **ret_error);
 void kms_disconnect(struct kms_connection *c);
 
 /* Looks again whether something is connected that has the mode; is_connected tells. Return: 0 or a negative errno. */
@@ -73,7 +73,8 @@ int kms_flip(struct kms_connection *c, uint32_t fb, const pixman_region32_t *dam
 
 /* The mode of a size whose rate is nearest to @rate_hz, the preferred one among equals; 0 by 0: the preferred one, or
    the first. NULL: there is none. */
-const drmModeModeInfo *kms_choose_mode(const drmModeModeInfo *modes, size_t n, uint32_t width, uint32_t height, uint32_t rate_hz);
+const drmModeModeInfo *kms_choose_mode(const drmModeModeInfo *modes, size_t n, uint32_t width, uint32_t height,
+                                       uint32_t rate_hz);
 
 /* Listens to the kernel's news of devices. Return: an fd or a negative errno. */
 int kms_listen_hotplug(void);

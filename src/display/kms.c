@@ -4,7 +4,7 @@
  *
  *      off ── connected, mode set ──► idle ── damage: copied, flip ──► flipping ── its event ──► idle, or the next flip
  *       ▲                              │                                  │
- *       └── disconnected ──────────────┴── another program took over ─────┴──► lost ── asked each second, got it back ──► off
+ *       └── disconnected ──────────────┴── another program took over ─────┴──► lost ── asked each second, back ──► off
  *
  * A buffer that comes back is two frames old, so each remembers in which part it is unlike the picture.
  */
@@ -92,8 +92,8 @@ static void switch_on(struct kms *k)
                 lose(k, r);
                 return;
         }
-        log_info(k->subject, "%s: shows %u by %u pixels at %u Hz", k->connection.name, k->connection.width, k->connection.height,
-                 k->connection.rate_hz);
+        log_info(k->subject, "%s: shows %u by %u pixels at %u Hz", k->connection.name, k->connection.width,
+                 k->connection.height, k->connection.rate_hz);
         pixman_region32_clear(&k->damage);
         k->back ^= 1;
         k->state = STATE_IDLE;
@@ -198,7 +198,8 @@ static void kms_info(const struct output *o, struct output_info *ret)
 {
         const struct kms *k = container_of(o, struct kms, output);
 
-        *ret = (struct output_info) { .width = k->connection.width, .height = k->connection.height, .rate_hz = k->connection.rate_hz };
+        *ret = (struct output_info) { .width = k->connection.width, .height = k->connection.height,
+                                        .rate_hz = k->connection.rate_hz };
 }
 
 static void kms_needs(const struct output *o, struct output_needs *ret)
@@ -218,13 +219,15 @@ static int open_all(struct kms *k, const struct scene_screen *screen, char **ret
 {
         int r;
 
-        r = kms_connect(&k->connection, screen->device, screen->connector, screen->width, screen->height, screen->rate_hz, ret_error);
+        r = kms_connect(&k->connection, screen->device, screen->connector, screen->width, screen->height,
+                        screen->rate_hz, ret_error);
         for (size_t i = 0; i < ARRAY_SIZE(k->buffers) && r == 0; i++) {
                 kms_buffer_deinit(&k->buffers[i]);
                 r = kms_buffer_init(&k->buffers[i], k->connection.fd, k->connection.width, k->connection.height);
         }
         if (r == 0 && !drmIsMaster(k->connection.fd) && drmSetMaster(k->connection.fd) < 0)
-                return output_error(ret_error, -EBUSY, "%s: another program, or another screen, has it", screen->device);
+                return output_error(ret_error, -EBUSY, "%s: another program, or another screen, has it",
+                                    screen->device);
         if (r < 0)
                 return *ret_error ? r : output_error(ret_error, r, "%s: %s", screen->device, strerror(-r));
         r = watch_start(&k->device_watch, k->loop, k->connection.fd, EPOLLIN, on_device);
@@ -234,7 +237,8 @@ static int open_all(struct kms *k, const struct scene_screen *screen, char **ret
         return r;
 }
 
-int kms_open(struct loop *loop, const struct scene_screen *screen, const char *seat, char **ret_error, struct output **ret)
+int kms_open(struct loop *loop, const struct scene_screen *screen, const char *seat, char **ret_error,
+             struct output **ret)
 {
         auto_cleanup(output_freep) struct output *o = NULL;
         struct kms *k;

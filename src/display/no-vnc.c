@@ -4,7 +4,8 @@
 
 #include "display/outputs.h"
 
-int vnc_open(struct loop *loop, const struct scene_screen *screen, const char *seat, char **ret_error, struct output **ret)
+int vnc_open(struct loop *loop, const struct scene_screen *screen, const char *seat, char **ret_error,
+             struct output **ret)
 {
         return output_error(ret_error, -ENOTSUP, "output \"vnc\": this build has no libvncserver");
 }

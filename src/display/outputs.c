@@ -42,7 +42,8 @@ static int headless_open(struct loop *loop, const struct scene_screen *screen, c
         return 0;
 }
 
-int output_open(struct loop *loop, const struct scene_screen *screen, const char *seat, char **ret_error, struct output **ret)
+int output_open(struct loop *loop, const struct scene_screen *screen, const char *seat, char **ret_error,
+                struct output **ret)
 {
         static const output_open_fn openers[] = {
                 [OUTPUT_HEADLESS] = headless_open,

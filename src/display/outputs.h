@@ -14,7 +14,8 @@ struct loop;
  * output_open() - open what a screen is put out to
  * @loop:      the screen's
  * @screen:    borrowed during the call
- * @seat:      path of the input server's socket, for what people do there; borrowed during the call; NULL: nobody listens
+ * @seat:      path of the input server's socket, for what people do there; borrowed during the call; NULL:
+ *             nobody listens
  * @ret_error: on failure what is wrong, without the name of the screen; owned by the caller; NULL if memory ran out
  *
  * Everything that takes rights is opened here; threads begin with output_start(). A headless screen has an output, too,
@@ -22,14 +23,18 @@ struct loop;
  *
  * Return: 0; -ENOTSUP if this build lacks the library; a negative errno.
  */
-int output_open(struct loop *loop, const struct scene_screen *screen, const char *seat, char **ret_error, struct output **ret);
+int output_open(struct loop *loop, const struct scene_screen *screen, const char *seat, char **ret_error,
+                struct output **ret);
 
 /* The openers, in the same terms. */
 typedef int (*output_open_fn)(struct loop *loop, const struct scene_screen *screen, const char *seat, char **ret_error,
                               struct output **ret);
-int kms_open(struct loop *loop, const struct scene_screen *screen, const char *seat, char **ret_error, struct output **ret);
-int vnc_open(struct loop *loop, const struct scene_screen *screen, const char *seat, char **ret_error, struct output **ret);
-int window_open(struct loop *loop, const struct scene_screen *screen, const char *seat, char **ret_error, struct output **ret);
+int kms_open(struct loop *loop, const struct scene_screen *screen, const char *seat, char **ret_error,
+             struct output **ret);
+int vnc_open(struct loop *loop, const struct scene_screen *screen, const char *seat, char **ret_error,
+             struct output **ret);
+int window_open(struct loop *loop, const struct scene_screen *screen, const char *seat, char **ret_error,
+                struct output **ret);
 
 /* Fills *ret_error from a format. Return: @error. */
 int output_error(char **ret_error, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -35,7 +35,7 @@ struct surface {
         bool is_shown;          /* what is complete was settled for somebody to hold it */
         bool is_idle;           /* the writer's */
         struct sheet *sheets;   /* owned; the current one is first */
-        struct sheet *complete; /* the current one, or, while that lacks something, the one before; never lacks anything itself */
+        struct sheet *complete; /* the current one, or, while that lacks something, the one before: lacks nothing */
 };
 
 static struct sheet *sheet_free(struct sheet *sheet)
@@ -314,7 +314,8 @@ struct picture *surface_hold(struct surface *s)
         return p;
 }
 
-bool surface_try_hold(struct surface *s, const struct picture *old, struct picture **ret, pixman_region32_t *ret_changed)
+bool surface_try_hold(struct surface *s, const struct picture *old, struct picture **ret,
+                      pixman_region32_t *ret_changed)
 {
         struct sheet *sheet;
 

@@ -88,7 +88,8 @@ struct picture *surface_hold(struct surface *s);
  *
  * Return: false if it is being written.
  */
-bool surface_try_hold(struct surface *s, const struct picture *old, struct picture **ret, pixman_region32_t *ret_changed);
+bool surface_try_hold(struct surface *s, const struct picture *old, struct picture **ret,
+                      pixman_region32_t *ret_changed);
 
 /*
  * Nobody is to look any more, for the moment: there is one picture now, and what is written to it is complete at once.

@@ -12,7 +12,8 @@
 
 struct frame *layered_frame(const struct picture *p)
 {
-        const struct pixman_box32 box = { (int) p->width / 4, (int) p->height / 3, (int) p->width / 2, (int) p->height - 1 };
+        const struct pixman_box32 box = { (int) p->width / 4, (int) p->height / 3, (int) p->width / 2,
+                                          (int) p->height - 1 };
         struct frame *f = frame_new(p->width, p->height, 2);
         pixman_region32_t inner, outer;
         struct picture *back, *front;

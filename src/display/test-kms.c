@@ -48,7 +48,8 @@ static void without_a_size_the_preferred_mode_is_taken(void **state)
 
 static void hot_plugs_of_graphics_are_told_from_other_news(void **state)
 {
-        assert_true(kms_is_hotplug(MESSAGE("change@/devices/pci/drm/card0\0ACTION=change\0SUBSYSTEM=drm\0HOTPLUG=1\0SEQNUM=7")));
+        assert_true(kms_is_hotplug(
+                MESSAGE("change@/devices/pci/drm/card0\0ACTION=change\0SUBSYSTEM=drm\0HOTPLUG=1\0SEQNUM=7")));
         assert_false(kms_is_hotplug(MESSAGE("change@/x\0ACTION=change\0SUBSYSTEM=drm\0SEQNUM=7")));
         assert_false(kms_is_hotplug(MESSAGE("change@/x\0ACTION=change\0SUBSYSTEM=usb\0HOTPLUG=1")));
         assert_false(kms_is_hotplug(MESSAGE("SUBSYSTEM=drm_dp_aux_dev\0HOTPLUG=10")));
@@ -60,7 +61,8 @@ static void a_buffer_takes_what_is_stale_and_nothing_else(void **state)
 {
         enum { WIDTH = 16, HEIGHT = 8 };
         static uint32_t picture[HEIGHT][WIDTH + 4], buffer[HEIGHT][WIDTH + 8];
-        struct picture p = { .width = WIDTH, .height = HEIGHT, .stride_bytes = sizeof(picture[0]), .pixels = (uint8_t *) picture, .n_refs = 1 };
+        struct picture p = { .width = WIDTH, .height = HEIGHT, .stride_bytes = sizeof(picture[0]),
+                             .pixels = (uint8_t *) picture, .n_refs = 1 };
         struct frame *frame = frame_new(WIDTH, HEIGHT, 1);
         pixman_region32_t all;
         struct kms_buffer b = { .stride_bytes = sizeof(buffer[0]), .pixels = (uint8_t *) buffer };

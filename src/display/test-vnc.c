@@ -47,8 +47,9 @@ struct rig {
         char *error_text;
 };
 
-static const struct scene_screen template = { .name = (char *) "main", .output = OUTPUT_VNC, .width = WIDTH, .height = HEIGHT,
-                                              .rate_hz = 60 };
+static const struct scene_screen template = {
+        .name = (char *) "main", .output = OUTPUT_VNC, .width = WIDTH, .height = HEIGHT, .rate_hz = 60
+};
 
 /* ---- the screen's side ---- */
 
@@ -77,7 +78,8 @@ static void do_present(void *data)
         struct frame *last = rig->frame;
         pixman_region32_t damage;
 
-        pixman_region32_init_rect(&damage, (int) rig->damage.x, (int) rig->damage.y, rig->damage.width, rig->damage.height);
+        pixman_region32_init_rect(&damage, (int) rig->damage.x, (int) rig->damage.y, rig->damage.width,
+                                  rig->damage.height);
         rig->frame = layered_frame(rig->picture);
         rig->output->ops->present(rig->output, rig->frame, &damage);
         frame_unref(last);
@@ -269,7 +271,8 @@ static size_t take_update(struct viewer *v)
 static bool same(const struct rig *rig, const struct viewer *v)
 {
         for (size_t y = 0; y < HEIGHT; y++)
-                if (memcmp(&v->pixels[y * WIDTH], rig->picture->pixels + y * rig->picture->stride_bytes, WIDTH * 4) != 0)
+                if (memcmp(&v->pixels[y * WIDTH], rig->picture->pixels + y * rig->picture->stride_bytes,
+                           WIDTH * 4) != 0)
                         return false;
         return true;
 }
@@ -420,7 +423,8 @@ static void keys_and_pointer_become_messages_of_the_seat(void **state)
         struct rig *rig = *state;
         int fd = connect_viewer(rig);
         const uint8_t key_down[] = { 4, 1, 0, 0, 0, 0, 0, 'a' }, key_up[] = { 4, 0, 0, 0, 0, 0, 0, 'a' };
-        const uint8_t press[] = { 5, 1, 0, 100, 0, 200 }, drag[] = { 5, 1, 1, 0, 0, 200 }, wheel[] = { 5, 8 | 1, 1, 0, 0, 200 };
+        const uint8_t press[] = { 5, 1, 0, 100, 0, 200 }, drag[] = { 5, 1, 1, 0, 0, 200 },
+                      wheel[] = { 5, 8 | 1, 1, 0, 0, 200 };
         struct seat_message m;
         uint32_t source;
 
@@ -556,7 +560,8 @@ static void what_is_not_of_the_protocol_ends_its_viewer_only(void **state)
 
 static void openings_that_are_not_of_the_protocol_are_refused(void **state)
 {
-        static const char *const bad[] = { "GET / HTTP/1.1\r\n", "RFB 004.000\n", "\26\3\1\2\0\1\0\1\374\3\3\0", "RFB 003.008\r" };
+        static const char *const bad[] = { "GET / HTTP/1.1\r\n", "RFB 004.000\n", "\26\3\1\2\0\1\0\1\374\3\3\0",
+                                           "RFB 003.008\r" };
         struct rig *rig = *state;
 
         for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -584,8 +589,9 @@ static void a_clipboard_is_read_and_thrown_away(void **state)
 
 static void places_to_listen(void **state)
 {
-        static const char *const bad[] = { "", ":5900", "localhost:5900", "127.0.0.1", "127.0.0.1:", "127.0.0.1:70000", "[::1]",
-                                           "[::1:5900", "::1]:5900", "[::1]:+1", "vnc.sock", "256.0.0.1:1" };
+        static const char *const bad[] = { "",           ":5900",           "localhost:5900", "127.0.0.1",
+                                           "127.0.0.1:", "127.0.0.1:70000", "[::1]",          "[::1:5900",
+                                           "::1]:5900",  "[::1]:+1",        "vnc.sock",       "256.0.0.1:1" };
         int fd;
 
         for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
@@ -615,15 +621,19 @@ int main(void)
                 cmocka_unit_test_setup_teardown(a_viewer_who_is_first_waits_for_the_first_frame, open_plain, close_rig),
                 cmocka_unit_test_setup_teardown(only_what_changed_is_sent, open_plain, close_rig),
                 cmocka_unit_test_setup_teardown(damage_of_several_frames_comes_together, open_plain, close_rig),
-                cmocka_unit_test_setup_teardown(several_viewers_are_served_and_one_more_is_sent_away, open_plain, close_rig),
+                cmocka_unit_test_setup_teardown(several_viewers_are_served_and_one_more_is_sent_away, open_plain,
+                                                close_rig),
                 cmocka_unit_test_setup_teardown(a_viewer_that_does_not_read_stalls_nobody, open_plain, close_rig),
                 cmocka_unit_test_setup_teardown(a_screen_ends_while_viewers_hang, open_plain, close_rig),
                 cmocka_unit_test_setup_teardown(keys_and_pointer_become_messages_of_the_seat, open_plain, close_rig),
                 cmocka_unit_test_setup_teardown(viewers_of_older_versions_come_in, open_plain, close_rig),
                 cmocka_unit_test_setup_teardown(a_password_lets_in_who_knows_it, open_rig, close_rig),
-                cmocka_unit_test_setup_teardown(passwords_that_protect_less_than_they_seem_to_are_refused, open_rig, close_rig),
-                cmocka_unit_test_setup_teardown(what_is_not_of_the_protocol_ends_its_viewer_only, open_plain, close_rig),
-                cmocka_unit_test_setup_teardown(openings_that_are_not_of_the_protocol_are_refused, open_plain, close_rig),
+                cmocka_unit_test_setup_teardown(passwords_that_protect_less_than_they_seem_to_are_refused, open_rig,
+                                                close_rig),
+                cmocka_unit_test_setup_teardown(what_is_not_of_the_protocol_ends_its_viewer_only, open_plain,
+                                                close_rig),
+                cmocka_unit_test_setup_teardown(openings_that_are_not_of_the_protocol_are_refused, open_plain,
+                                                close_rig),
                 cmocka_unit_test_setup_teardown(a_clipboard_is_read_and_thrown_away, open_plain, close_rig),
                 cmocka_unit_test(places_to_listen),
                 cmocka_unit_test(what_is_printed_on_a_key_names_it),

@@ -43,7 +43,9 @@ struct rig {
         char *error_text;
 };
 
-static const struct scene_screen template = { .name = (char *) "main", .output = OUTPUT_WINDOW, .width = WIDTH, .height = HEIGHT };
+static const struct scene_screen template = {
+        .name = (char *) "main", .output = OUTPUT_WINDOW, .width = WIDTH, .height = HEIGHT
+};
 
 static void do_open(void *data)
 {
@@ -152,7 +154,8 @@ static bool same(const struct rig *rig, const SDL_Surface *picture)
 
         for (size_t y = 0; y < HEIGHT && ok; y++)
                 for (size_t x = 0; x < WIDTH && ok; x++) {
-                        const uint32_t *row = (const uint32_t *) (const void *) ((const char *) picture->pixels + y * (size_t) picture->pitch);
+                        const uint32_t *row = (const uint32_t *) (const void *) ((const char *) picture->pixels +
+                                                                                 y * (size_t) picture->pitch);
 
                         ok = (row[x] & 0xffffff) == row_of(rig, y)[x];
                 }
@@ -202,25 +205,33 @@ static void keys_mouse_and_fingers_become_messages_of_the_seat(void **state)
         struct rig *rig = *state;
         struct seat_message m;
 
-        push((SDL_Event) { .key = { .type = SDL_KEYDOWN, .state = SDL_PRESSED, .keysym = { .scancode = SDL_SCANCODE_Q } } });
-        push((SDL_Event) { .key = { .type = SDL_KEYDOWN, .state = SDL_PRESSED, .repeat = 1, .keysym = { .scancode = SDL_SCANCODE_Q } } });
-        push((SDL_Event) { .key = { .type = SDL_KEYUP, .state = SDL_RELEASED, .keysym = { .scancode = SDL_SCANCODE_Q } } });
+        push((SDL_Event) { .key = { .type = SDL_KEYDOWN, .state = SDL_PRESSED,
+                                    .keysym = { .scancode = SDL_SCANCODE_Q } } });
+        push((SDL_Event) { .key = { .type = SDL_KEYDOWN, .state = SDL_PRESSED, .repeat = 1,
+                                    .keysym = { .scancode = SDL_SCANCODE_Q } } });
+        push((SDL_Event) { .key = { .type = SDL_KEYUP, .state = SDL_RELEASED,
+                                    .keysym = { .scancode = SDL_SCANCODE_Q } } });
         m = take_message(rig);
         assert_true(m.kind == SEAT_KEY && m.code == KEY_Q && m.value == 1);
         m = take_message(rig);
         assert_true(m.kind == SEAT_KEY && m.code == KEY_Q && m.value == 0);
-        push((SDL_Event) { .button = { .type = SDL_MOUSEBUTTONDOWN, .button = SDL_BUTTON_RIGHT, .state = SDL_PRESSED, .x = 20, .y = 30 } });
+        push((SDL_Event) { .button = { .type = SDL_MOUSEBUTTONDOWN, .button = SDL_BUTTON_RIGHT, .state = SDL_PRESSED,
+                                       .x = 20, .y = 30 } });
         m = take_message(rig);
-        assert_true(m.kind == SEAT_POINTER_MOVE && seat_axis_to_pixel(m.x, WIDTH) == 20 && seat_axis_to_pixel(m.y, HEIGHT) == 30);
+        assert_true(m.kind == SEAT_POINTER_MOVE && seat_axis_to_pixel(m.x, WIDTH) == 20 &&
+                    seat_axis_to_pixel(m.y, HEIGHT) == 30);
         m = take_message(rig);
         assert_true(m.kind == SEAT_BUTTON && m.code == BTN_RIGHT && m.value == 1);
         push((SDL_Event) { .wheel = { .type = SDL_MOUSEWHEEL, .y = -2 } });
         m = take_message(rig);
         assert_true(m.kind == SEAT_WHEEL && m.code == REL_WHEEL && m.value == -2);
-        push((SDL_Event) { .tfinger = { .type = SDL_FINGERDOWN, .touchId = 7, .fingerId = 900, .x = 0.5f, .y = 1.0f } });
-        push((SDL_Event) { .tfinger = { .type = SDL_FINGERDOWN, .touchId = 7, .fingerId = 901, .x = 0.0f, .y = 0.0f } });
+        push((SDL_Event) { .tfinger = { .type = SDL_FINGERDOWN, .touchId = 7, .fingerId = 900, .x = 0.5f,
+                                        .y = 1.0f } });
+        push((SDL_Event) { .tfinger = { .type = SDL_FINGERDOWN, .touchId = 7, .fingerId = 901, .x = 0.0f,
+                                        .y = 0.0f } });
         push((SDL_Event) { .tfinger = { .type = SDL_FINGERUP, .touchId = 7, .fingerId = 900, .x = 0.5f, .y = 1.0f } });
-        push((SDL_Event) { .tfinger = { .type = SDL_FINGERMOTION, .touchId = 7, .fingerId = 901, .x = 0.25f, .y = 0.0f } });
+        push((SDL_Event) { .tfinger = { .type = SDL_FINGERMOTION, .touchId = 7, .fingerId = 901, .x = 0.25f,
+                                        .y = 0.0f } });
         m = take_message(rig);
         assert_true(m.kind == SEAT_TOUCH_DOWN && m.id == 0 && m.x == 32768 && m.y == SEAT_AXIS_MAX);
         m = take_message(rig);
@@ -284,7 +295,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(the_window_shows_every_pixel, open_rig, close_rig),
                 cmocka_unit_test_setup_teardown(damage_alone_is_drawn_anew, open_rig, close_rig),
-                cmocka_unit_test_setup_teardown(keys_mouse_and_fingers_become_messages_of_the_seat, open_rig, close_rig),
+                cmocka_unit_test_setup_teardown(keys_mouse_and_fingers_become_messages_of_the_seat, open_rig,
+                                                close_rig),
                 cmocka_unit_test_setup_teardown(a_second_window_is_refused, open_rig, close_rig),
                 cmocka_unit_test(a_driver_that_is_not_there_is_an_error_that_says_so),
                 cmocka_unit_test(a_missing_desktop_is_an_error_that_says_so),

@@ -281,7 +281,8 @@ static bool draw_on(struct canvas *canvas, struct view *v, pixman_region32_t *pa
         if (!canvas->image)
                 canvas->image = picture_image(canvas->picture, &(struct rectangle){ 0, 0, canvas->picture->width,
                                                                                     canvas->picture->height });
-        return canvas->image && pixman_region32_union(&canvas->drawn, &canvas->drawn, part) && draw(v, canvas->image, part);
+        return canvas->image && pixman_region32_union(&canvas->drawn, &canvas->drawn, part) &&
+               draw(v, canvas->image, part);
 }
 
 /* Where the picture is put out as it is. False: no memory. */

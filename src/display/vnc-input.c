@@ -43,7 +43,8 @@ void vnc_input_key(struct vnc_input *in, bool down, uint32_t keysym)
 static void send_button(struct vnc_input *in, size_t bit, bool down)
 {
         if (button_codes[bit] != 0)
-                send_message(in, &(struct seat_message) { .kind = SEAT_BUTTON, .code = button_codes[bit], .value = down });
+                send_message(in,
+                             &(struct seat_message) { .kind = SEAT_BUTTON, .code = button_codes[bit], .value = down });
         else if (down) /* up, down, left, right: one click a press */
                 send_message(in, &(struct seat_message) { .kind = SEAT_WHEEL, .code = bit < 5 ? REL_WHEEL : REL_HWHEEL,
                                                           .value = bit == 3 || bit == 6 ? 1 : -1 });

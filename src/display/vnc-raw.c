@@ -23,16 +23,18 @@
 static bool is_same_layout(const rfbPixelFormat *a, const rfbPixelFormat *b)
 {
         return a->bitsPerPixel == b->bitsPerPixel && !a->bigEndian == !b->bigEndian && a->trueColour && b->trueColour &&
-               a->redMax == b->redMax && a->greenMax == b->greenMax && a->blueMax == b->blueMax && a->redShift == b->redShift &&
-               a->greenShift == b->greenShift && a->blueShift == b->blueShift;
+               a->redMax == b->redMax && a->greenMax == b->greenMax && a->blueMax == b->blueMax &&
+               a->redShift == b->redShift && a->greenShift == b->greenShift && a->blueShift == b->blueShift;
 }
 
 /* Anything but pixels that is due, the library sends. */
 static bool is_plain(rfbClientPtr cl)
 {
-        return (cl->preferredEncoding == rfbEncodingRaw || cl->preferredEncoding == -1) && cl->scaledScreen == cl->screen &&
-               is_same_layout(&cl->format, &cl->screen->serverFormat) && !cl->newFBSizePending && cl->ublen == 0 &&
-               !(cl->enableCursorShapeUpdates && cl->cursorWasChanged) && !(cl->enableCursorPosUpdates && cl->cursorWasMoved) &&
+        return (cl->preferredEncoding == rfbEncodingRaw || cl->preferredEncoding == -1) &&
+               cl->scaledScreen == cl->screen && is_same_layout(&cl->format, &cl->screen->serverFormat) &&
+               !cl->newFBSizePending && cl->ublen == 0 &&
+               !(cl->enableCursorShapeUpdates && cl->cursorWasChanged) &&
+               !(cl->enableCursorPosUpdates && cl->cursorWasMoved) &&
                !cl->enableSupportedMessages && !cl->enableSupportedEncodings && !cl->enableServerIdentity &&
                !cl->enableKeyboardLedState && sraRgnEmpty(cl->copyRegion);
 }
@@ -85,8 +87,8 @@ static void send_part(const struct frame_part *part, void *data)
         const size_t stride = part->stride_bytes, width = (size_t) (box->x2 - box->x1) * 4;
         size_t n_rows = (size_t) (box->y2 - box->y1), n_iov = 1;
         rfbFramebufferUpdateRectHeader header = {
-                .r = { htobe16((uint16_t) box->x1), htobe16((uint16_t) box->y1), htobe16((uint16_t) (box->x2 - box->x1)),
-                       htobe16((uint16_t) n_rows) },
+                .r = { htobe16((uint16_t) box->x1), htobe16((uint16_t) box->y1),
+                       htobe16((uint16_t) (box->x2 - box->x1)), htobe16((uint16_t) n_rows) },
                 .encoding = htobe32(rfbEncodingRaw),
         };
         struct iovec iov[1 + ROWS_MAX] = { { .iov_base = &header, .iov_len = sz_rfbFramebufferUpdateRectHeader } };
@@ -129,7 +131,8 @@ static bool read_region(sraRegionPtr from, pixman_region32_t *ret)
         sraRect r;
 
         while (ok && sraRgnIteratorNext(i, &r))
-                ok = pixman_region32_union_rect(ret, ret, r.x1, r.y1, (unsigned) (r.x2 - r.x1), (unsigned) (r.y2 - r.y1));
+                ok = pixman_region32_union_rect(ret, ret, r.x1, r.y1, (unsigned) (r.x2 - r.x1),
+                                                (unsigned) (r.y2 - r.y1));
         if (i)
                 sraRgnReleaseIterator(i);
         return ok;

@@ -102,7 +102,7 @@ int vnc_tls_handshake(struct vnc_tls_session *s, short *ret_events)
         int r = gnutls_handshake(s->session);
 
         while (r < 0 && !gnutls_error_is_fatal(r) && r != GNUTLS_E_AGAIN && r != GNUTLS_E_INTERRUPTED)
-                r = gnutls_handshake(s->session); /* a warning of the peer's: bounded by what it sends by the deadline */
+                r = gnutls_handshake(s->session); /* a warning of the peer's: bounded by what it sends in its time */
         return r < 0 ? to_errno(s, r, ret_events) : 1;
 }
 

@@ -216,7 +216,8 @@ static void serve(struct vnc_slot *slot, rfbClientPtr cl, uint64_t deadline_ns)
         uint64_t next_ns = 0;
 
         while (cl->sock != RFB_INVALID_SOCKET && !atomic_load(&slot->stopping)) {
-                struct pollfd fds[] = { { .fd = cl->sock, .events = POLLIN }, { .fd = slot->wake_fd, .events = POLLIN } };
+                struct pollfd fds[] = { { .fd = cl->sock, .events = POLLIN },
+                                        { .fd = slot->wake_fd, .events = POLLIN } };
                 uint64_t now = clock_now_ns();
                 int timeout = -1;
 

@@ -228,7 +228,8 @@ static rfbScreenInfoPtr new_rfb(struct vnc_slot *slot)
 
 static int slot_init(struct vnc_slot *slot, struct vnc_screen *screen, const char *seat)
 {
-        *slot = (struct vnc_slot) { .screen = screen, .fd = -1, .input = { .width = screen->width, .height = screen->height } };
+        *slot = (struct vnc_slot) { .screen = screen, .fd = -1,
+                                    .input = { .width = screen->width, .height = screen->height } };
         (void) pthread_mutex_init(&slot->lock, NULL);
         (void) pthread_cond_init(&slot->relay_cond, NULL);
         feed_init(&slot->feed, screen->width, screen->height);
@@ -260,7 +261,8 @@ static int read_password(const char *path, char *ret, char **ret_error)
                 return output_error(ret_error, -EPERM, "password file %s: others may read or write it", path);
         n = strcspn(text, "\r\n");
         if (n == 0 || n > VNC_PASSWORD_MAX)
-                return output_error(ret_error, -EINVAL, "password file %s: VNC passwords have 1 to %d characters, found %zu", path,
+                return output_error(ret_error, -EINVAL,
+                                    "password file %s: VNC passwords have 1 to %d characters, found %zu", path,
                                     VNC_PASSWORD_MAX, n);
         memcpy(ret, text, n);
         ret[n] = 0;
@@ -279,8 +281,8 @@ static int open_door(struct vnc *v, const struct scene_screen *screen, char **re
         if (r == 0 && screen->tls_certificate) {
                 r = vnc_tls_new(screen->tls_certificate, screen->tls_key, &text, &v->screen.door.tls);
                 if (r < 0)
-                        return output_error(ret_error, r, "certificate %s, key %s: %s", screen->tls_certificate, screen->tls_key,
-                                            text);
+                        return output_error(ret_error, r, "certificate %s, key %s: %s", screen->tls_certificate,
+                                            screen->tls_key, text);
         }
         return r;
 }
@@ -307,8 +309,9 @@ static int open_all(struct vnc *v, const struct scene_screen *screen, const char
         r = vnc_listen(screen->listen, &v->listen_fd);
         if (r < 0)
                 return output_error(ret_error, r, "listen on %s: %s", screen->listen,
-                                    r == -EINVAL ? "expected ADDRESS:PORT, [ADDRESS]:PORT or the absolute path of a socket"
-                                                 : strerror(-r));
+                                    r == -EINVAL
+                                            ? "expected ADDRESS:PORT, [ADDRESS]:PORT or the absolute path of a socket"
+                                            : strerror(-r));
         if (screen->listen[0] == '/') {
                 v->socket_path = strdup(screen->listen);
                 if (!v->socket_path)
@@ -317,7 +320,8 @@ static int open_all(struct vnc *v, const struct scene_screen *screen, const char
         return 0;
 }
 
-int vnc_open(struct loop *loop, const struct scene_screen *screen, const char *seat, char **ret_error, struct output **ret)
+int vnc_open(struct loop *loop, const struct scene_screen *screen, const char *seat, char **ret_error,
+             struct output **ret)
 {
         auto_cleanup(output_freep) struct output *o = NULL;
         struct vnc *v;

@@ -110,8 +110,8 @@ static void update_part(const struct frame_part *part, void *data)
         const struct pixman_box32 *box = &part->box;
         struct window *w = data;
 
-        (void) SDL_UpdateTexture(w->texture, &(SDL_Rect) { box->x1, box->y1, box->x2 - box->x1, box->y2 - box->y1 }, part->pixels,
-                                 (int) part->stride_bytes);
+        (void) SDL_UpdateTexture(w->texture, &(SDL_Rect) { box->x1, box->y1, box->x2 - box->x1, box->y2 - box->y1 },
+                                 part->pixels, (int) part->stride_bytes);
 }
 
 /* Shows what is fresh, and asks for more. */
@@ -271,7 +271,8 @@ static int open_all(struct window *w, const struct scene_screen *screen, const c
         return r;
 }
 
-int window_open(struct loop *loop, const struct scene_screen *screen, const char *seat, char **ret_error, struct output **ret)
+int window_open(struct loop *loop, const struct scene_screen *screen, const char *seat, char **ret_error,
+                struct output **ret)
 {
         auto_cleanup(output_freep) struct output *o = NULL;
         struct window *w;

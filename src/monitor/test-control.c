@@ -184,7 +184,8 @@ static void end_is_told_with_its_reason(void **state)
         begin(&rig);
         control_send_ended(rig.control, MONITOR_CRASHED, "vCPU 0: \"triple\" fault");
         assert_true(recv(rig.peer, answer, sizeof(answer) - 1, 0) > 0);
-        assert_string_equal(answer, "{\"event\":\"ended\",\"how\":\"crashed\",\"text\":\"vCPU 0: \\\"triple\\\" fault\"}");
+        assert_string_equal(answer,
+                            "{\"event\":\"ended\",\"how\":\"crashed\",\"text\":\"vCPU 0: \\\"triple\\\" fault\"}");
         memset(answer, 0, sizeof(answer));
         control_send_ended(rig.control, MONITOR_POWERED_OFF, NULL);
         assert_true(recv(rig.peer, answer, sizeof(answer) - 1, 0) > 0);

@@ -123,7 +123,9 @@ static void access_beside_a_range_is_a_fault(void **state)
 
 static void impossible_sizes_are_refused_with_the_reason(void **state)
 {
-        static const uint64_t sizes[] = { 0, 1, 4096, 3 * MIB - 4096, 257 * MIB, UINT64_MAX, UINT64_MAX - (2 * MIB - 1) };
+        static const uint64_t sizes[] = {
+                0, 1, 4096, 3 * MIB - 4096, 257 * MIB, UINT64_MAX, UINT64_MAX - (2 * MIB - 1)
+        };
 
         for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
                 auto_cleanup(freep) char *error = NULL;

@@ -117,8 +117,8 @@ static void devices_are_limited(void **state)
 
 static void sizes_have_units(void **state)
 {
-        static const char *const wrong[] = { "", "M", "1m", "-1", "1.5G", "1KM", "1 M", "99999999999999999999", "16777216T",
-                                             "00000000000000000000000000000000001" };
+        static const char *const wrong[] = { "", "M", "1m", "-1", "1.5G", "1KM", "1 M", "99999999999999999999",
+                                             "16777216T", "00000000000000000000000000000000001" };
         uint64_t n;
 
         assert_int_equal(monitor_parse_bytes("4096", &n), 0);

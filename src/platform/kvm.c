@@ -3,7 +3,7 @@
  * Life of a machine under our own monitor (`busbar monitor`, this program): one process a start of the guest, with its
  * vCPUs stopped until it is told otherwise over an inherited socket, and watched through its pidfd.
  *
- *      bring_up ─► process ─► ready ─► resume ⇄ pause ─► ended ─┬─► powered off, panicked, crashed ...: the machine's end
+ *      bring_up ─► process ─► ready ─► resume ⇄ pause ─► ended ─┬─► powered off, panicked ...: the machine's end
  *                     ▲                                         │
  *                     └──── reset, watchdog: the next process ◄─┘
  *

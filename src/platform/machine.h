@@ -23,7 +23,7 @@ struct machine_device {
         enum device_type type;
         enum device_transport transport;
         char *socket_path; /* where its server listens; for `stream` of two fifos, .out of the guest and .in */
-        bool stream;       /* console only, once the platform is known: it brings a virtio-console of its own to two fifos */
+        bool stream;       /* console, once the platform is known: it brings a virtio-console of its own to two fifos */
         uint16_t n_queues; /* request queues (blk) or queue pairs (net) */
         uint16_t queue_size;
         bool packed;    /* offer the packed ring to the guest */

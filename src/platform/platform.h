@@ -41,7 +41,7 @@ struct platform_probe {
 struct platform_ops {
         const char *name;
         bool console_streams; /* cannot attach a vhost-user console: machine_device.stream */
-        bool waits_for_servers; /* bring_up() may come before the device servers serve, as long as their sockets listen */
+        bool waits_for_servers; /* bring_up() may come before device servers serve, as long as their sockets listen */
 
         /* Return: 0 with *ret filled, or a negative errno if even that could not be found out. */
         int (*probe)(enum machine_arch arch, struct platform_probe *ret);

@@ -37,7 +37,8 @@ static void add_board(struct argv *a, const struct machine *m, const struct qemu
         else
                 argv_addf(
                         a,
-                        "q35,usb=off,sata=off,smbus=off,vmport=off,graphics=off,hpet=off,memory-backend=ram,dump-guest-core=off%s",
+                        "q35,usb=off,sata=off,smbus=off,vmport=off,graphics=off,hpet=off,memory-backend=ram,"
+                        "dump-guest-core=off%s",
                         build->version >= 800 ? ",i8042=off" : "");
 
         /* Over MMIO its devices would otherwise be those of before VIRTIO 1.0. */

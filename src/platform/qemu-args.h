@@ -23,7 +23,7 @@ struct qemu_build {
         bool kvm;
         int qmp_fd; /* number of the control socket in QEMU's process */
         int relay_fd; /* number of the first connection of devices that need a relay, in their order; 0: none is used */
-        int boot_fd; /* number of the first of its boot files there, in the order of qemu_boot_files(); 0: by their paths */
+        int boot_fd; /* number of its first boot file there, in the order of qemu_boot_files(); 0: by their paths */
 };
 
 #define QEMU_BOOT_FILES_MAX 3

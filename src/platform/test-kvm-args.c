@@ -104,7 +104,8 @@ static void what_is_absent_is_not_mentioned(void **state)
 static void displays_input_and_sound_are_devices_like_others(void **state)
 {
         static struct machine_device cockpit[] = {
-                { .id = "dash", .type = DEVICE_GPU, .socket_path = (char *) "/run/0.gpu", .queue_size = 256, .packed = true },
+                { .id = "dash", .type = DEVICE_GPU, .socket_path = (char *) "/run/0.gpu", .queue_size = 256,
+                  .packed = true },
                 { .id = "touch", .type = DEVICE_INPUT, .socket_path = (char *) "/run/1.input", .queue_size = 64 },
                 { .id = "bell", .type = DEVICE_SOUND, .socket_path = (char *) "/run/2.sound", .queue_size = 64 },
         };
@@ -116,7 +117,9 @@ static void displays_input_and_sound_are_devices_like_others(void **state)
                 "--device", "id=bell,type=sound,socket=/run/2.sound,transport=pci,packed=off,queue-size=64",
                 NULL,
         };
-        struct machine m = { .id = (char *) "m", .n_vcpus = 1, .memory_bytes = 16 << 20, .devices = cockpit, .n_devices = 3 };
+        struct machine m = {
+                .id = (char *) "m", .n_vcpus = 1, .memory_bytes = 16 << 20, .devices = cockpit, .n_devices = 3
+        };
         struct kvm_fds fds = { .control = 3, .serial = 4 };
         struct argv a = { 0 };
 

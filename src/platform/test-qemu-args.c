@@ -55,11 +55,13 @@ static void every_device_is_a_front_end_at_a_fixed_slot(void **state)
         assert_true(has(&a, "-chardev", "socket,id=c0,path=/run/a,,b/root,reconnect-ms=20"));
         assert_true(has(
                 &a, "-device",
-                "vhost-user-blk-pci,bus=pcie.0,addr=0x3,disable-legacy=on,chardev=c0,num-queues=2,queue-size=256,packed=on"));
+                "vhost-user-blk-pci,bus=pcie.0,addr=0x3,disable-legacy=on,chardev=c0,num-queues=2,queue-size=256,"
+                "packed=on"));
         assert_true(has(&a, "-netdev", "vhost-user,id=n1,chardev=c1,queues=1"));
         assert_true(has(
                 &a, "-device",
-                "virtio-net-pci,bus=pcie.0,addr=0x4,disable-legacy=on,netdev=n1,mac=02:00:00:00:00:01,mq=off,packed=off,romfile="));
+                "virtio-net-pci,bus=pcie.0,addr=0x4,disable-legacy=on,netdev=n1,mac=02:00:00:00:00:01,mq=off,"
+                "packed=off,romfile="));
         assert_true(has(&a, "-chardev", "socket,id=c2,path=/run/rng")); /* it does not survive a second connection */
         assert_true(has(&a, "-device", "vhost-user-rng-pci,bus=pcie.0,addr=0x5,chardev=c2"));
         assert_true(has(&a, "-chardev", "pipe,id=c3,path=/run/tty"));

@@ -266,7 +266,8 @@ static int move_bytes(const struct render *r, bool out, void *bytes, size_t n, u
                 if (now >= until_ns)
                         return -ETIMEDOUT;
                 /* Who was interrupted already is not woken by that again. */
-                if (poll(ready, limit_ns == UINT64_MAX ? 2 : 1, (int) ((until_ns - now) / 1000000) + 1) < 0 && errno != EINTR)
+                if (poll(ready, limit_ns == UINT64_MAX ? 2 : 1, (int) ((until_ns - now) / 1000000) + 1) < 0 &&
+                    errno != EINTR)
                         return -errno;
                 k = out ? send(r->fd, at, n, MSG_NOSIGNAL | MSG_DONTWAIT) : recv(r->fd, at, n, MSG_DONTWAIT);
                 if (k == 0)
@@ -283,7 +284,8 @@ static int move_bytes(const struct render *r, bool out, void *bytes, size_t n, u
 static bool is_answer(const struct render_reply *reply, size_t n_max)
 {
         bool has_payload = reply->type == VIRTIO_GPU_RESP_OK_CAPSET_INFO || reply->type == VIRTIO_GPU_RESP_OK_CAPSET;
-        bool is_error = reply->type >= VIRTIO_GPU_RESP_ERR_UNSPEC && reply->type <= VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+        bool is_error =
+                reply->type >= VIRTIO_GPU_RESP_ERR_UNSPEC && reply->type <= VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
 
         if (has_payload)
                 return n_max > 0 && reply->size_bytes <= n_max;
@@ -291,8 +293,8 @@ static bool is_answer(const struct render_reply *reply, size_t n_max)
 }
 
 /* Sends a request, waits for its answer. */
-static int ask(struct render *r, enum render_request_type type, const struct iovec payload[2], const int *fds, size_t n_fds,
-               void *answer, size_t n_answer_max, size_t *ret_n)
+static int ask(struct render *r, enum render_request_type type, const struct iovec payload[2], const int *fds,
+               size_t n_fds, void *answer, size_t n_answer_max, size_t *ret_n)
 {
         struct render_request request = { .type = type };
         struct iovec parts[3] = { { &request, sizeof(request) }, payload[0], payload[1] };
@@ -354,7 +356,8 @@ int render_command(struct render *r, const void *command, size_t n, void *payloa
         return ask(r, RENDER_COMMAND, parts, NULL, 0, payload, n_max, ret_n);
 }
 
-int render_set_backing(struct render *r, uint32_t resource, const struct virtio_gpu_mem_entry *entries, uint32_t n_entries)
+int render_set_backing(struct render *r, uint32_t resource, const struct virtio_gpu_mem_entry *entries,
+                       uint32_t n_entries)
 {
         struct render_backing backing = { .resource = resource, .n_entries = n_entries };
         struct iovec parts[2] = { { &backing, sizeof(backing) }, { (void *) entries, n_entries * sizeof(*entries) } };

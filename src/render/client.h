@@ -2,8 +2,8 @@
 /*
  * The display server's way to the render processes (protocol.h), one for each guest that has 3D.
  *
- *      render_host   the program busbar-render, started before lock-down: makes a process a guest when asked, and a new one
- *                    after the old one died
+ *      render_host   the program busbar-render, started before lock-down: makes a process a guest when asked, and a new
+ *                    one after the old one died
  *      render        one guest's process; used by that guest's thread only, which waits for each answer
  *
  * A process that dies or does not answer in time is killed; what was asked of it ends with -EPIPE, and all else until
@@ -68,7 +68,8 @@ int render_set_memory(struct render *r, const struct space *space);
 int render_command(struct render *r, const void *command, size_t n, void *payload, size_t n_max, size_t *ret_n);
 
 /* Attaches guest memory to a resource; no entries: takes it away. Return: as render_command(). */
-int render_set_backing(struct render *r, uint32_t resource, const struct virtio_gpu_mem_entry *entries, uint32_t n_entries);
+int render_set_backing(struct render *r, uint32_t resource, const struct virtio_gpu_mem_entry *entries,
+                       uint32_t n_entries);
 
 /**
  * render_read() - the pixels of a part of a resource

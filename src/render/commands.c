@@ -193,7 +193,8 @@ static uint32_t submit(struct render_process *p, void *command, size_t n)
 
         if (in->size % 4 != 0 || in->size > n - sizeof(*in))
                 return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-        return status(virgl_renderer_submit_cmd((char *) command + sizeof(*in), (int) in->hdr.ctx_id, (int) (in->size / 4)));
+        return status(
+                virgl_renderer_submit_cmd((char *) command + sizeof(*in), (int) in->hdr.ctx_id, (int) (in->size / 4)));
 }
 
 void render_fence_wait(struct render_process *p, uint32_t context)

@@ -71,8 +71,9 @@ static int enter_sandbox(void)
                 const char *path;
                 unsigned access;
         } paths[] = {
-                { "/usr", SANDBOX_READ }, { "/lib", SANDBOX_READ }, { "/lib64", SANDBOX_READ }, { "/etc", SANDBOX_READ },
-                { "/sys", SANDBOX_READ }, { "/proc/self", SANDBOX_READ }, { "/proc/cpuinfo", SANDBOX_READ },
+                { "/usr", SANDBOX_READ }, { "/lib", SANDBOX_READ }, { "/lib64", SANDBOX_READ },
+                { "/etc", SANDBOX_READ }, { "/sys", SANDBOX_READ }, { "/proc/self", SANDBOX_READ },
+                { "/proc/cpuinfo", SANDBOX_READ },
                 { "/dev/dri", SANDBOX_READ | SANDBOX_WRITE | SANDBOX_DEVICE },
         };
         struct sandbox sandbox;

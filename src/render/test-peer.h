@@ -19,7 +19,8 @@ struct render_host *test_peer_start(void);
  *      0  obeys                                       4  answers with a size of which not all follows, then closes
  *      1  refuses, for a reason of the next bits      5  answers part of a reply's head, then closes
  *      2  closes                                      6  obeys twice
- *      3  answers with a type from the next bytes     7  answers as it obeys, with a payload of as many bytes as the next says
+ *      3  answers with a type from the next bytes     7  answers as it obeys, with a payload of as many bytes as
+ *                                                        the next says
  *
  * Longer ones are cut.
  */

@@ -126,7 +126,8 @@ static void the_capabilities_are_virgls(void **state)
         size_t n;
 
         start();
-        assert_int_equal(render_command(f.render, &in, sizeof(in), out, sizeof(out), &n), VIRTIO_GPU_RESP_OK_CAPSET_INFO);
+        assert_int_equal(render_command(f.render, &in, sizeof(in), out, sizeof(out), &n),
+                         VIRTIO_GPU_RESP_OK_CAPSET_INFO);
         assert_int_equal(n, sizeof(out));
         assert_int_equal(out[0], VIRTIO_GPU_CAPSET_VIRGL2);
         in.capset_index = 2;
@@ -136,7 +137,8 @@ static void the_capabilities_are_virgls(void **state)
 static void a_command_that_is_cut_or_unknown_is_refused(void **state)
 {
         struct virtio_gpu_resource_create_3d create = { .hdr = { .type = VIRTIO_GPU_CMD_RESOURCE_CREATE_3D } };
-        struct virtio_gpu_cmd_submit submit = { .hdr = { .type = VIRTIO_GPU_CMD_SUBMIT_3D, .ctx_id = CONTEXT }, .size = 4096 };
+        struct virtio_gpu_cmd_submit submit = { .hdr = { .type = VIRTIO_GPU_CMD_SUBMIT_3D, .ctx_id = CONTEXT },
+                                                .size = 4096 };
 
         start();
         assert_int_equal(command(&create, sizeof(create) - 1), VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
@@ -173,7 +175,8 @@ static void garbage_in_a_command_stream_costs_nothing_but_itself(void **state)
         struct {
                 struct virtio_gpu_cmd_submit header;
                 uint32_t words[64];
-        } submit = { .header = { .hdr = { .type = VIRTIO_GPU_CMD_SUBMIT_3D, .ctx_id = CONTEXT }, .size = sizeof(submit.words) } };
+        } submit = { .header = { .hdr = { .type = VIRTIO_GPU_CMD_SUBMIT_3D, .ctx_id = CONTEXT },
+                                 .size = sizeof(submit.words) } };
 
         start();
         for (unsigned i = 0; i < 64; i++)
@@ -255,8 +258,8 @@ static int set_up(void **state)
 
         (void) snprintf(program, sizeof(program), "%s/src/cli/busbar-render", getenv("BUSBAR_BUILD"));
         if (loop_new(&f.loop) < 0 || space_new(&f.space) < 0 || space_add(f.space, &region, fd) < 0 ||
-            space_iov(f.space, MEMORY_START, MEMORY_BYTES, &iov, 1) != 1 || render_host_new(f.loop, program, &f.host) < 0 ||
-            render_new(f.host, &f.render) < 0)
+            space_iov(f.space, MEMORY_START, MEMORY_BYTES, &iov, 1) != 1 ||
+            render_host_new(f.loop, program, &f.host) < 0 || render_new(f.host, &f.render) < 0)
                 return -1;
         f.memory = iov.iov_base;
         return 0;

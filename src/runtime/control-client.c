@@ -17,7 +17,8 @@ static int send_request(int fd, json_t *request, int passed_fd)
         union {
                 struct cmsghdr header;
                 char bytes[CMSG_SPACE(sizeof(int))];
-        } control = { .header = { .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS } };
+        } control = { .header = {
+                              .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS } };
         auto_cleanup(freep) char *text = json_dumps(request, JSON_COMPACT);
         struct iovec data = { .iov_base = text };
         struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1 };
@@ -70,7 +71,8 @@ static int receive_line(int fd, char **ret, size_t *ret_n)
         }
 }
 
-static int call(const char *socket_path, json_t *request, int passed_fd, unsigned timeout_ms, json_t **ret, char **ret_error)
+static int call(const char *socket_path, json_t *request, int passed_fd, unsigned timeout_ms, json_t **ret,
+                char **ret_error)
 {
         struct timeval timeout = { .tv_sec = timeout_ms / 1000, .tv_usec = (timeout_ms % 1000) * 1000 };
         auto_cleanup(freep) char *line = NULL;

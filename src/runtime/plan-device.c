@@ -154,7 +154,8 @@ static int find_network(struct planner *p, const struct part *part, const struct
                 if (strcmp(p->networks[i].name, d->network) == 0)
                         net = &p->networks[i];
         if (!net)
-                return plan_fail(p, -EINVAL, "%s: device \"%s\": there is no network \"%s\"", part->id, d->id, d->network);
+                return plan_fail(p, -EINVAL, "%s: device \"%s\": there is no network \"%s\"", part->id, d->id,
+                                 d->network);
         *ret = net;
         if (net->server)
                 return 0;
@@ -207,7 +208,8 @@ static int find_server(struct planner *p, const struct part *part, const struct 
                         return r;
                 *ret = (*ret_net)->server;
                 if ((*ret)->n_sockets >= PLAN_PORTS_MAX)
-                        return plan_fail(p, -EINVAL, "network \"%s\" has more than %d ports", d->network, PLAN_PORTS_MAX);
+                        return plan_fail(p, -EINVAL, "network \"%s\" has more than %d ports", d->network,
+                                         PLAN_PORTS_MAX);
                 return 0;
         }
         if (d->type == DEVICE_GPU || d->type == DEVICE_INPUT || d->type == DEVICE_SOUND)

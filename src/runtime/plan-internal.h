@@ -66,7 +66,8 @@ int plan_copy(char **to, const char *from);
  *
  * Return: the server; NULL without memory.
  */
-struct planned_server *plan_add_server(struct planner *p, char *name_take, const char *machine, const char *const *argv);
+struct planned_server *plan_add_server(struct planner *p, char *name_take, const char *machine,
+                                       const char *const *argv);
 
 /* Is @path short enough for a socket? Return: 0 or -ENAMETOOLONG with the error set. */
 int plan_check_socket_path(const struct planner *p, const char *path);

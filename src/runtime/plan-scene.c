@@ -139,7 +139,8 @@ static int check_own(const struct planner *p, const struct part *part)
                                 for (size_t l = 0; l < other->n_displays; l++)
                                         if (strcmp(d->displays[j], other->displays[l]) == 0)
                                                 return plan_fail(p, -EINVAL,
-                                                                 "%s: devices \"%s\" and \"%s\" are both on display \"%s\"",
+                                                                 "%s: devices \"%s\" and \"%s\" "
+                                                                 "are both on display \"%s\"",
                                                                  part->id, other->id, d->id, d->displays[j]);
                 }
         return 0;

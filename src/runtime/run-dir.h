@@ -64,7 +64,7 @@ bool run_dir_in_use(const char *path);
 int run_dir_wait(const char *path, unsigned timeout_ms);
 
 /**
- * run_dir_strip() - remove what a dead machine cannot need: sockets, fifos, links, half-written state and files of its servers
+ * run_dir_strip() - remove what a dead machine cannot need: sockets, fifos, links, half-written state, servers' files
  * @keep: names that stay, NULL-terminated; NULL: none
  */
 void run_dir_strip(const char *path, const char *const *keep);

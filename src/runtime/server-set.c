@@ -11,8 +11,8 @@ static bool is_owner(const char *owner, const char *machine)
 }
 
 int server_set_start(struct server_set *set, struct loop *loop, const struct plan *plan, const char *owner,
-                     bool consoles, const char *program, struct log_collector *log, const struct server_events *events, void *data,
-                     char **ret_error)
+                     bool consoles, const char *program, struct log_collector *log, const struct server_events *events,
+                     void *data, char **ret_error)
 {
         size_t first = set->n_servers;
 

@@ -21,8 +21,8 @@ struct server_set {
  * deinitialised either way.
  */
 int server_set_start(struct server_set *set, struct loop *loop, const struct plan *plan, const char *owner,
-                     bool consoles, const char *program, struct log_collector *log, const struct server_events *events, void *data,
-                     char **ret_error);
+                     bool consoles, const char *program, struct log_collector *log, const struct server_events *events,
+                     void *data, char **ret_error);
 
 /* Was each of them ready at least once? */
 bool server_set_was_ready(const struct server_set *set);

@@ -321,8 +321,8 @@ static int set_up(struct system_supervisor *s, const struct janitor_link *link, 
         if (r == 0)
                 r = path ? control_open(&s->control, s->keeper.loop, path, &control_ops) : -ENOMEM;
         if (r == 0)
-                r = server_set_start(&s->shared, s->keeper.loop, s->plan, NULL, false, s->options->program, &s->keeper.log,
-                                     &server_events, s, ret_error);
+                r = server_set_start(&s->shared, s->keeper.loop, s->plan, NULL, false, s->options->program,
+                                     &s->keeper.log, &server_events, s, ret_error);
         return r;
 }
 

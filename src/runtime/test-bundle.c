@@ -59,8 +59,10 @@ static void every_member_is_taken(void **state)
 {
         auto_cleanup(bundle_freep) struct bundle *b = parsed(
                 HEAD "\"hostname\": \"cluster\", \"annotations\": { \"a\": \"b\" },"
-                     "\"vm\": { \"kernel\": { \"path\": \"k\", \"initrd\": \"i\", \"parameters\": [\"quiet\", \"a=b\"] },"
-                     "\"hwConfig\": { \"vcpus\": 3, \"memory\": 1073741824, \"deviceTree\": \"d\" }, \"arch\": \"amd64\","
+                     "\"vm\": { \"kernel\": { \"path\": \"k\", \"initrd\": \"i\", "
+                     "\"parameters\": [\"quiet\", \"a=b\"] },"
+                     "\"hwConfig\": { \"vcpus\": 3, \"memory\": 1073741824, \"deviceTree\": \"d\" }, "
+                     "\"arch\": \"amd64\","
                      "\"image\": { \"path\": \"r\", \"format\": \"raw\" }, \"devices\": ["
                      "{ \"id\": \"data\", \"type\": \"blk\", \"image\": \"x\", \"readOnly\": true, \"serial\": \"s\","
                      "  \"queues\": 4, \"queueSize\": 128, \"packed\": false, \"transport\": \"mmio\" },"

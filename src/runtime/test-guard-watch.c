@@ -140,8 +140,9 @@ static void violations_are_told_logged_and_kept(void **state)
         all = guard_watch_to_json(&f->watch);
         json = json_dumps(all, JSON_COMPACT);
         json_decref(all);
-        assert_string_equal(json, "[{\"display\":\"cluster\",\"guard\":\"telltale\",\"violated\":true,\"violations\":2},"
-                                  "{\"display\":\"cluster\",\"guard\":\"speed\",\"violated\":true,\"violations\":1}]");
+        assert_string_equal(json,
+                            "[{\"display\":\"cluster\",\"guard\":\"telltale\",\"violated\":true,\"violations\":2},"
+                            "{\"display\":\"cluster\",\"guard\":\"speed\",\"violated\":true,\"violations\":1}]");
         log = read_log(f);
         assert_non_null(strstr(log, "guard: display cluster: guard telltale is violated"));
         assert_non_null(strstr(log, "guard: display cluster: guard telltale holds again"));

@@ -21,7 +21,8 @@
 static const char bundle_text[] =
         "{ \"ociVersion\": \"1.3.0\", \"hostname\": \"pc\","
         "\"vm\": { \"kernel\": { \"path\": \"k\", \"parameters\": \"quiet\" }, \"arch\": \"amd64\", \"devices\": ["
-        "{ \"id\": \"root\", \"type\": \"blk\", \"image\": \"a,b\", \"readOnly\": true, \"serial\": \"s\", \"queues\": 2 },"
+        "{ \"id\": \"root\", \"type\": \"blk\", \"image\": \"a,b\", \"readOnly\": true, \"serial\": \"s\", "
+        "\"queues\": 2 },"
         "{ \"id\": \"eth0\", \"type\": \"net\", \"network\": \"lan\", \"mac\": \"02:00:00:00:00:01\" },"
         "{ \"id\": \"eth1\", \"type\": \"net\", \"network\": \"lan\" },"
         "{ \"id\": \"rng0\", \"type\": \"rng\", \"bytesPerSecond\": 4096 },"
@@ -159,7 +160,8 @@ static void a_platform_with_a_console_of_its_own_gets_a_stream(void **state)
 static void machines_of_a_system_share_a_switch_and_start_in_order(void **state)
 {
         auto_cleanup(system_freep) struct system *s =
-                make_system("{ \"networks\": { \"lan\": { \"uplink\": { \"tap\": \"t0\" }, \"vlan\": 5 }, \"idle\": {} },"
+                make_system("{ \"networks\": { \"lan\": { \"uplink\": { \"tap\": \"t0\" }, \"vlan\": 5 }, "
+                            "\"idle\": {} },"
                             "\"machines\": { \"c\": { \"bundle\": \"c\", \"dependsOn\": [\"b\", \"a\"] },"
                             "\"b\": { \"bundle\": \"b\", \"dependsOn\": [\"a\"], \"restart\": \"on-failure\","
                             "  \"consoles\": { \"con\": { \"log\": false, \"pty\": true } } },"

@@ -427,7 +427,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(life_cycle_follows_oci, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(a_platform_that_waits_by_itself_is_brought_up_beside_its_servers, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(a_platform_that_waits_by_itself_is_brought_up_beside_its_servers,
+                                                set_up, tear_down),
                 cmocka_unit_test_setup_teardown(kill_ends_a_machine_at_once, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(guest_that_does_not_react_is_ended_after_the_grace, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(monitor_that_dies_fails_the_machine, set_up, tear_down),

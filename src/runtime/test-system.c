@@ -74,8 +74,10 @@ static void a_system_is_loaded_with_its_bundles(void **state)
 
         assert_int_equal(load(f, "{ \"networks\": { \"lan\": { \"uplink\": { \"tap\": \"tap7\" }, \"vlan\": 9 } },"
                                  "\"machines\": {"
-                                 "\"one\": { \"bundle\": \"a\", \"restart\": \"always\", \"parameters\": [\"x\", \"y\"],"
-                                 "\"dependsOn\": [\"two\"], \"consoles\": { \"console\": { \"log\": \"l\", \"pty\": true,"
+                                 "\"one\": { \"bundle\": \"a\", \"restart\": \"always\", "
+                                 "\"parameters\": [\"x\", \"y\"],"
+                                 "\"dependsOn\": [\"two\"], \"consoles\": { \"console\": { \"log\": \"l\", "
+                                 "\"pty\": true,"
                                  "\"logBytes\": 8192, \"logFiles\": 7 } } },"
                                  "\"two\": { \"bundle\": \"./b/\", \"platform\": \"qemu\" } } }"),
                          0);
@@ -159,7 +161,8 @@ static void displays_and_audio_that_bundles_use_have_to_be_there(void **state)
 
         write_pair(f, BUNDLE(GPU("left")), BUNDLE(SOUND("chime") "," TOUCH("middle")));
         assert_refused(f, TWO, "car.json:3: machines.two: its device \"touch\" (");
-        assert_non_null(strstr(f->error, "/c/config.json:2) is on display \"middle\", which is not among \"displays\""));
+        assert_non_null(
+                strstr(f->error, "/c/config.json:2) is on display \"middle\", which is not among \"displays\""));
         free(f->error);
         f->error = NULL;
         write_pair(f, BUNDLE(SOUND("bell")), BUNDLE(""));
@@ -188,7 +191,8 @@ static void errors_of_a_bundle_name_the_bundle(void **state)
 {
         struct fixture *f = *state;
 
-        test_folder_write(&f->folder, "b/config.json", BUNDLE("{ \"id\": \"x\", \"type\": \"blk\", \"image\": \"no\" }"));
+        test_folder_write(&f->folder, "b/config.json",
+                          BUNDLE("{ \"id\": \"x\", \"type\": \"blk\", \"image\": \"no\" }"));
         assert_refused(f, "{ \"machines\": { \"two\": { \"bundle\": \"b\" } } }",
                        "/b/config.json:2: vm.devices[0].image: \"no\" does not exist");
 }
@@ -228,7 +232,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(consoles_that_are_bound_have_to_be_there, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(an_image_has_one_writer, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(machines_share_a_scene, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(displays_and_audio_that_bundles_use_have_to_be_there, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(displays_and_audio_that_bundles_use_have_to_be_there, set_up,
+                                                tear_down),
                 cmocka_unit_test_setup_teardown(a_display_is_one_guests, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(input_goes_to_one_device_of_the_guest_that_is_seen, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(errors_of_a_bundle_name_the_bundle, set_up, tear_down),

@@ -87,7 +87,8 @@ int sandbox_filter_calls(struct sandbox *s);
  * @subject: as in struct sandbox; there is one for the process, the last one counts.
  */
 struct sandbox_thread_filter;
-int sandbox_thread_filter_new(const char *subject, const struct sandbox_call *calls, struct sandbox_thread_filter **ret);
+int sandbox_thread_filter_new(const char *subject, const struct sandbox_call *calls,
+                              struct sandbox_thread_filter **ret);
 struct sandbox_thread_filter *sandbox_thread_filter_free(struct sandbox_thread_filter *f);
 /* Any thread, more than once at a time; after sandbox_enter(). Return: 0 or a negative errno. */
 int sandbox_filter_thread(const struct sandbox_thread_filter *f);

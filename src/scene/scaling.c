@@ -7,7 +7,8 @@ static uint32_t scale_rounded(uint32_t n, uint32_t to, uint32_t from)
         return (uint32_t) MAX(((uint64_t) n * to + from / 2) / from, UINT64_C(1));
 }
 
-struct rectangle scene_shown(enum scene_scaling scaling, const struct rectangle *region, uint32_t width, uint32_t height)
+struct rectangle scene_shown(enum scene_scaling scaling, const struct rectangle *region, uint32_t width,
+                             uint32_t height)
 {
         struct rectangle r = *region;
 

@@ -62,7 +62,8 @@ enum scene_scaling {
  *
  * Return: within @region, but for SCALING_NONE, whose picture may be larger and is cut off.
  */
-struct rectangle scene_shown(enum scene_scaling scaling, const struct rectangle *region, uint32_t width, uint32_t height);
+struct rectangle scene_shown(enum scene_scaling scaling, const struct rectangle *region, uint32_t width,
+                             uint32_t height);
 
 enum scene_rule {
         RULE_FRESH,  /* must change or be flushed again within limit_ms */
@@ -76,7 +77,7 @@ struct scene_guard {
         enum scene_rule rule;
         struct rectangle region; /* in the display's region on the screen: pixels from its top left corner */
         uint32_t limit_ms;
-        uint32_t *allowed;       /* CRC-32 (zlib) of the region's pixels as composed: rows of 0x00rrggbb, little endian */
+        uint32_t *allowed;       /* CRC-32 (zlib) of the region's pixels as composed: rows of little-endian 0xrrggbb */
         size_t n_allowed;
         char *cover;             /* absolute path of a PNG; NULL: cover_colour */
         uint32_t cover_colour;   /* 0xrrggbb */

@@ -178,8 +178,10 @@ static void a_guard_has_all_its_members(void **state)
         assert_parsed(f, GUARD("{ \"name\": \"telltale\", \"region\": [90, 40, 10, 10], \"rule\": \"oneOf\","
                                "\"limitMs\": 200, \"allowed\": [\"1a2b3c4d\", \"FFFFFFFF\"],"
                                "\"cover\": { \"colour\": \"#00ff00\", \"image\": \"/c.png\" } },"
-                               "{ \"name\": \"speed\", \"region\": [0, 0, 100, 50], \"rule\": \"fresh\", \"limitMs\": 20 },"
-                               "{ \"name\": \"lamp\", \"region\": [0, 0, 1, 1], \"rule\": \"lit\", \"limitMs\": 60000 }"));
+                               "{ \"name\": \"speed\", \"region\": [0, 0, 100, 50], \"rule\": \"fresh\", "
+                               "\"limitMs\": 20 },"
+                               "{ \"name\": \"lamp\", \"region\": [0, 0, 1, 1], \"rule\": \"lit\", "
+                               "\"limitMs\": 60000 }"));
         g = f->scene.displays[0].guards;
         assert_int_equal(f->scene.displays[0].n_guards, 3);
         assert_string_equal(g[0].name, "telltale");
@@ -272,8 +274,9 @@ static void a_wrong_screen_is_refused(void **state)
 static void a_vnc_address_is_checked(void **state)
 {
         static const char *const good[] = { "127.0.0.1:5900", "[::1]:65535", "/run/car/vnc", "127.1.2.3:1" };
-        static const char *const bad[] = { "5900", ":5900", "localhost:5900", "127.0.0.1:0", "127.0.0.1:65536",
-                                           "127.0.0.1:", "::1:5900", "[::1]", "[::1:5900", "127.0.0.1:59x", "vnc.sock" };
+        static const char *const bad[] = { "5900",       ":5900",    "localhost:5900", "127.0.0.1:0", "127.0.0.1:65536",
+                                           "127.0.0.1:", "::1:5900", "[::1]",          "[::1:5900",   "127.0.0.1:59x",
+                                           "vnc.sock" };
         static const char *const open[] = { "0.0.0.0:5900", "[::]:5900", "192.168.1.7:5900" };
         struct fixture *f = *state;
         char text[256];
@@ -334,7 +337,8 @@ static void a_wrong_guard_is_refused(void **state)
 
         assert_refused(f, GUARD("{ \"name\": \"g\", \"region\": [0, 0, 1, 1], \"rule\": \"fresh\" }"),
                        "car.json:2: displays.d.guards[0]: member \"limitMs\" is missing");
-        assert_refused(f, GUARD("{ \"name\": \"g\", \"region\": [91, 0, 10, 1], \"rule\": \"fresh\", \"limitMs\": 99 }"),
+        assert_refused(f,
+                       GUARD("{ \"name\": \"g\", \"region\": [91, 0, 10, 1], \"rule\": \"fresh\", \"limitMs\": 99 }"),
                        "car.json:2: displays.d.guards[0].region: is not inside the display's 100 by 50 pixels");
         assert_refused(f, GUARD("{ \"name\": \"g\", \"region\": [0, 0, 1, 1], \"rule\": \"fresh\", \"limitMs\": 9 }"),
                        "car.json:2: displays.d.guards[0].limitMs: expected an integer from 20 to 60000, got 9");

@@ -3,8 +3,8 @@
  * Real-time priority of the display server's threads, if it may have any (CAP_SYS_NICE or RLIMIT_RTPRIO):
  *
  *      screens                      the second lowest: what they do is bounded by sizes and rates, whatever guests do
- *      guests that guards look at   the lowest, and at most half of a CPU (gpu_options.urgent): a host that lets such a thread
- *                                   wait makes the guest look as if it stood still
+ *      guests that guards look at   the lowest, and at most half of a CPU (gpu_options.urgent): a host that lets such a
+ *                                   thread wait makes the guest look as if it stood still
  *      all others                   none
  *
  * The right to it ends with the sandbox's first stage, and threads start after that. So the main thread has its

@@ -113,7 +113,8 @@ static int serve(struct guest *g, int fd)
         int r;
 
         if (g->connection_ops)
-                r = g->connection_ops->open(g->loop, fd, g->settings, g->device, on_connection_closed, g, &g->connection);
+                r = g->connection_ops->open(g->loop, fd, g->settings, g->device, on_connection_closed, g,
+                                            &g->connection);
         else
                 r = vhost_backend_new(g->loop, fd, g->device, on_closed, g, &g->backend);
         if (r < 0)

@@ -106,8 +106,8 @@ static int open_guest(struct server *server, const struct guest_arguments *argum
         char error[256];
         int r;
 
-        *g = (struct guest) { .id = arguments->id, .settings = arguments->settings, .loop = server->loop, .listen_fd = -1,
-                              .given_fd = -1 };
+        *g = (struct guest) { .id = arguments->id, .settings = arguments->settings, .loop = server->loop,
+                              .listen_fd = -1, .given_fd = -1 };
         server->current_id = g->id;
         r = server->type->guest_new(server, arguments->settings, g->id, &g->device);
         if (r < 0)
@@ -203,8 +203,9 @@ static int start_workers(struct server *server)
         }
         for (size_t i = 0; i < server->n_guests; i++)
                 for (uint16_t q = 0; q < server->guests[i].device->n_queues; q++)
-                        device_set_queue_loop(server->guests[i].device, q,
-                                              worker_loop(server->workers[server->type->guest_threads ? i : next++ % n]));
+                        device_set_queue_loop(
+                                server->guests[i].device, q,
+                                worker_loop(server->workers[server->type->guest_threads ? i : next++ % n]));
         return 0;
 }
 

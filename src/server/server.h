@@ -63,10 +63,10 @@ struct server_type {
         const struct feature_name *features; /* the type's own, for --features-off; ends with a NULL name */
         bool queue_threads; /* offers --queue-threads */
         bool guest_threads; /* the queues of each guest are on a thread of its own */
-        int (*open)(struct server *server, const struct settings *settings); /* before the guests; 0 or negative errno */
+        int (*open)(struct server *server, const struct settings *settings); /* before the guests; 0 or -errno */
         int (*sandbox)(struct server *server, struct sandbox *sandbox);      /* what must stay reachable */
         int (*start_threads)(struct server *server); /* after the guests, before guest_threads; 0 or negative errno */
-        int (*start_last_threads)(struct server *server); /* after guest_threads; the last moment for it. 0 or negative errno */
+        int (*start_last_threads)(struct server *server); /* the last moment for it, after guest_threads; as above */
         const struct connection_ops *(*connection)(const struct settings *guest); /* NULL returned: vhost-user */
         void (*close)(struct server *server); /* after all devices are freed; also if open() failed */
 };

@@ -27,10 +27,11 @@ static json_t *make_stats(const struct stats_control *socket)
 
                 speakers_get_stats(s, &stats);
                 (void) json_array_append_new(speakers,
-                        json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:b}", "name", speakers_name(s), "rate",
-                                  (json_int_t) speakers_rate(s), "periodFrames", (json_int_t) speakers_period(s), "periods",
-                                  (json_int_t) stats.n_periods, "missed", (json_int_t) stats.n_missed, "lateMaxNs",
-                                  (json_int_t) stats.late_max_ns, "realtime", speakers_realtime(s)));
+                        json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:b}", "name", speakers_name(s),
+                                  "rate", (json_int_t) speakers_rate(s),
+                                  "periodFrames", (json_int_t) speakers_period(s),
+                                  "periods", (json_int_t) stats.n_periods, "missed", (json_int_t) stats.n_missed,
+                                  "lateMaxNs", (json_int_t) stats.late_max_ns, "realtime", speakers_realtime(s)));
         }
         for (size_t i = 0; i < c->n_guests; i++) {
                 struct sound_stats stats;

@@ -78,7 +78,8 @@ static void plain_options_are_the_only_guests(void **state)
 
 static void each_guest_has_its_own_settings(void **state)
 {
-        assert_int_equal(PARSE(W("--guest"), W("id=alpha,fd=3,queues=2"), W("--guest=socket-path=/tmp/b,read-only")), 0);
+        assert_int_equal(PARSE(W("--guest"), W("id=alpha,fd=3,queues=2"), W("--guest=socket-path=/tmp/b,read-only")),
+                         0);
         assert_int_equal(arguments->n_guests, 2);
         assert_string_equal(arguments->guests[0].id, "alpha");
         assert_string_equal(arguments->guests[1].id, "guest1");
@@ -133,7 +134,8 @@ static void contradictions_are_refused(void **state)
         expect_error(PARSE(W("--fd=3"), W("--socket-path=/tmp/s")),
                      "error fake: guest fake: expected either socket-path or fd\n");
         expect_error(PARSE(W("--poll")), "error fake: guest fake: expected either socket-path or fd\n");
-        expect_error(PARSE(W("--guest"), W("fd=3,id=a b")), "error fake: id=a b: expected 1 to 31 letters, digits or _.-\n");
+        expect_error(PARSE(W("--guest"), W("fd=3,id=a b")),
+                     "error fake: id=a b: expected 1 to 31 letters, digits or _.-\n");
 }
 
 static void features_are_masked_by_name(void **state)

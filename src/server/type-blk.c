@@ -38,8 +38,8 @@ static const struct setting_spec blk_settings[] = {
           .help = "longest busy wait for the next request of a busy guest; 0: none" },
         { .name = "delay-us", .kind = SETTING_NUMBER, .scope = SETTING_GUEST, .max = 60000000,
           .help = "for tests: each request starts that much later" },
-        { .name = "fault", .kind = SETTING_STRING, .scope = SETTING_GUEST, .argument = "every=N,range=START+LENGTH,torn",
-          .help = "for tests: which requests fail" },
+        { .name = "fault", .kind = SETTING_STRING, .scope = SETTING_GUEST,
+          .argument = "every=N,range=START+LENGTH,torn", .help = "for tests: which requests fail" },
         { 0 },
 };
 

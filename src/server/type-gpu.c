@@ -70,7 +70,8 @@ static const struct setting_spec gpu_settings[] = {
         { .name = "control", .kind = SETTING_PATH, .scope = SETTING_SERVER,
           .help = "unix socket for screenshots, sizes, counters and guards" },
         { .name = "screen-size", .kind = SETTING_STRING, .scope = SETTING_SERVER, .argument = "WIDTHxHEIGHT",
-          .default_text = "1280x720", .help = "without scene: size of the screen that each display has to itself, which is not put out" },
+          .default_text = "1280x720",
+          .help = "without scene: size of the screen that each display has to itself, which is not put out" },
         { .name = "display", .kind = SETTING_STRING, .scope = SETTING_GUEST, .repeatable = true,
           .help = "name in the scene's displays; once for each of the guest's scanouts, in their order" },
         { .name = "render3d", .kind = SETTING_BOOL, .scope = SETTING_GUEST, .default_text = "off",
@@ -98,7 +99,8 @@ static void on_guard(const struct screen_guard_event *e, void *data)
         if (gs->control)
                 display_control_tell_guard(gs->control, e);
         else if (ratelimit_take(&gs->guard_lines, 1, e->time_ns))
-                log_warning(e->display, "guard %s %s", e->guard, e->violated ? "is violated: its region is covered" : "holds again");
+                log_warning(e->display, "guard %s %s", e->guard,
+                            e->violated ? "is violated: its region is covered" : "holds again");
 }
 
 /* Return: 0; a negative errno after server_error(). */
@@ -220,7 +222,8 @@ static int take_view(struct server *server, const char *display, struct view **r
         return 0;
 }
 
-static int take_views(struct server *server, const struct settings *guest, const char *id, struct view **views, unsigned *ret_n)
+static int take_views(struct server *server, const struct settings *guest, const char *id, struct view **views,
+                      unsigned *ret_n)
 {
         size_t n = settings_count(guest, "display");
         int r = 0;

@@ -34,10 +34,10 @@ static const struct setting_spec net_settings[] = {
           .argument = "none|user|tap=NAME", .help = "switch: a network beyond the guests" },
         { .name = "flood-rate", .kind = SETTING_NUMBER, .scope = SETTING_SERVER, .default_text = "20000",
           .max = 1000000000, .help = "switch: broadcast, group and unknown frames a second a port; 0: no limit" },
-        { .name = "stations", .kind = SETTING_NUMBER, .scope = SETTING_SERVER, .default_text = "256", .min = 1, .max = 1000,
-          .help = "switch: MAC addresses remembered a port" },
-        { .name = "aging", .kind = SETTING_NUMBER, .scope = SETTING_SERVER, .default_text = "300", .min = 1, .max = 1000000,
-          .help = "switch: seconds after which a silent address is forgotten" },
+        { .name = "stations", .kind = SETTING_NUMBER, .scope = SETTING_SERVER, .default_text = "256", .min = 1,
+          .max = 1000, .help = "switch: MAC addresses remembered a port" },
+        { .name = "aging", .kind = SETTING_NUMBER, .scope = SETTING_SERVER, .default_text = "300", .min = 1,
+          .max = 1000000, .help = "switch: seconds after which a silent address is forgotten" },
         { .name = "queue-frames", .kind = SETTING_NUMBER, .scope = SETTING_SERVER, .default_text = "1024", .min = 2,
           .max = 65536, .help = "switch: frames that may wait for one port" },
         { .name = "queue-bytes", .kind = SETTING_SIZE, .scope = SETTING_SERVER, .default_text = "1M", .min = 131072,
@@ -49,14 +49,15 @@ static const struct setting_spec net_settings[] = {
         { .name = "ipv6", .kind = SETTING_BOOL, .scope = SETTING_SERVER, .default_text = "on",
           .help = "user network: IPv6, too" },
         { .name = "forward", .kind = SETTING_STRING, .scope = SETTING_SERVER, .repeatable = true,
-          .argument = "tcp|udp:[HOSTADDR]:PORT-[GUESTADDR]:PORT", .help = "user network: a port of the host that leads to a guest" },
+          .argument = "tcp|udp:[HOSTADDR]:PORT-[GUESTADDR]:PORT",
+          .help = "user network: a port of the host that leads to a guest" },
         { .name = "control", .kind = SETTING_PATH, .scope = SETTING_SERVER,
           .help = "unix socket that answers JSON requests: counters of guests and ports" },
 
         { .name = "mac", .kind = SETTING_STRING, .scope = SETTING_GUEST, .argument = "XX:XX:XX:XX:XX:XX",
           .help = "address of the card; on a switch no other port can take it" },
-        { .name = "queues", .kind = SETTING_NUMBER, .scope = SETTING_GUEST, .default_text = "1", .min = 1, .max = NET_PAIRS_MAX,
-          .help = "pairs of queues that the guest may use" },
+        { .name = "queues", .kind = SETTING_NUMBER, .scope = SETTING_GUEST, .default_text = "1", .min = 1,
+          .max = NET_PAIRS_MAX, .help = "pairs of queues that the guest may use" },
         { .name = "mtu", .kind = SETTING_NUMBER, .scope = SETTING_GUEST, .min = NET_MTU_MIN, .max = NET_MTU_MAX,
           .help = "advised to the guest" },
         { .name = "vlan", .kind = SETTING_STRING, .scope = SETTING_GUEST, .argument = "1-4094|trunk",
@@ -208,8 +209,10 @@ static int open_tap_by_name(struct server *server, const char *name, uint16_t n_
                 ns->uses_tap = true;
                 return 0;
         case -EPERM:
-                return server_error(server, r, "tap %s: not permitted: have it made for this user (ip tuntap add %s mode tap user $USER%s)",
-                                    name, name, n_pairs > 1 ? " multi_queue" : "");
+                return server_error(
+                        server, r,
+                        "tap %s: not permitted: have it made for this user (ip tuntap add %s mode tap user $USER%s)",
+                        name, name, n_pairs > 1 ? " multi_queue" : "");
         case -EINVAL:
                 return server_error(server, r, "tap %s: not a name, not a tap, or made for %s", name,
                                     n_pairs > 1 ? "one queue only" : "several queues");
@@ -303,7 +306,8 @@ static int open_guest_tap(struct server *server, const struct settings *guest, u
         }
         r = tap_open(server_loop(server), &options, ret);
         if (r < 0)
-                return server_error(server, r, "tap-fd: expected open taps without packet information and with IFF_VNET_HDR: %s",
+                return server_error(server, r,
+                                    "tap-fd: expected open taps without packet information and with IFF_VNET_HDR: %s",
                                     strerror(-r));
         ns->uses_tap = true;
         return 0;
@@ -325,7 +329,8 @@ static int open_port(struct server *server, const struct settings *guest, const 
                 return open_guest_tap(server, guest, n_pairs, ret);
         if (ns->backend == BACKEND_USER) {
                 if (ns->n_guests > 1 && settings_count(server_settings(server), "forward") > 0)
-                        return server_error(server, -EINVAL, "forward needs a single guest, or a switch with uplink=user");
+                        return server_error(server, -EINVAL,
+                                            "forward needs a single guest, or a switch with uplink=user");
                 return open_user(server, ret);
         }
 
@@ -353,8 +358,8 @@ static int net_guest_new(struct server *server, const struct settings *guest, co
         int r;
 
         if (mac_text && parse_mac(mac_text, mac) < 0)
-                return server_error(server, -EINVAL, "mac=%s: expected the address of one station, as in 52:54:00:12:34:56",
-                                    mac_text);
+                return server_error(server, -EINVAL,
+                                    "mac=%s: expected the address of one station, as in 52:54:00:12:34:56", mac_text);
         ns->n_guests++;
         r = open_port(server, guest, id, options.mac, options.n_pairs, &port);
         if (r < 0)

@@ -48,13 +48,13 @@ static const struct setting_spec sound_settings[] = {
           .help = "unix socket that answers JSON requests: counters of speakers and guests" },
         { .name = "state", .kind = SETTING_PATH, .scope = SETTING_SERVER,
           .help = "file in which streams outlive a server that is killed" },
-        { .name = "backend", .kind = SETTING_CHOICE, .scope = SETTING_SERVER, .choices = backends, .default_text = "null",
-          .help = "without scene: where sound goes" },
+        { .name = "backend", .kind = SETTING_CHOICE, .scope = SETTING_SERVER, .choices = backends,
+          .default_text = "null", .help = "without scene: where sound goes" },
         { .name = "file", .kind = SETTING_PATH, .scope = SETTING_SERVER, .help = "without scene: of --backend=wav" },
         { .name = "device", .kind = SETTING_STRING, .scope = SETTING_SERVER,
           .help = "without scene: of --backend=alsa or pipewire" },
-        { .name = "rate", .kind = SETTING_NUMBER, .scope = SETTING_SERVER, .min = 8000, .max = 192000, .default_text = "48000",
-          .help = "without scene: frames a second" },
+        { .name = "rate", .kind = SETTING_NUMBER, .scope = SETTING_SERVER, .min = 8000, .max = 192000,
+          .default_text = "48000", .help = "without scene: frames a second" },
         { .name = "channels", .kind = SETTING_NUMBER, .scope = SETTING_SERVER, .min = 1, .max = 8, .default_text = "2",
           .help = "without scene: channels" },
         { .name = "period-us", .kind = SETTING_NUMBER, .scope = SETTING_SERVER, .min = 1000, .max = 100000,
@@ -166,7 +166,8 @@ static int sound_open(struct server *server, const struct settings *settings)
         if (settings_given(settings, "control")) {
                 r = sound_control_new(server_loop(server), settings_string(settings, "control"), &ss->control);
                 if (r < 0)
-                        return server_error(server, r, "control %s: %s", settings_string(settings, "control"), strerror(-r));
+                        return server_error(server, r, "control %s: %s", settings_string(settings, "control"),
+                                            strerror(-r));
         }
         if (settings_given(settings, "state"))
                 return open_state(server, settings_string(settings, "state"), &ss->state);
@@ -187,7 +188,8 @@ static int use_speakers(struct server *server, size_t i)
                                     backends[scene->backend]);
         if (r < 0)
                 return server_error(server, r, "speakers %s (%s): %s: %s", scene->name, backends[scene->backend],
-                                    scene->file ? scene->file : scene->device ? scene->device : "default", strerror(-r));
+                                    scene->file ? scene->file : scene->device ? scene->device : "default",
+                                    strerror(-r));
         return ss->control ? sound_control_add_speakers(ss->control, ss->speakers[i]) : 0;
 }
 

@@ -123,7 +123,8 @@ static int set_config(struct vhost_backend *b, struct vhost_message *m)
         if (in->flags > VHOST_CONFIG_FLAG_MIGRATION)
                 return backend_refuse(b, -EINVAL, "flags 0x%x", in->flags);
         if (in->offset >= size || !range_fits(in->offset, in->size, VHOST_CONFIG_MAX))
-                return backend_refuse(b, -EINVAL, "%u bytes at %u lie outside of the config space", in->size, in->offset);
+                return backend_refuse(b, -EINVAL, "%u bytes at %u lie outside of the config space", in->size,
+                                      in->offset);
         r = device_config_write(b->device, in->offset, in->data, MIN(in->size, size - in->offset));
         /* What a driver cannot write is the host's to say: the device here has its own. */
         if (r == -EINVAL && in->flags == VHOST_CONFIG_FLAG_MIGRATION)

@@ -57,4 +57,5 @@ gpa_t vhost_driver_alloc(struct vhost_driver *d, uint64_t n_bytes, uint64_t alig
 void *vhost_driver_pointer(struct vhost_driver *d, gpa_t at);
 
 /* Waits for the next completion on a queue. Return: as driver_queue_get(), or -ETIMEDOUT. */
-int vhost_driver_wait(struct vhost_driver *d, uint16_t index, unsigned timeout_ms, void **ret_cookie, uint32_t *ret_len);
+int vhost_driver_wait(struct vhost_driver *d, uint16_t index, unsigned timeout_ms, void **ret_cookie,
+                      uint32_t *ret_len);

@@ -42,7 +42,8 @@ static void refusal_without_need_reply_disconnects(void **state)
         struct scene *s = *state;
         struct vhost_vring_state bad = { 4, 64 };
 
-        send_as_is(s->d.frontend, VHOST_REQUEST_SET_VRING_NUM, VHOST_FLAG_VERSION, sizeof(bad), &bad, sizeof(bad), -1, 0);
+        send_as_is(s->d.frontend, VHOST_REQUEST_SET_VRING_NUM, VHOST_FLAG_VERSION, sizeof(bad), &bad, sizeof(bad), -1,
+                   0);
         expect_gone(s);
 }
 
@@ -176,7 +177,8 @@ static void bad_memory_table_changes_nothing(void **state)
                 struct vhost_memory_table table = { .n_regions = 2, .regions = { regions[i][0], regions[i][1] } };
                 struct vhost_memory_slot slot = { .region = regions[i][1] };
 
-                assert_int_equal(ask(s->d.frontend, VHOST_REQUEST_SET_MEM_TABLE, &table, 8 + 64, s->d.memory_fd, 2), REFUSED);
+                assert_int_equal(ask(s->d.frontend, VHOST_REQUEST_SET_MEM_TABLE, &table, 8 + 64, s->d.memory_fd, 2),
+                                 REFUSED);
                 assert_int_equal(ask(s->d.frontend, VHOST_REQUEST_ADD_MEM_REG, &slot, sizeof(slot), s->d.memory_fd, 1),
                                  REFUSED);
                 expect_alive(s);

@@ -31,8 +31,9 @@ static void running_ring_cannot_be_changed(void **state)
         assert_int_equal(ask(s->d.frontend, VHOST_REQUEST_SET_VRING_ADDR, &address, sizeof(address), -1, 0), REFUSED);
         assert_int_equal(ask_u64(s, VHOST_REQUEST_SET_FEATURES, s->d.features ^ FEATURE(ECHO_FEATURE)), REFUSED);
         assert_int_equal(ask_u64(s, VHOST_REQUEST_SET_PROTOCOL_FEATURES, FEATURE(VHOST_PROTOCOL_REPLY_ACK)), REFUSED);
-        assert_int_equal(ask(s->d.frontend, VHOST_REQUEST_SET_INFLIGHT_FD, &inflight, sizeof(inflight), s->d.memory_fd, 1),
-                         REFUSED);
+        assert_int_equal(
+                ask(s->d.frontend, VHOST_REQUEST_SET_INFLIGHT_FD, &inflight, sizeof(inflight), s->d.memory_fd, 1),
+                REFUSED);
         expect_alive(s);
 }
 

@@ -91,7 +91,8 @@ static inline void send_as_is(struct frontend *f, uint32_t request, uint32_t fla
 #define FLAGS (VHOST_FLAG_VERSION | VHOST_FLAG_NEED_REPLY)
 
 /* Asked for an answer. */
-static inline enum outcome ask(struct frontend *f, uint32_t request, const void *payload, size_t n, int fd, size_t n_fds)
+static inline enum outcome ask(struct frontend *f, uint32_t request, const void *payload, size_t n, int fd,
+                               size_t n_fds)
 {
         send_as_is(f, request, FLAGS, (uint32_t) n, payload, n, fd, n_fds);
         return outcome(f);

@@ -60,7 +60,8 @@ static int packed_settle(struct inflight *f, const struct vring_packed_desc *rin
                 }
         }
         packed_store_heads(f, heads.old_free_head, heads.old_free_head);
-        packed_store_used(f, used.old_used_idx, used.old_used_wrap_counter, used.old_used_idx, used.old_used_wrap_counter);
+        packed_store_used(f, used.old_used_idx, used.old_used_wrap_counter, used.old_used_idx,
+                          used.old_used_wrap_counter);
         position->used = used.old_used_idx;
         position->used_wrap = used.old_used_wrap_counter;
         return 0;
@@ -162,7 +163,8 @@ static int packed_gather(struct inflight *f, uint32_t *ret_n_descriptors)
 }
 
 /* What lies between used and available was taken and is not used: undoes what a batch that did not get out left. */
-static void packed_restore_slots(uint16_t size, struct vring_packed_desc *ring, const struct inflight_position *position)
+static void packed_restore_slots(uint16_t size, struct vring_packed_desc *ring,
+                                 const struct inflight_position *position)
 {
         uint16_t at = position->used;
         bool wrap = position->used_wrap;
@@ -176,8 +178,8 @@ static void packed_restore_slots(uint16_t size, struct vring_packed_desc *ring, 
         }
 }
 
-int inflight_open_packed(struct inflight *f, void *memory, size_t n_bytes, uint16_t size, struct vring_packed_desc *ring,
-                         struct inflight_position *position, bool *ret_fresh)
+int inflight_open_packed(struct inflight *f, void *memory, size_t n_bytes, uint16_t size,
+                         struct vring_packed_desc *ring, struct inflight_position *position, bool *ret_fresh)
 {
         volatile struct packed_region *region = memory;
         int r;

@@ -67,8 +67,8 @@ size_t inflight_region_bytes(bool packed, uint16_t queue_size);
 int inflight_open_split(struct inflight *f, void *region, size_t n_bytes, uint16_t size, uint16_t used_idx,
                         bool *ret_fresh);
 /* The same for a packed ring. @position: in: where a fresh region begins; out: where the recovered one stands. */
-int inflight_open_packed(struct inflight *f, void *region, size_t n_bytes, uint16_t size, struct vring_packed_desc *ring,
-                         struct inflight_position *position, bool *ret_fresh);
+int inflight_open_packed(struct inflight *f, void *region, size_t n_bytes, uint16_t size,
+                         struct vring_packed_desc *ring, struct inflight_position *position, bool *ret_fresh);
 void inflight_close(struct inflight *f);
 
 void inflight_split_take(struct inflight *f, uint16_t head);

@@ -71,7 +71,8 @@ static int packed_open(struct queue_ring *r, const struct queue_setup *setup)
 {
         int result;
 
-        r->packed.ring = space_pointer(r->space, setup->descriptors, setup->size * sizeof(struct vring_packed_desc), 16);
+        r->packed.ring =
+                space_pointer(r->space, setup->descriptors, setup->size * sizeof(struct vring_packed_desc), 16);
         r->packed.driver = space_pointer(r->space, setup->driver, sizeof(struct vring_packed_desc_event), 4);
         r->packed.device = space_pointer(r->space, setup->device, sizeof(struct vring_packed_desc_event), 4);
         if (!r->packed.ring || !r->packed.driver || !r->packed.device)

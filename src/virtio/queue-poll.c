@@ -3,8 +3,8 @@
  * Adaptive busy waiting. Where a guest's vCPU and the device's thread run on CPUs of their own, waking one another
  * costs more than most requests do; a device that looks a little longer saves the driver the kick and itself the sleep.
  *
- *   window_ns   grows when a kick comes so soon after the ring was found empty that waiting would have caught it, and is 0
- *               when the driver was away for longer than max_ns
+ *   window_ns   grows when a kick comes so soon after the ring was found empty that waiting would have caught it, and
+ *               is 0 when the driver was away for longer than max_ns
  *
  * A wait is a task of the loop that looks at the ring for about a microsecond and reschedules itself, so every other
  * event of the loop is handled in between.

@@ -71,7 +71,7 @@ struct queue {
         uint16_t index;
         struct loop *loop;     /* borrowed: where its events are handled */
         struct queue_ring *ring; /* owned; NULL: stopped */
-        bool enabled;          /* vhost-user: SET_VRING_ENABLE; a started but disabled ring is not popped. True at first */
+        bool enabled;          /* vhost-user: SET_VRING_ENABLE; a ring without it is not popped. True at first */
         bool broken;           /* sticky until queue_stop() */
         uint32_t budget;       /* chains that this wake-up may still pop */
         bool lazy;             /* an empty ring is not armed: the device comes back by itself, see queue_set_lazy() */

@@ -38,7 +38,8 @@ static int split_open(struct queue_ring *r, const struct queue_setup *setup)
                 return -EBADMSG;
         r->split.table = space_pointer(r->space, setup->descriptors, setup->size * sizeof(struct vring_desc), 16);
         r->split.avail = space_pointer(r->space, setup->driver,
-                                       offsetof(struct vring_avail, ring) + setup->size * sizeof(uint16_t) + event_bytes,
+                                       offsetof(struct vring_avail, ring) + setup->size * sizeof(uint16_t) +
+                                               event_bytes,
                                        VRING_AVAIL_ALIGN_SIZE);
         r->split.used = space_pointer(r->space, setup->device, used_offset(setup->size) + event_bytes,
                                       VRING_USED_ALIGN_SIZE);
@@ -51,7 +52,8 @@ static int split_open(struct queue_ring *r, const struct queue_setup *setup)
         if (!setup->inflight)
                 return 0;
 
-        result = inflight_open_split(&r->inflight, setup->inflight, setup->inflight_bytes, setup->size, r->used, &fresh);
+        result =
+                inflight_open_split(&r->inflight, setup->inflight, setup->inflight_bytes, setup->size, r->used, &fresh);
         if (result == 0 && !fresh)
                 r->avail = r->avail_seen = (uint16_t) (r->used + r->inflight.n_resubmit);
         return result;

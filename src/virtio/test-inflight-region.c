@@ -193,14 +193,16 @@ static void garbage_does_no_harm(void **state)
                 if (round % 50 == 0) {
                         queue_stop(rig->q, NULL);
                         driver_queue_deinit(&rig->dq);
-                        assert_int_equal(driver_queue_init(&rig->dq, rig->space, RIG_RING, rig->setup.features, SIZE, 0), 0);
+                        assert_int_equal(
+                                driver_queue_init(&rig->dq, rig->space, RIG_RING, rig->setup.features, SIZE, 0), 0);
                         memset(region, 0, sizeof(region));
                         take_two(rig, c);
                         queue_push(rig->q, &c[0], 0);
                 }
                 queue_stop(rig->q, NULL);
                 for (unsigned i = 0, n = 1 + round % 10; i < n; i++)
-                        region[12 + (unsigned) rand() % (sizeof(region) - 12)] = (unsigned char) (rand() % (2 + 2 * SIZE));
+                        region[12 + (unsigned) rand() % (sizeof(region) - 12)] =
+                                (unsigned char) (rand() % (2 + 2 * SIZE));
                 if (queue_start(rig->q, &rig->setup) < 0)
                         continue;
                 rig_run(rig);

@@ -441,7 +441,9 @@ static void pages_beyond_the_used_length_stay_clean_in_the_dirty_log(void **stat
         struct rig *rig = *state;
         auto_cleanup(closep) int fd = fd_memfd_sealed("log", 4096);
         uint8_t *log = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        struct driver_buffer buffers[] = { { 0x300000, 0x1000, true }, { 0x310000, 0x4000, true }, { 0x320000, 1, true } };
+        struct driver_buffer buffers[] = { { 0x300000, 0x1000, true },
+                                           { 0x310000, 0x4000, true },
+                                           { 0x320000, 1, true } };
 
         assert_int_equal(space_set_log(rig->space, fd, 0, 4096), 0);
         rig->handle = write_some;

@@ -189,7 +189,8 @@ int rig_run_cases(const struct CMUnitTest *cases, size_t n_cases, const struct r
                 all[i] = cases[i % n_cases];
                 (void) snprintf(names[i], sizeof(names[i]), "%s (%s %u%s%s%s)", all[i].name,
                                 c->features & FEATURE(VIRTIO_FEATURE_RING_PACKED) ? "packed" : "split", c->size,
-                                c->features & RIG_INDIRECT ? " indirect" : "", c->features & RIG_EVENT ? " event_idx" : "",
+                                c->features & RIG_INDIRECT ? " indirect" : "",
+                                c->features & RIG_EVENT ? " event_idx" : "",
                                 c->features & RIG_ORDER ? " in_order" : "");
                 all[i].name = names[i];
                 all[i].initial_state = (void *) c;

@@ -103,7 +103,8 @@ unsigned net_guest_reclaim(struct net_guest *g, uint16_t pair)
         return n;
 }
 
-uint32_t net_guest_poll(struct net_guest *g, uint16_t pair, struct frame_header *ret_header, uint8_t *buf, uint32_t n_max)
+uint32_t net_guest_poll(struct net_guest *g, uint16_t pair, struct frame_header *ret_header, uint8_t *buf,
+                        uint32_t n_max)
 {
         struct driver_queue *dq = rx_of(g, pair);
         uint32_t len, done = 0, skip = FRAME_HEADER_BYTES;

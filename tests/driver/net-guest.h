@@ -23,7 +23,8 @@ struct net_guest {
 };
 
 /* Connects with these of the offered features (VERSION_1 is added) and posts receive buffers on all pairs. */
-int net_guest_connect(struct net_guest *g, const char *socket_path, uint8_t number, uint64_t features, uint16_t n_pairs);
+int net_guest_connect(struct net_guest *g, const char *socket_path, uint8_t number, uint64_t features,
+                      uint16_t n_pairs);
 void net_guest_disconnect(struct net_guest *g);
 
 /* Posts as many receive buffers as there is room for. */
@@ -36,7 +37,8 @@ int net_guest_send(struct net_guest *g, uint16_t pair, struct frame_header h, co
 unsigned net_guest_reclaim(struct net_guest *g, uint16_t pair);
 
 /* Takes one frame, posts its buffers again. Return: its length, 0 if there is none. */
-uint32_t net_guest_poll(struct net_guest *g, uint16_t pair, struct frame_header *ret_header, uint8_t *buf, uint32_t n_max);
+uint32_t net_guest_poll(struct net_guest *g, uint16_t pair, struct frame_header *ret_header, uint8_t *buf,
+                        uint32_t n_max);
 
 /* Waits for one frame. Return: its length, 0 after @timeout_ms. */
 uint32_t net_guest_receive(struct net_guest *g, uint16_t pair, unsigned timeout_ms, struct frame_header *ret_header,

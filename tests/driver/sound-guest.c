@@ -131,7 +131,9 @@ int16_t *sound_pcm_frames(struct sound_pcm *p, uint32_t i)
 void sound_pcm_add(struct sound_pcm *p, uint32_t i)
 {
         struct sound_buffer *b = &p->buffers[i];
-        struct driver_buffer buffers[] = { { b->head, 4, false }, { b->frames, p->buffer_bytes, p->capture }, { b->status, 8, true } };
+        struct driver_buffer buffers[] = { { b->head, 4, false },
+                                           { b->frames, p->buffer_bytes, p->capture },
+                                           { b->status, 8, true } };
 
         b->sent_ns = clock_now_ns();
         need(driver_queue_add(&p->guest->d.queues[p->capture ? SOUND_RX : SOUND_TX], buffers, 3, b) == 0);

@@ -115,14 +115,16 @@ static void every_kind_of_request_passes_the_sandbox(void **state)
         for (int writeback = 1; writeback >= 0; writeback--) {
                 uint8_t value = (uint8_t) writeback;
 
-                assert_int_equal(frontend_set_config(alpha.frontend, offsetof(struct virtio_blk_config, wce), &value, 1), 0);
+                assert_int_equal(
+                        frontend_set_config(alpha.frontend, offsetof(struct virtio_blk_config, wce), &value, 1), 0);
                 assert_int_equal(blk_run(&alpha, 0, VIRTIO_BLK_T_OUT, 8, data, 65536, false), VIRTIO_BLK_S_OK);
                 assert_int_equal(blk_run(&alpha, 0, VIRTIO_BLK_T_IN, 8, data, 65536, true), VIRTIO_BLK_S_OK);
                 assert_int_equal(blk_run(&alpha, 0, VIRTIO_BLK_T_IN, 16384, data, 65536, true), VIRTIO_BLK_S_OK);
                 assert_int_equal(blk_run(&alpha, 0, VIRTIO_BLK_T_FLUSH, 0, 0, 0, false), VIRTIO_BLK_S_OK);
                 for (uint32_t unmap = 0; unmap < 2; unmap++) {
                         *segment = (struct virtio_blk_discard_write_zeroes) { htole64(8), htole32(9), htole32(unmap) };
-                        assert_int_equal(blk_run(&alpha, 0, VIRTIO_BLK_T_WRITE_ZEROES, 0, data, 16, false), VIRTIO_BLK_S_OK);
+                        assert_int_equal(blk_run(&alpha, 0, VIRTIO_BLK_T_WRITE_ZEROES, 0, data, 16, false),
+                                         VIRTIO_BLK_S_OK);
                         assert_int_equal(blk_run(&alpha, 0, VIRTIO_BLK_T_DISCARD, 0, data, 16, false),
                                          unmap ? VIRTIO_BLK_S_UNSUPP : VIRTIO_BLK_S_OK);
                 }

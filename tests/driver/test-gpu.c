@@ -93,9 +93,11 @@ static void start_scene(const char *guards_of_left)
         static const char scene[] =
                 "{\"screens\": {\"main\": {\"size\": [660, 220], \"background\": \"#102030\"}},"
                 " \"displays\": {"
-                "  \"left\": {\"screen\": \"main\", \"region\": [10, 10, 320, 200], \"fallback\": {\"colour\": \"#ff0000\"},"
+                "  \"left\": {\"screen\": \"main\", \"region\": [10, 10, 320, 200], "
+                "\"fallback\": {\"colour\": \"#ff0000\"},"
                 "           \"guards\": [%s]},"
-                "  \"right\": {\"screen\": \"main\", \"region\": [330, 10, 320, 200], \"fallback\": {\"colour\": \"#00ff00\"}}}}";
+                "  \"right\": {\"screen\": \"main\", \"region\": [330, 10, 320, 200], "
+                "\"fallback\": {\"colour\": \"#00ff00\"}}}}";
         char first[256], second[256];
         const char *words[] = { "gpu", "--scene", harness_path(&harness, "scene.json"), "--control",
                                 harness_path(&harness, "control"), "--state", harness_path(&harness, "state"),
@@ -120,7 +122,9 @@ static void control(const char *line, int fd)
                 char bytes[CMSG_SPACE(sizeof(int))];
         } buffer = { .bytes = { 0 } };
         struct iovec iov = { (void *) line, strlen(line) };
-        struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &buffer, .msg_controllen = sizeof(buffer) };
+        struct msghdr message = {
+                .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &buffer, .msg_controllen = sizeof(buffer)
+        };
         struct cmsghdr *h = CMSG_FIRSTHDR(&message);
         struct sockaddr_un address = { .sun_family = AF_UNIX };
         auto_cleanup(closep) int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -212,14 +216,18 @@ static uint32_t transfer(struct guest *g, uint32_t id, uint32_t width, uint32_t 
 
 static uint32_t set_scanout(struct guest *g, uint32_t id, uint32_t width, uint32_t height)
 {
-        struct virtio_gpu_set_scanout request = { { .type = VIRTIO_GPU_CMD_SET_SCANOUT }, { 0, 0, width, height }, 0, id };
+        struct virtio_gpu_set_scanout request = {
+                { .type = VIRTIO_GPU_CMD_SET_SCANOUT }, { 0, 0, width, height }, 0, id
+        };
 
         return RUN(g, request);
 }
 
 static uint32_t flush(struct guest *g, uint32_t id, uint32_t width, uint32_t height)
 {
-        struct virtio_gpu_resource_flush request = { { .type = VIRTIO_GPU_CMD_RESOURCE_FLUSH }, { 0, 0, width, height }, id, 0 };
+        struct virtio_gpu_resource_flush request = {
+                { .type = VIRTIO_GPU_CMD_RESOURCE_FLUSH }, { 0, 0, width, height }, id, 0
+        };
 
         return RUN(g, request);
 }

@@ -154,7 +154,9 @@ static void killed_server_leaves_no_interface(void **state)
 /* The kernel takes a frame that is still to be cut, as one. */
 static void large_frame_is_the_kernels_to_cut(void **state)
 {
-        static const uint8_t headers[] = { 0x08, 0, 0x45, 0, 0, 0, 0, 1, 0, 0, 64, 6, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2 };
+        static const uint8_t headers[] = {
+                0x08, 0, 0x45, 0, 0, 0, 0, 1, 0, 0, 64, 6, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2
+        };
         const struct frame_header h = { .flags = FRAME_NEEDS_CHECKSUM, .gso_type = FRAME_GSO_TCPV4, .hdr_len = 54,
                                         .gso_size = 1448, .csum_start = 34, .csum_offset = 16 };
         struct sockaddr_ll a = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IP) };

@@ -59,7 +59,8 @@ static int teardown(void **state)
 static void start(const char *backend, const char *option)
 {
         const char *words[] = { "net", backend, "--socket-path", harness_path(&harness, "s"), "--mac=52:54:00:00:00:01",
-                                strncmp(backend, "--uplink", 8) == 0 ? "--backend=switch" : "--mtu=1500", option, NULL };
+                                strncmp(backend, "--uplink", 8) == 0 ? "--backend=switch" : "--mtu=1500", option,
+                                NULL };
 
         assert_int_equal(harness_start(&harness, words), 0);
         assert_int_equal(net_guest_connect(&guest, harness_path(&harness, "s"), 1, FEATURES, 1), 0);

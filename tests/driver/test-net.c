@@ -160,7 +160,8 @@ static void vlans_keep_guests_apart(void **state)
         static const char *const names[] = { "alpha", "beta", "gamma" };
 
         for (int i = 0; i < 3; i++)
-                (void) snprintf(text[i], sizeof(text[i]), "%s,socket-path=%s", settings[i], harness_path(&harness, names[i]));
+                (void) snprintf(text[i], sizeof(text[i]), "%s,socket-path=%s", settings[i],
+                                harness_path(&harness, names[i]));
         assert_int_equal(harness_start(&harness, words), 0);
         connect_guest(&alpha, "alpha", 1, RINGS, 1);
         connect_guest(&beta, "beta", 2, RINGS, 1);
@@ -400,7 +401,8 @@ static void wrong_settings_are_refused(void **state)
                 char guest[300];
                 const char *words[] = { "net", cases[i].server, "--guest", guest, NULL };
 
-                (void) snprintf(guest, sizeof(guest), "socket-path=%s,%s", harness_path(&harness, "alpha"), cases[i].guest);
+                (void) snprintf(guest, sizeof(guest), "socket-path=%s,%s", harness_path(&harness, "alpha"),
+                                cases[i].guest);
                 assert_int_equal(harness_start(&harness, words), -ECHILD);
                 if (!strstr(harness_log(&harness), cases[i].says))
                         fail_msg("'%s' is not in: %s", cases[i].says, harness_log(&harness));

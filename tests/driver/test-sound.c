@@ -56,7 +56,8 @@ static void write_scene(const char *backend, const char *over)
         assert_true(asprintf(&text,
                              "{ \"ociVersion\": \"1.3.0\", \"speakers\": { \"cabin\": { \"backend\": \"%s\"%s } },"
                              "  \"audio\": { \"media\": { \"speakers\": \"cabin\", \"capture\": true },"
-                             "               \"chime\": { \"speakers\": \"cabin\", \"priority\": 10, \"over\": \"%s\" } } }",
+                             "               \"chime\": { \"speakers\": \"cabin\", \"priority\": 10, "
+                             "\"over\": \"%s\" } } }",
                              backend, strcmp(backend, "wav") == 0 ? ", \"file\": \"out.wav\"" : "", over) > 0);
         assert_int_equal(fd_write_file_atomic(harness_path(&harness, "system.json"), text, strlen(text), 0600), 0);
 }
@@ -155,7 +156,8 @@ static json_t *ask_stats(void)
 static long guest_xruns(size_t i)
 {
         json_t *stats = ask_stats();
-        long n = (long) json_integer_value(json_object_get(json_array_get(json_object_get(stats, "guests"), i), "xruns"));
+        long n = (long) json_integer_value(
+                json_object_get(json_array_get(json_object_get(stats, "guests"), i), "xruns"));
 
         json_decref(stats);
         return n;

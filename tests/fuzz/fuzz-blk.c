@@ -137,7 +137,8 @@ static void check_slot(unsigned slot, const struct sent *s)
 
         for (unsigned i = 0; i < s->n_pieces; i++)
                 if (s->pieces[i].device_writes)
-                        memcpy(was + (s->pieces[i].address - start), memory + s->pieces[i].address, s->pieces[i].len_bytes);
+                        memcpy(was + (s->pieces[i].address - start), memory + s->pieces[i].address,
+                               s->pieces[i].len_bytes);
         check(memcmp(was, memory + start, SLOT_BYTES) == 0);
 }
 

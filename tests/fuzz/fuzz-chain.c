@@ -87,7 +87,8 @@ static void check_step(const struct chain *c, const uint8_t **data, size_t *size
         case 0:
                 n = MIN(n, sizeof(buf));
                 done = chain_read(c, offset, buf, n);
-                expect(done == inside(&before, offset, n) && memcmp(buf, before.flat + MIN(offset, before.n), done) == 0);
+                expect(done == inside(&before, offset, n) &&
+                       memcmp(buf, before.flat + MIN(offset, before.n), done) == 0);
                 break;
         case 1:
         case 2:
@@ -122,7 +123,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         struct iovec iov[N_PIECES_MAX];
         uint8_t *memory[N_PIECES_MAX];
-        uint8_t n_read = take(&data, &size) % (N_PIECES_MAX / 2 + 1), n_write = take(&data, &size) % (N_PIECES_MAX / 2 + 1);
+        uint8_t n_read = take(&data, &size) % (N_PIECES_MAX / 2 + 1),
+                n_write = take(&data, &size) % (N_PIECES_MAX / 2 + 1);
         struct chain c = { .n_read = n_read, .n_write = n_write, .iov = iov };
 
         for (unsigned i = 0; i < (unsigned) n_read + n_write; i++) {

@@ -3,11 +3,11 @@
  * Border: commands of a GPU device, the answers of the process that renders its 3D, and the file that a killed server
  * left to its successor. The ring is sound; what is in it is not. Input:
  *
- *      byte 0        bit 0 packed ring, 1 without the features, 2 small quotas, 3 a successor follows, 4 3D, 5 the latter in a
- *                    thread of its own
+ *      byte 0        bit 0 packed ring, 1 without the features, 2 small quotas, 3 a successor follows, 4 3D, 5 the
+ *                    latter in a thread of its own
  *      byte 1        with 3D: bytes that follow, which are the render process's script (render/test-peer.h)
- *      each command  type (1 byte: below 0xf0 one of the known), bit 7 of the next: cursor queue, the rest: bytes that follow;
- *                    each of those is a word of the request after the header, see word()
+ *      each command  type (1 byte: below 0xf0 one of the known), bit 7 of the next: cursor queue, the rest: bytes that
+ *                    follow; each of those is a word of the request after the header, see word()
  *      successor     the rest of the input is what its file holds: scanouts, then commands with their lengths
  *
  * Checked: guest memory changes in answers only, every answer is a known one, nothing is shown that lies outside of its
@@ -124,15 +124,17 @@ static uint32_t word(uint8_t byte)
 
 static uint32_t type_of(uint8_t byte, bool has_3d)
 {
-        static const uint16_t types[] = { 0x100, 0x101, 0x102, 0x103, 0x104, 0x105, 0x106, 0x107, 0x108, 0x109, 0x10a, 0x10b,
-                                          0x10c, 0x10d, 0x300, 0x301, 0x200, 0x201, 0x202, 0x203, 0x204, 0x205, 0x206, 0x207 };
+        static const uint16_t types[] = { 0x100, 0x101, 0x102, 0x103, 0x104, 0x105, 0x106, 0x107,
+                                          0x108, 0x109, 0x10a, 0x10b, 0x10c, 0x10d, 0x300, 0x301,
+                                          0x200, 0x201, 0x202, 0x203, 0x204, 0x205, 0x206, 0x207 };
 
         return byte < 0xf0 ? types[byte % (has_3d ? 24 : 16)] : word(byte);
 }
 
 static size_t make_request(struct input *in, bool has_3d, uint16_t *ret_queue)
 {
-        struct virtio_gpu_ctrl_hdr header = { .type = htole32(type_of(take(in), has_3d)), .flags = htole32(VIRTIO_GPU_FLAG_FENCE) };
+        struct virtio_gpu_ctrl_hdr header = { .type = htole32(type_of(take(in), has_3d)),
+                                              .flags = htole32(VIRTIO_GPU_FLAG_FENCE) };
         uint8_t how = take(in);
         char *at = memory + REQUEST;
         size_t n = sizeof(header);
@@ -168,7 +170,8 @@ static void check_views(void)
         for (size_t i = 0; i < 2; i++) {
                 auto_cleanup(picture_unrefp) struct picture *p = views[i].shown ? test_view_picture(&views[i]) : NULL;
 
-                check(!p || (!rectangle_is_empty(&views[i].source) && rectangle_fits(&views[i].source, p->width, p->height)));
+                check(!p ||
+                      (!rectangle_is_empty(&views[i].source) && rectangle_fits(&views[i].source, p->width, p->height)));
                 check(!views[i].cursor || (views[i].cursor->width == 64 && views[i].cursor->height == 64));
         }
 }
@@ -208,8 +211,9 @@ static void start(struct rig *r)
         check(device_start(r->dev, r->features) == 0);
         for (uint16_t i = 0; i < 2; i++)
                 check(queue_start(&r->dev->queues[i], &(struct queue_setup) {
-                        .space = space, .features = r->features, .size = QUEUE_SIZE, .descriptors = r->queues[i].descriptors,
-                        .driver = r->queues[i].driver, .device = r->queues[i].device,
+                        .space = space, .features = r->features, .size = QUEUE_SIZE,
+                        .descriptors = r->queues[i].descriptors, .driver = r->queues[i].driver,
+                        .device = r->queues[i].device,
                         .base = driver_queue_base(&r->queues[i]), .kick_fd = -1, .call_fd = -1 }) == 0);
 }
 
@@ -217,7 +221,8 @@ static void stop(struct rig *r)
 {
         struct gpu *gpu = container_of(r->dev, struct gpu, dev);
 
-        check(gpu->n_resources <= r->max_resources && gpu->n_bytes <= gpu->max_bytes && gpu->n_extents <= gpu->max_extents);
+        check(gpu->n_resources <= r->max_resources && gpu->n_bytes <= gpu->max_bytes &&
+              gpu->n_extents <= gpu->max_extents);
         for (uint16_t i = 0; i < 2; i++)
                 queue_stop(&r->dev->queues[i], NULL);
         device_reset(r->dev);

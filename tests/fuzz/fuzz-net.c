@@ -6,8 +6,8 @@
  *      byte 0   bit 0 packed, 1 mergeable buffers, 2 sends offloads, 3 takes offloads, 4 two pairs, 5 IN_ORDER,
  *               6 INDIRECT_DESC, 7 trunk instead of access port
  *      each op  one byte, then:
- *        0, 1   alpha sends: pair, length (2), piece length, number of raw bytes, those: header, then frame; the rest of
- *               the frame repeats a pattern
+ *        0, 1   alpha sends: pair, length (2), piece length, number of raw bytes, those: header, then frame; the rest
+ *               of the frame repeats a pattern
  *        2      alpha's control queue: number of raw bytes, those
  *        3      beta posts buffers: pair, number, length (2)
  *        4      beta receives all
@@ -75,8 +75,9 @@ static uint32_t take_raw(struct input *in, uint8_t *to)
 
 static uint64_t features_of(uint8_t options)
 {
-        uint64_t f = FEATURE(VIRTIO_NET_F_CTRL_VQ) | FEATURE(VIRTIO_NET_F_CTRL_RX) | FEATURE(VIRTIO_NET_F_CTRL_RX_EXTRA) |
-                     FEATURE(VIRTIO_NET_F_CTRL_VLAN) | FEATURE(VIRTIO_NET_F_CTRL_MAC_ADDR) |
+        uint64_t f = FEATURE(VIRTIO_NET_F_CTRL_VQ) | FEATURE(VIRTIO_NET_F_CTRL_RX) |
+                     FEATURE(VIRTIO_NET_F_CTRL_RX_EXTRA) | FEATURE(VIRTIO_NET_F_CTRL_VLAN) |
+                     FEATURE(VIRTIO_NET_F_CTRL_MAC_ADDR) |
                      FEATURE(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS) | FEATURE(VIRTIO_NET_F_GUEST_ANNOUNCE) |
                      FEATURE(VIRTIO_FEATURE_EVENT_IDX);
 
@@ -86,7 +87,8 @@ static uint64_t features_of(uint8_t options)
                 f |= FEATURE(VIRTIO_NET_F_CSUM) | FEATURE(VIRTIO_NET_F_HOST_TSO4) | FEATURE(VIRTIO_NET_F_HOST_TSO6) |
                      FEATURE(VIRTIO_NET_F_HOST_ECN);
         if (options & 8)
-                f |= FEATURE(VIRTIO_NET_F_GUEST_CSUM) | FEATURE(VIRTIO_NET_F_GUEST_TSO4) | FEATURE(VIRTIO_NET_F_GUEST_TSO6);
+                f |= FEATURE(VIRTIO_NET_F_GUEST_CSUM) | FEATURE(VIRTIO_NET_F_GUEST_TSO4) |
+                     FEATURE(VIRTIO_NET_F_GUEST_TSO6);
         f |= options & 16 ? FEATURE(VIRTIO_NET_F_MQ) : 0;
         f |= options & 32 ? FEATURE(VIRTIO_FEATURE_IN_ORDER) : 0;
         f |= options & 64 ? FEATURE(VIRTIO_FEATURE_INDIRECT_DESC) : 0;

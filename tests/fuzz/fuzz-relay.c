@@ -3,10 +3,10 @@
  * Border: the relay, between a front end and a server neither of which is to be trusted. Input; made by vhost-seeds.py
  * for the corpus:
  *
- *      u8 n         bytes of the server's script: what it does with each request that needs an answer, see answer(); it answers
- *                   soundly when they are used up
- *      records      of the front end, as in fuzz-vhost-backend.c: u8 request, u8 flags, u8 (low four bits: how many fds), u16 n,
- *                   n bytes of payload
+ *      u8 n         bytes of the server's script: what it does with each request that needs an answer, see answer(); it
+ *                   answers soundly when they are used up
+ *      records      of the front end, as in fuzz-vhost-backend.c: u8 request, u8 flags, u8 (low four bits: how many
+ *                   fds), u16 n, n bytes of payload
  *
  * Then the front end says something that is not vhost-user, and that ends it. Checked: the relay ends, answers the
  * front end in the protocol and without what it keeps from it, and loses no descriptor.

@@ -53,7 +53,8 @@ uint32_t ask(struct sound_guest *g, const void *request, uint32_t n_request, uin
         return le32toh(status);
 }
 
-uint32_t ask_items(struct sound_guest *g, uint32_t code, uint32_t first, uint32_t count, uint32_t size, uint32_t n_answer)
+uint32_t ask_items(struct sound_guest *g, uint32_t code, uint32_t first, uint32_t count, uint32_t size,
+                   uint32_t n_answer)
 {
         struct virtio_snd_query_info query = { { htole32(code) }, htole32(first), htole32(count), htole32(size) };
 
@@ -104,7 +105,9 @@ uint32_t slot(unsigned i) { return GUEST_FRAMES + i * SLOT_BYTES; }
 void send_frames(struct sound_guest *g, uint32_t stream, unsigned i, const void *frames, uint32_t n_bytes)
 {
         uint32_t head = htole32(stream);
-        struct driver_buffer buffers[] = { { slot(i), 4, false }, { slot(i) + 64, n_bytes, false }, { slot(i) + 32, 8, true } };
+        struct driver_buffer buffers[] = { { slot(i), 4, false },
+                                           { slot(i) + 64, n_bytes, false },
+                                           { slot(i) + 32, 8, true } };
 
         memcpy(g->vm.memory + slot(i), &head, 4);
         memcpy(g->vm.memory + slot(i) + 64, frames, n_bytes);
@@ -114,7 +117,9 @@ void send_frames(struct sound_guest *g, uint32_t stream, unsigned i, const void 
 void give_frames(struct sound_guest *g, uint32_t stream, unsigned i, uint32_t n_bytes)
 {
         uint32_t head = htole32(stream);
-        struct driver_buffer buffers[] = { { slot(i), 4, false }, { slot(i) + 64, n_bytes, true }, { slot(i) + 32, 8, true } };
+        struct driver_buffer buffers[] = { { slot(i), 4, false },
+                                           { slot(i) + 64, n_bytes, true },
+                                           { slot(i) + 32, 8, true } };
 
         memcpy(g->vm.memory + slot(i), &head, 4);
         assert_int_equal(test_guest_send(&g->vm, RX, buffers, 3, (void *) (uintptr_t) (i + 1)), 0);

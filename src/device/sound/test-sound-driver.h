@@ -30,7 +30,8 @@ int tear_down(void **state);
 
 /* Return: the status; @ret_len of the answer, which is at GUEST_ANSWER. */
 uint32_t ask(struct sound_guest *g, const void *request, uint32_t n_request, uint32_t n_answer, uint32_t *ret_len);
-uint32_t ask_items(struct sound_guest *g, uint32_t code, uint32_t first, uint32_t count, uint32_t size, uint32_t n_answer);
+uint32_t ask_items(struct sound_guest *g, uint32_t code, uint32_t first, uint32_t count, uint32_t size,
+                   uint32_t n_answer);
 uint32_t ask_stream(struct sound_guest *g, uint32_t stream, uint32_t code);
 
 /* 48 kHz, two channels of 16 bits, four periods. */

@@ -83,8 +83,8 @@ static void states_allow_what_the_specification_allows(void **state)
 {
         struct sound_guest *g = *state;
         struct virtio_snd_pcm_set_params p = params_of(OUT0);
-        static const uint32_t requests[] = { VIRTIO_SND_R_PCM_SET_PARAMS, VIRTIO_SND_R_PCM_PREPARE, VIRTIO_SND_R_PCM_START,
-                                             VIRTIO_SND_R_PCM_STOP, VIRTIO_SND_R_PCM_RELEASE };
+        static const uint32_t requests[] = { VIRTIO_SND_R_PCM_SET_PARAMS, VIRTIO_SND_R_PCM_PREPARE,
+                                             VIRTIO_SND_R_PCM_START, VIRTIO_SND_R_PCM_STOP, VIRTIO_SND_R_PCM_RELEASE };
         /* How to come to each state, and which of the requests it allows. */
         static const struct {
                 uint8_t path[5], n_path;
@@ -144,9 +144,10 @@ static void buffers_of_any_size_and_shape_are_one_stream(void **state)
         int16_t frames[GUEST_PERIOD * 2];
         uint32_t at = slot(0) + 64, head = htole32(OUT0);
         /* The head split in two, the frames in the midst of samples. */
-        struct driver_buffer buffers[] = { { slot(0), 1, false },       { slot(0) + 1, 3, false },      { at, 3, false },
-                                           { at + 3, 5, false },        { at + 8, 401, false },         { at + 409, PERIOD_BYTES - 409, false },
-                                           { slot(0) + 32, 2, true },   { slot(0) + 34, 6, true } };
+        struct driver_buffer buffers[] = { { slot(0), 1, false },     { slot(0) + 1, 3, false },
+                                           { at, 3, false },          { at + 3, 5, false },
+                                           { at + 8, 401, false },    { at + 409, PERIOD_BYTES - 409, false },
+                                           { slot(0) + 32, 2, true }, { slot(0) + 34, 6, true } };
 
         prepare(g, OUT0);
         noise(frames, ARRAY_SIZE(frames));
@@ -203,7 +204,9 @@ static void release_completes_all_that_is_pending_first(void **state)
         void *cookie;
         struct virtio_snd_pcm_hdr head = { { htole32(VIRTIO_SND_R_PCM_RELEASE) }, htole32(OUT0) };
         struct driver_buffer request[] = { { GUEST_REQUEST, sizeof(head), false }, { GUEST_ANSWER, 4, true } };
-        struct driver_buffer last[] = { { slot(2), 4, false }, { slot(2) + 64, PERIOD_BYTES, false }, { slot(2) + 32, 8, true } };
+        struct driver_buffer last[] = { { slot(2), 4, false },
+                                        { slot(2) + 64, PERIOD_BYTES, false },
+                                        { slot(2) + 32, 8, true } };
 
         prepare(g, OUT0);
         prepare(g, OUT1);

@@ -125,7 +125,8 @@ static bool play(struct stream *st)
         if (!st->first)
                 return false;
         /* A chain larger than the ring is never all in it: come back when there is room. */
-        position = st->first->end != UINT64_MAX ? st->first->end : (voice_written(st->voice) + voice_played(st->voice)) / 2 + 1;
+        position = st->first->end != UINT64_MAX ? st->first->end
+                                                : (voice_written(st->voice) + voice_played(st->voice)) / 2 + 1;
         return !voice_wake_at(st->voice, position);
 }
 
@@ -191,7 +192,8 @@ static int take_chain(struct sound *s, struct queue *q, struct chain *c)
         if (c->n_write_bytes < STATUS_BYTES || c->n_read_bytes < HEAD_BYTES)
                 return -EBADMSG;
         n_bytes = rx ? c->n_write_bytes - (uint32_t) STATUS_BYTES : c->n_read_bytes - (uint32_t) HEAD_BYTES;
-        if (n_bytes > SOUND_BUFFER_BYTES_MAX) /* more than a stream's whole buffer: pieces that overlap, to keep us busy */
+        /* More than a stream's whole buffer: pieces that overlap, to keep us busy. */
+        if (n_bytes > SOUND_BUFFER_BYTES_MAX)
                 return -EBADMSG;
         st = find_stream(s, q, c, n_bytes);
         if (!st || !t) {

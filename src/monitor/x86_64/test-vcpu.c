@@ -70,8 +70,8 @@ static void note(char what, uint64_t offset, unsigned n_bytes, unsigned value)
 {
         size_t used = strlen(current->log);
 
-        (void) snprintf(current->log + used, sizeof(current->log) - used, "%c %x %u %x\n", what, (unsigned) offset, n_bytes,
-                        value);
+        (void) snprintf(current->log + used, sizeof(current->log) - used, "%c %x %u %x\n", what, (unsigned) offset,
+                        n_bytes, value);
 }
 
 static void device_read(void *data, uint64_t offset, void *buf, unsigned n_bytes)
