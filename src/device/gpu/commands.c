@@ -131,9 +131,8 @@ int gpu_command_begin(const struct queue *q, const struct chain *chain, struct g
 
 bool gpu_is_awaited(const struct gpu *gpu)
 {
-        if (gpu->uncut)
-                return false;
-        if (gpu->render.runner)
+        /* What a predecessor left is brought back on the queues' thread, also of a guest with a runner. */
+        if (gpu->render.runner && !gpu->resumes)
                 return atomic_load(&gpu->render.is_awaited);
         return loop_is_called(gpu->dev.queues[GPU_CONTROL_QUEUE].loop);
 }
@@ -165,6 +164,8 @@ int gpu_handle_queue(struct device *dev, struct queue *q)
         uint64_t until_ns;
         int r;
 
+        if (gpu->resumes) /* and kicks the queues when it is done */
+                return 0;
         if (!gpu_share_left(gpu))
                 return 0;
         if (gpu->render.runner)

@@ -131,7 +131,8 @@ struct gpu {
         uint64_t max_extents, n_extents;
         struct gpu_resource **buckets;     /* owned: GPU_RESOURCE_BUCKETS */
         uint64_t n_wakeup_bytes;           /* copied in this wake-up */
-        bool uncut;                        /* what is done now cannot be done again */
+        bool resumes;                      /* what a predecessor left is being brought back: no command is done */
+        struct task resume;                /* on the queues' loop */
         struct gpu_share share;            /* of a CPU */
 
         struct gpu_journal *journal; /* owned; NULL: none */

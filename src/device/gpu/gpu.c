@@ -44,6 +44,20 @@ static uint64_t gpu_features(const struct device *dev)
 
 static int gpu_start(struct device *dev, uint64_t negotiated) { return 0; }
 
+/* Whoever waits for this thread, the server's loop that starts and stops its queues most of all, waits for a slice. */
+static void on_resume(struct task *t)
+{
+        struct gpu *gpu = container_of(t, struct gpu, resume);
+        struct queue *control = &gpu->dev.queues[GPU_CONTROL_QUEUE], *cursor = &gpu->dev.queues[GPU_CURSOR_QUEUE];
+
+        if (!gpu_journal_resume(gpu, queue_space(queue_started(control) ? control : cursor))) {
+                task_schedule(t, control->loop, on_resume);
+                return;
+        }
+        queue_kick(control);
+        queue_kick(cursor);
+}
+
 /*
  * Of a killed predecessor's guest: its rings go on where they stood. A ring that begins is a new driver's, who must not find
  * what an earlier one had; only the control queue's tells that, as a guest may never have used the other.
@@ -56,16 +70,20 @@ static int gpu_queue_start(struct device *dev, struct queue *q)
         /* One thread serves both: the table of resources has no lock. */
         assert(dev->queues[0].loop == dev->queues[1].loop);
         gpu->render.knows_memory = false;
-        if (r < 0 || !gpu_journal_waits(gpu))
+        if (r < 0)
                 return r;
-        if (gpu->render.runner)
-                gpu_runner_settle(gpu->render.runner);
-        if (!queue_looks_new(q))
-                gpu_journal_resume(gpu, queue_space(q));
-        else if (q->index == GPU_CONTROL_QUEUE)
-                gpu_journal_clear(gpu);
-        if (gpu->render.runner) /* it may wait for the end of what was settled */
-                queue_kick(&dev->queues[GPU_CONTROL_QUEUE + GPU_CURSOR_QUEUE - q->index]);
+        if (gpu_journal_waits(gpu)) {
+                if (gpu->render.runner)
+                        gpu_runner_settle(gpu->render.runner);
+                if (!queue_looks_new(q))
+                        gpu_journal_begin(gpu);
+                else if (q->index == GPU_CONTROL_QUEUE)
+                        gpu_journal_clear(gpu);
+                if (gpu->render.runner) /* it may wait for the end of what was settled */
+                        queue_kick(&dev->queues[GPU_CONTROL_QUEUE + GPU_CURSOR_QUEUE - q->index]);
+        }
+        if (gpu->resumes)
+                task_schedule(&gpu->resume, q->loop, on_resume);
         return 0;
 }
 
@@ -75,8 +93,10 @@ static void gpu_queue_stop(struct device *dev, struct queue *q)
 
         if (gpu->render.runner)
                 gpu_runner_queue_stop(gpu->render.runner, q);
-        if (!queue_started(&dev->queues[GPU_CONTROL_QUEUE + GPU_CURSOR_QUEUE - q->index]))
+        if (!queue_started(&dev->queues[GPU_CONTROL_QUEUE + GPU_CURSOR_QUEUE - q->index])) {
                 gpu_share_stop(gpu);
+                task_cancel(&gpu->resume); /* a queue that starts goes on with it */
+        }
 }
 
 static void gpu_reset(struct device *dev)

@@ -44,7 +44,13 @@ struct gpu_journal {
         uint64_t word;              /* as in the head; what is there is read once only */
         uint64_t half_bytes, tidy_bytes;
         bool waits;
-        bool quiet; /* being resumed: changes are not new */
+        struct {
+                uint64_t command;               /* where the next one is in its half */
+                size_t bucket;                  /* of the table, after the one of: */
+                struct gpu_resource *resource;  /* whose pixels come next; borrowed; NULL: the next bucket's first */
+                unsigned scanout;               /* that is next */
+                struct scanouts scanouts;       /* read once */
+        } resumed; /* while gpu->resumes: how far it came */
 };
 
 static char *half_of(const struct gpu_journal *j, uint64_t word)
@@ -178,7 +184,7 @@ static bool begin(const struct gpu *gpu, struct pen *ret)
 {
         struct gpu_journal *j = gpu->journal;
 
-        if (!j || j->quiet)
+        if (!j || gpu->resumes)
                 return false;
         *ret = (struct pen) { half_of(j, j->word) + used_of(j->word), half_of(j, j->word) + j->half_bytes };
         return true;
@@ -250,7 +256,7 @@ void gpu_journal_scanouts(struct gpu *gpu)
         struct gpu_journal *j = gpu->journal;
         uint64_t word;
 
-        if (!j || j->quiet)
+        if (!j || gpu->resumes)
                 return;
         word = j->word ^ WORD_SCANOUTS;
         for (unsigned i = 0; i < gpu->n_scanouts; i++)
@@ -270,72 +276,113 @@ static uint32_t redo(struct gpu *gpu, const struct space *space, void *command, 
         return gpu_command_run(gpu, &c);
 }
 
-/* Stops at what is no command: whoever wrote that was not our predecessor. */
-static void redo_resources(struct gpu *gpu, const struct space *space)
+/* Stops at what is no command: whoever wrote that was not our predecessor. Return: false if it was cut. */
+static bool redo_resources(struct gpu *gpu, const struct space *space)
 {
         struct gpu_journal *j = gpu->journal;
         char *half = half_of(j, j->word);
-        uint64_t used = used_of(j->word), at = 0, length;
+        uint64_t used = used_of(j->word), at = j->resumed.command, length;
 
         while (at < used && range_fits(at, sizeof(length), used)) {
                 memcpy(&length, half + at, sizeof(length));
                 at += sizeof(length);
                 if (length > UINT32_MAX || !range_fits(at, length, used))
                         break;
-                (void) redo(gpu, space, half + at, length);
+                if (redo(gpu, space, half + at, length) == GPU_CUT)
+                        return false;
                 at += (length + 7) / 8 * 8;
+                j->resumed.command = at;
+                if (gpu_is_awaited(gpu))
+                        return false;
+        }
+        j->resumed.command = used;
+        return true;
+}
+
+/* Of a resource: from guest memory again. What is not there (any more) stays black. Return: false if it was cut. */
+static bool transfer_again(struct gpu *gpu, const struct space *space, struct gpu_resource *r)
+{
+        const struct rectangle all = { 0, 0, r->layout.width, r->layout.height };
+
+        return !r->surface || !r->backing.extents ||
+               gpu_copy(gpu, space, &r->backing, r->layout.stride_bytes, r->surface, &all, 0) != GPU_CUT;
+}
+
+/* What was transferred before. The table does not change meanwhile. Return: false if it was cut. */
+static bool transfer_all(struct gpu *gpu, const struct space *space)
+{
+        struct gpu_journal *j = gpu->journal;
+
+        for (;;) {
+                if (j->resumed.resource) {
+                        if (!transfer_again(gpu, space, j->resumed.resource))
+                                return false;
+                        j->resumed.resource = j->resumed.resource->next;
+                        if (gpu_is_awaited(gpu))
+                                return false;
+                } else if (j->resumed.bucket < GPU_RESOURCE_BUCKETS) {
+                        j->resumed.resource = gpu->buckets[j->resumed.bucket++];
+                } else {
+                        return true;
+                }
         }
 }
 
-/* What was transferred before comes from guest memory again. What is not there (any more) stays black. */
-static void transfer_all(struct gpu *gpu, const struct space *space)
+/* Return: false if it was cut; it may be done again from its start. */
+static bool redo_scanout(struct gpu *gpu, const struct space *space, struct gpu_saved *saved, unsigned i)
 {
-        for (size_t i = 0; i < GPU_RESOURCE_BUCKETS; i++)
-                for (struct gpu_resource *r = gpu->buckets[i]; r; r = r->next) {
-                        const struct rectangle all = { 0, 0, r->layout.width, r->layout.height };
-
-                        if (r->surface && r->backing.extents)
-                                (void) gpu_copy(gpu, space, &r->backing, r->layout.stride_bytes, r->surface, &all, 0);
-                }
-}
-
-static void redo_scanout(struct gpu *gpu, const struct space *space, struct gpu_saved *saved, unsigned i)
-{
-        uint32_t type = le32toh(saved->shown.header.type);
+        uint32_t type = le32toh(saved->shown.header.type), result = 0;
 
         saved->shown.set.scanout_id = saved->shown.set_blob.scanout_id = htole32(i);
         if (type == VIRTIO_GPU_CMD_SET_SCANOUT) {
-                (void) redo(gpu, space, &saved->shown.set, sizeof(saved->shown.set));
+                result = redo(gpu, space, &saved->shown.set, sizeof(saved->shown.set));
         } else if (type == VIRTIO_GPU_CMD_SET_SCANOUT_BLOB) {
                 struct virtio_gpu_resource_flush flush = { .hdr.type = htole32(VIRTIO_GPU_CMD_RESOURCE_FLUSH),
                                                            .r = saved->shown.set_blob.r,
                                                            .resource_id = saved->shown.set_blob.resource_id };
 
-                (void) redo(gpu, space, &saved->shown.set_blob, sizeof(saved->shown.set_blob));
-                (void) redo(gpu, space, &flush, sizeof(flush));
+                result = redo(gpu, space, &saved->shown.set_blob, sizeof(saved->shown.set_blob));
+                if (result != GPU_CUT)
+                        result = redo(gpu, space, &flush, sizeof(flush));
         }
         saved->cursor.pos.scanout_id = htole32(i);
-        if (le32toh(saved->cursor.hdr.type) == VIRTIO_GPU_CMD_UPDATE_CURSOR)
-                (void) redo(gpu, space, &saved->cursor, sizeof(saved->cursor));
+        if (result != GPU_CUT && le32toh(saved->cursor.hdr.type) == VIRTIO_GPU_CMD_UPDATE_CURSOR)
+                result = redo(gpu, space, &saved->cursor, sizeof(saved->cursor));
+        return result != GPU_CUT;
+}
+
+static bool redo_scanouts(struct gpu *gpu, const struct space *space)
+{
+        struct gpu_journal *j = gpu->journal;
+
+        for (; j->resumed.scanout < gpu->n_scanouts; j->resumed.scanout++)
+                if (gpu_is_awaited(gpu) ||
+                    !redo_scanout(gpu, space, &j->resumed.scanouts.saved[j->resumed.scanout], j->resumed.scanout))
+                        return false;
+        return true;
 }
 
 bool gpu_journal_waits(const struct gpu *gpu) { return gpu->journal && gpu->journal->waits; }
 
-void gpu_journal_resume(struct gpu *gpu, const struct space *space)
+void gpu_journal_begin(struct gpu *gpu)
 {
         struct gpu_journal *j = gpu->journal;
-        struct scanouts scanouts = j->scanouts[j->word & WORD_SCANOUTS ? 1 : 0];
 
         j->waits = false;
-        j->quiet = gpu->uncut = true;
-        redo_resources(gpu, space);
-        transfer_all(gpu, space);
-        for (unsigned i = 0; i < gpu->n_scanouts; i++)
-                redo_scanout(gpu, space, &scanouts.saved[i], i);
-        j->quiet = gpu->uncut = false;
+        memset(&j->resumed, 0, sizeof(j->resumed));
+        j->resumed.scanouts = j->scanouts[j->word & WORD_SCANOUTS ? 1 : 0];
+        gpu->resumes = true;
+}
+
+bool gpu_journal_resume(struct gpu *gpu, const struct space *space)
+{
+        if (!redo_resources(gpu, space) || !transfer_all(gpu, space) || !redo_scanouts(gpu, space))
+                return false;
+        gpu->resumes = false;
         tidy(gpu);
         gpu_journal_scanouts(gpu);
         log_info(gpu->dev.name, "%u resources of a predecessor are back", gpu->n_resources);
+        return true;
 }
 
 /* ---- life ---- */
@@ -347,7 +394,7 @@ void gpu_journal_clear(struct gpu *gpu)
 
         if (!j)
                 return;
-        j->waits = false;
+        j->waits = gpu->resumes = false;
         j->tidy_bytes = TIDY_BYTES;
         /* The scanouts that are to count are written before they do. */
         word = j->word ^ WORD_SCANOUTS;

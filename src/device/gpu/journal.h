@@ -29,7 +29,7 @@ struct space;
 
 /**
  * gpu_journal_open() - keep a guest's state in a file
- * @fd: borrowed: open for reading and writing; what is in it is resumed or forgotten at the next gpu_journal_resume()
+ * @fd: borrowed: open for reading and writing; what is in it waits for gpu_journal_begin(), or _clear()
  *
  * Return: 0 or a negative errno.
  */
@@ -42,8 +42,20 @@ void gpu_journal_clear(struct gpu *gpu);
 /* Something that a predecessor left is waiting. */
 bool gpu_journal_waits(const struct gpu *gpu);
 
-/* Brings back what is waiting, and shows it. */
-void gpu_journal_resume(struct gpu *gpu, const struct space *space);
+/* What is waiting is to be brought back: gpu->resumes until gpu_journal_resume() is done, or all is forgotten. */
+void gpu_journal_begin(struct gpu *gpu);
+
+/**
+ * gpu_journal_resume() - bring it back, and show it
+ *
+ * It is cut when somebody waits for this thread, as a command is, and goes on with the next call where it was: from
+ * the start of the command, the resource or the scanout that it was cut in. Meanwhile no command of the guest's is to
+ * be done. The file stays as the predecessor left it until the end: whoever is killed amid it has a successor who can
+ * begin anew.
+ *
+ * Return: true if it is done.
+ */
+bool gpu_journal_resume(struct gpu *gpu, const struct space *space);
 
 /* Changes that were made, each after it was; nothing without a journal. */
 void gpu_journal_add(struct gpu *gpu, const struct gpu_resource *resource);     /* created, as it is now */

@@ -63,11 +63,11 @@ static void stop_queue(void *data)
         queue_stop(data, NULL);
 }
 
-static void start_queues(struct gpu_guest *g)
+static void start_device(struct gpu_guest *g)
 {
         check(device_start(g->dev, g->features) == 0);
         for (uint16_t i = 0; i < 2; i++)
-                loop_call(g->dev->queues[i].loop, start_queue, &(struct start) { g, i, driver_queue_base(&g->queues[i]) });
+                g->base[i] = driver_queue_base(&g->queues[i]);
         g->n_needs_reset = 0;
 }
 
@@ -84,10 +84,15 @@ void gpu_guest_pause(struct gpu_guest *g)
                 loop_call(g->dev->queues[i].loop, pause_queue, &(struct start) { g, i, 0 });
 }
 
+void gpu_guest_resume_queue(struct gpu_guest *g, uint16_t index)
+{
+        loop_call(g->dev->queues[index].loop, start_queue, &(struct start) { g, index, g->base[index] });
+}
+
 void gpu_guest_resume(struct gpu_guest *g)
 {
         for (uint16_t i = 0; i < 2; i++)
-                loop_call(g->dev->queues[i].loop, start_queue, &(struct start) { g, i, g->base[i] });
+                gpu_guest_resume_queue(g, i);
 }
 
 void gpu_guest_start(struct gpu_guest *g)
@@ -97,7 +102,8 @@ void gpu_guest_start(struct gpu_guest *g)
                 g->queues[i].kick_fd = g->kick_fd[i];
                 g->queues[i].call_fd = g->call_fd[i];
         }
-        start_queues(g);
+        start_device(g);
+        gpu_guest_resume(g);
 }
 
 static void stop_queues(struct gpu_guest *g)
@@ -142,7 +148,7 @@ static int copy_file(int from)
         return to;
 }
 
-void gpu_guest_succeed(struct gpu_guest *g, void (*wreck)(int state_fd, void *data), void *data)
+void gpu_guest_kill(struct gpu_guest *g, void (*wreck)(int state_fd, void *data), void *data)
 {
         int copy = copy_file(g->state_fd);
 
@@ -153,7 +159,14 @@ void gpu_guest_succeed(struct gpu_guest *g, void (*wreck)(int state_fd, void *da
                 wreck(copy, data);
         g->state_fd = copy;
         make_device(g);
-        start_queues(g);
+        start_device(g);
+}
+
+void gpu_guest_succeed(struct gpu_guest *g, void (*wreck)(int state_fd, void *data), void *data)
+{
+        gpu_guest_kill(g, wreck, data);
+        gpu_guest_resume(g);
+        (void) gpu_guest_bare(g, VIRTIO_GPU_CMD_GET_DISPLAY_INFO, sizeof(struct virtio_gpu_ctrl_hdr));
 }
 
 void gpu_guest_init(struct gpu_guest *g, const struct gpu_guest_config *config)

@@ -66,9 +66,12 @@ void gpu_guest_start(struct gpu_guest *g);
 /* Stops the queues, and starts them where they stood. */
 void gpu_guest_pause(struct gpu_guest *g);
 void gpu_guest_resume(struct gpu_guest *g);
+void gpu_guest_resume_queue(struct gpu_guest *g, uint16_t index);
 
-/* The server is killed, and another one takes over: the device is a new one, on a copy of the state file as it was, memory and rings
-   stay. @wreck, if any, does something to the copy. */
+/* The server is killed: the device is a new one, on a copy of the state file as it was; memory and rings stay. Its
+   queues are not started yet, as in a pause. @wreck, if any, does something to the copy, or to the options. */
+void gpu_guest_kill(struct gpu_guest *g, void (*wreck)(int state_fd, void *data), void *data);
+/* The same, and the other one takes over: a command was answered, after what there was is back. */
 void gpu_guest_succeed(struct gpu_guest *g, void (*wreck)(int state_fd, void *data), void *data);
 
 /* Sends what the buffers say, and waits for the answer. Return: the response's type, or one of the above. */

@@ -44,6 +44,16 @@ static int setup(void **state) { return setup_with(&(struct gpu_guest_config) { 
 
 static int setup_packed(void **state) { return setup_with(&(struct gpu_guest_config) { .worker = true, .packed = true }); }
 
+static int setup_state(void **state)
+{
+        return setup_with(&(struct gpu_guest_config) { .worker = true, .state = true });
+}
+
+static int setup_state_packed(void **state)
+{
+        return setup_with(&(struct gpu_guest_config) { .worker = true, .state = true, .packed = true });
+}
+
 static int teardown(void **state)
 {
         gpu_guest_deinit(&g);
@@ -375,6 +385,86 @@ static void a_command_that_was_cut_for_another_call_is_done_all_the_same(void **
         assert_shown(SEED);
 }
 
+/* The server is killed, and its successor's queues are stopped while it brings back pixels. */
+static void succeed_and_stop_amid(void)
+{
+        gpu_guest_kill(&g, NULL, NULL);
+        hold_up_at(g.memory + GUEST_PIXELS + MIDDLE);
+        gpu_guest_resume_queue(&g, 0); /* waits for none of it */
+        stop_amid();
+        assert_null(g.views[0].shown);
+        assert_int_equal(n_answered(), 0);
+}
+
+static void assert_all_is_back_after_stops(uint32_t n_commands)
+{
+        succeed_and_stop_amid();
+        /* What was begun goes on; killed once more, it begins anew. */
+        assert_all_answered_after(n_commands);
+        assert_shown(SEED);
+        succeed_and_stop_amid();
+        succeed_and_stop_amid();
+        assert_all_answered_after(0);
+        assert_shown(SEED);
+        assert_int_equal(gpu_guest_create(&g, 1, VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, W, H),
+                         VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
+}
+
+static void a_stop_amid_what_a_successor_brings_back_is_served_before_its_end(void **state)
+{
+        struct virtio_gpu_resource_flush flush = { HEADER(RESOURCE_FLUSH), .r = LITTLE(ALL),
+                                                   .resource_id = htole32(1) };
+
+        picture_unref(show_and_write_a_pixel());
+        /* Of the time between the two servers. */
+        gpu_guest_pause(&g);
+        BEGIN(flush);
+        assert_all_is_back_after_stops(1);
+}
+
+static void a_stop_amid_a_blob_that_a_successor_brings_back_is_served_before_its_end(void **state)
+{
+        struct virtio_gpu_mem_entry entry = { GUEST_PIXELS, W * H * 4, 0 };
+
+        gpu_guest_paint(&g, GUEST_PIXELS, W * H, SEED);
+        assert_int_equal(gpu_guest_create_blob(&g, 1, W * H * 4, &entry, 1), OK);
+        assert_int_equal(gpu_guest_scanout_blob(&g, 0, 1, ALL, W, H, W * 4, 0), OK);
+        assert_int_equal(gpu_guest_flush(&g, 1, ALL), OK);
+        assert_all_is_back_after_stops(0);
+}
+
+/* Many of them, some in one bucket of the table; wherever the stops come. */
+static void stops_while_a_successor_begins_lose_nothing(void **state)
+{
+        const struct virtio_gpu_rect all = { .width = 256, .height = 256 };
+        const uint32_t n = 100, stride = 256 * 256 * 4;
+
+        for (uint32_t i = 0; i < n; i++) {
+                gpu_guest_make(&g, 1 + i / 4 + i % 4 * 1024, 256, 256, GUEST_PIXELS + i * stride);
+                gpu_guest_paint(&g, GUEST_PIXELS + i * stride, 256 * 256, i);
+        }
+        assert_int_equal(gpu_guest_scanout(&g, 0, 1, all), OK);
+        srandom(1);
+        for (unsigned round = 0; round < 10; round++) {
+                gpu_guest_kill(&g, NULL, NULL);
+                for (long stops = random() % 20; stops > 0; stops--) {
+                        gpu_guest_resume(&g);
+                        for (long wait = random() % 100000; wait > 0; wait--)
+                                cpu_relax();
+                        gpu_guest_pause(&g);
+                }
+                assert_all_answered_after(0);
+                for (uint32_t i = 0; i < n; i++) {
+                        uint32_t id = 1 + i / 4 + i % 4 * 1024;
+
+                        if (i > 0)
+                                assert_int_equal(gpu_guest_scanout(&g, 1, id, all), OK);
+                        assert_int_equal(test_view_pixel(&g.views[i > 0], 0, 0), gpu_guest_colour(i, 0));
+                        assert_int_equal(test_view_pixel(&g.views[i > 0], 255, 255), gpu_guest_colour(i, 65535));
+                }
+        }
+}
+
 /* Wherever the stops come, which differs from run to run: what is shown in the end does not. */
 static void stops_at_any_time_change_nothing(void **state)
 {
@@ -421,6 +511,8 @@ static void stops_at_any_time_change_nothing(void **state)
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define CASE_PACKED(name) cmocka_unit_test_setup_teardown(name, setup_packed, teardown)
+#define CASE_STATE(name) cmocka_unit_test_setup_teardown(name, setup_state, teardown)
+#define CASE_STATE_PACKED(name) cmocka_unit_test_setup_teardown(name, setup_state_packed, teardown)
 
 int main(void)
 {
@@ -439,6 +531,10 @@ int main(void)
                 CASE(a_stop_is_served_before_the_commands_that_wait),
                 CASE_PACKED(a_stop_is_served_before_the_commands_that_wait),
                 CASE(a_command_that_was_cut_for_another_call_is_done_all_the_same),
+                CASE_STATE(a_stop_amid_what_a_successor_brings_back_is_served_before_its_end),
+                CASE_STATE_PACKED(a_stop_amid_what_a_successor_brings_back_is_served_before_its_end),
+                CASE_STATE(a_stop_amid_a_blob_that_a_successor_brings_back_is_served_before_its_end),
+                CASE_STATE(stops_while_a_successor_begins_lose_nothing),
                 CASE(stops_at_any_time_change_nothing),
                 CASE_PACKED(stops_at_any_time_change_nothing),
         };
