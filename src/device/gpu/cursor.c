@@ -82,7 +82,8 @@ uint32_t gpu_update_cursor(struct gpu *gpu, struct gpu_command *c)
         const struct virtio_gpu_update_cursor *in = &c->request.cursor;
         uint32_t i = le32toh(in->pos.scanout_id), id = le32toh(in->resource_id), hot_x = 0, hot_y = 0, result;
         struct picture *p = NULL;
-        struct gpu_resource *resource;
+        struct gpu_resource *resource = NULL;
+        bool returns; /* after the server was killed */
         int r;
 
         if (i >= gpu->n_scanouts)
@@ -103,7 +104,8 @@ uint32_t gpu_update_cursor(struct gpu *gpu, struct gpu_command *c)
                 return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
         gpu->scanouts[i].cursor_hot_x = hot_x;
         gpu->scanouts[i].cursor_hot_y = hot_y;
-        gpu->scanouts[i].saved.cursor = id != 0 ? *in : (struct virtio_gpu_update_cursor) { 0 };
+        returns = resource && !resource->rendered;
+        gpu->scanouts[i].saved.cursor = returns ? *in : (struct virtio_gpu_update_cursor) { 0 };
         gpu_journal_scanouts(gpu);
         move(&gpu->scanouts[i], &in->pos);
         return VIRTIO_GPU_RESP_OK_NODATA;

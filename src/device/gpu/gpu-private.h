@@ -95,7 +95,7 @@ struct gpu_resource {
         struct gpu_backing backing;
 };
 
-/* The commands that brought about what is shown: what a successor has to do again. */
+/* The commands that brought about what is shown, unless 3D drew it: what a successor has to do again. */
 struct gpu_saved {
         union {
                 struct virtio_gpu_ctrl_hdr header; /* type 0: nothing is shown */

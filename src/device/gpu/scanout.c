@@ -168,7 +168,11 @@ uint32_t gpu_set_scanout(struct gpu *gpu, struct gpu_command *c)
         gpu->scanouts[i].resource = resource;
         gpu->scanouts[i].source = source;
         gpu->scanouts[i].waits = resource->rendered;
-        gpu->scanouts[i].saved.shown.set = c->request.set_scanout;
+        /* What a render process draws no successor has: it begins with nothing. */
+        if (resource->rendered)
+                gpu->scanouts[i].saved.shown.header.type = 0;
+        else
+                gpu->scanouts[i].saved.shown.set = c->request.set_scanout;
         gpu_journal_scanouts(gpu);
         return VIRTIO_GPU_RESP_OK_NODATA;
 }

@@ -22,6 +22,7 @@
 #include "device/gpu/gpu-private.h"
 #include "device/gpu/test-gpu-guest.h"
 #include "device/gpu/test-trap.h"
+#include "display/picture.h"
 #include "render/client.h"
 #include "virtio/features.h"
 
@@ -32,6 +33,8 @@
 #define CONTEXT 1
 #define TARGET_2D 2
 #define BIND_RENDER_SCANOUT 0x40002
+#define LARGE_SIDE 2048u /* 16 MiB */
+#define LARGE ((struct virtio_gpu_rect) { .width = htole32(LARGE_SIDE), .height = htole32(LARGE_SIDE) })
 
 static struct gpu_guest g;
 static struct loop *loop;
@@ -51,6 +54,17 @@ static int setup(void **state)
 static int setup_threads(void **state)
 {
         struct gpu_guest_config config = { .worker = true };
+
+        if (render_new(host, &config.render) < 0)
+                return -1;
+        gpu_guest_init(&g, &config);
+        return 0;
+}
+
+/* Its server may be killed. */
+static int setup_state(void **state)
+{
+        struct gpu_guest_config config = { .worker = true, .state = true };
 
         if (render_new(host, &config.render) < 0)
                 return -1;
@@ -372,21 +386,15 @@ static void a_guest_that_pauses_goes_on(void **state)
 
 static bool is_awaited(void *data) { return atomic_load(&container_of(g.dev, struct gpu, dev)->render.is_awaited); }
 
-/* The guest's thread for commands may have a copy under way, too. */
-static void a_pause_amid_a_copy_is_served_before_its_end(void **state)
+/* Gives the device a command, which touches the trap, and pauses the guest amid it; the guest gets its answer later. */
+static void pause_amid(const void *request, size_t n)
 {
-        struct virtio_gpu_rect all = { .width = 2048, .height = 2048 };
-        struct virtio_gpu_transfer_to_host_2d transfer = { HEADER(TRANSFER_TO_HOST_2D), .resource_id = htole32(1),
-                                                           .r = { .width = htole32(2048), .height = htole32(2048) } };
-        struct driver_buffer buffers[2] = { { GUEST_REQUEST, sizeof(transfer), false },
+        struct driver_buffer buffers[2] = { { GUEST_REQUEST, (uint32_t) n, false },
                                             { GUEST_RESPONSE, sizeof(struct virtio_gpu_ctrl_hdr), true } };
-        uint32_t length, last = 2048 * 2048 - 1;
+        uint32_t length;
         void *cookie;
 
-        gpu_guest_make(&g, 1, 2048, 2048, GUEST_PIXELS);
-        gpu_guest_paint(&g, GUEST_PIXELS, last + 1, 3);
-        trap_set(&(struct trap) { .goes_on = is_awaited }, g.memory + GUEST_PIXELS + last * 2);
-        memcpy(g.memory + GUEST_REQUEST, &transfer, sizeof(transfer));
+        memcpy(g.memory + GUEST_REQUEST, request, n);
         assert_int_equal(driver_queue_add(&g.queues[0], buffers, 2, NULL), 0);
         (void) driver_queue_kick(&g.queues[0]);
         trap_wait();
@@ -394,10 +402,89 @@ static void a_pause_amid_a_copy_is_served_before_its_end(void **state)
         trap_clear();
         assert_int_equal(driver_queue_get(&g.queues[0], &cookie, &length), 0);
         gpu_guest_resume(&g);
-        while (driver_queue_get(&g.queues[0], &cookie, &length) == 0)
-                cpu_relax();
-        assert_int_equal(gpu_guest_scanout(&g, 0, 1, all), OK);
-        assert_int_equal(test_view_pixel(&g.views[0], 2047, 2047), gpu_guest_colour(3, last));
+        assert_int_equal(answer(), OK);
+}
+
+/* The guest's thread for commands may have a copy under way, too. */
+static void a_pause_amid_a_copy_is_served_before_its_end(void **state)
+{
+        struct virtio_gpu_transfer_to_host_2d transfer = { HEADER(TRANSFER_TO_HOST_2D), .resource_id = htole32(1),
+                                                           .r = LARGE };
+        uint32_t last = LARGE_SIDE * LARGE_SIDE - 1;
+
+        gpu_guest_make(&g, 1, LARGE_SIDE, LARGE_SIDE, GUEST_PIXELS);
+        gpu_guest_paint(&g, GUEST_PIXELS, last + 1, 3);
+        trap_set(&(struct trap) { .goes_on = is_awaited }, g.memory + GUEST_PIXELS + last * 2);
+        pause_amid(&transfer, sizeof(transfer));
+        assert_int_equal(gpu_guest_scanout(&g, 0, 1, LARGE), OK);
+        assert_int_equal(test_view_pixel(&g.views[0], LARGE_SIDE - 1, LARGE_SIDE - 1), gpu_guest_colour(3, last));
+}
+
+static void paint_large(uint32_t seed)
+{
+        gpu_guest_paint(&g, GUEST_PIXELS, LARGE_SIDE * LARGE_SIDE, seed);
+        assert_int_equal(RUN((struct virtio_gpu_transfer_host_3d) {
+                HEADER(TRANSFER_TO_HOST_3D), .resource_id = htole32(1), .stride = htole32(LARGE_SIDE * 4),
+                .box = { .w = htole32(LARGE_SIDE), .h = htole32(LARGE_SIDE), .d = htole32(1) } }), OK);
+}
+
+static void assert_large_shown(uint32_t seed)
+{
+        for (uint32_t i = 0; i < LARGE_SIDE; i++)
+                assert_int_equal(test_view_pixel(&g.views[0], i, i) & 0xffffff,
+                                 gpu_guest_colour(seed, i * LARGE_SIDE + i) & 0xffffff);
+}
+
+/* Pictures take turns: a flush writes to the one that was shown before the last one. */
+static void a_pause_amid_reading_back_is_served_before_its_end(void **state)
+{
+        struct virtio_gpu_mem_entry entry = { GUEST_PIXELS, LARGE_SIDE * LARGE_SIDE * 4, 0 };
+        struct virtio_gpu_resource_flush flush = { HEADER(RESOURCE_FLUSH), .resource_id = htole32(1), .r = LARGE };
+        struct picture *next;
+        unsigned n_flushes;
+
+        assert_int_equal(context(), OK);
+        assert_int_equal(create(1, LARGE_SIDE, LARGE_SIDE, VIRTIO_GPU_RESOURCE_FLAG_Y_0_TOP), OK);
+        assert_int_equal(gpu_guest_attach(&g, 1, &entry, 1), OK);
+        assert_int_equal(RUN((struct virtio_gpu_ctx_resource) { HEADER(CTX_ATTACH_RESOURCE),
+                                                                .resource_id = htole32(1) }), OK);
+        assert_int_equal(gpu_guest_scanout(&g, 0, 1, LARGE), OK);
+        paint_large(3);
+        assert_int_equal(gpu_guest_flush(&g, 1, LARGE), OK);
+        next = test_view_picture(&g.views[0]);
+        assert_int_equal(gpu_guest_flush(&g, 1, LARGE), OK);
+        n_flushes = g.views[0].n_flushes;
+        picture_unref(next);
+
+        paint_large(4);
+        trap_set(&(struct trap) { .goes_on = is_awaited }, next->pixels + (size_t) LARGE_SIDE / 2 * next->stride_bytes);
+        pause_amid(&flush, sizeof(flush));
+        assert_int_equal(g.views[0].n_flushes, n_flushes + 1);
+        assert_large_shown(4);
+}
+
+/* The killed server's render process, and all that it held, went with it. */
+static void new_process(int state_fd, void *data) { assert_int_equal(render_new(host, &g.options.render), 0); }
+
+static void a_successor_begins_without_what_3d_showed_and_says_nothing_of_it(void **state)
+{
+        assert_int_equal(context(), OK);
+        show(1, 3);
+        assert_int_equal(create(2, GPU_CURSOR_PIXELS, GPU_CURSOR_PIXELS, 0), OK);
+        assert_int_equal(gpu_guest_cursor(&g, VIRTIO_GPU_CMD_UPDATE_CURSOR, 0, 2, 5, 5), OK);
+        assert_int_equal(gpu_guest_cursor(&g, VIRTIO_GPU_CMD_MOVE_CURSOR, 0, 0, 6, 6), OK);
+        gpu_guest_make(&g, 3, W, H, GUEST_PIXELS);
+        assert_int_equal(gpu_guest_transfer(&g, 3, ALL, 0), OK);
+        assert_int_equal(gpu_guest_scanout(&g, 1, 3, ALL), OK);
+        gpu_guest_succeed(&g, new_process, NULL);
+        assert_null(g.views[0].shown);
+        assert_null(g.views[0].cursor);
+        assert_int_equal(test_view_pixel(&g.views[1], 5, 5), gpu_guest_colour(3, 5 * W + 5));
+        assert_int_equal(g.dev->log_limit.tokens, g.dev->log_limit.burst); /* no line was taken from it */
+
+        assert_int_equal(context(), OK);
+        show(1, 7);
+        assert_shown(7);
 }
 
 static int start_host(void **state)
@@ -417,6 +504,7 @@ static int end_host(void **state)
 
 #define CASE(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 #define CASE_THREADS(function) cmocka_unit_test_setup_teardown(function, setup_threads, teardown)
+#define CASE_STATE(function) cmocka_unit_test_setup_teardown(function, setup_state, teardown)
 
 int main(void)
 {
@@ -436,6 +524,8 @@ int main(void)
                 CASE_THREADS(a_slow_command_holds_nobody_who_resets_the_device),
                 CASE_THREADS(a_guest_that_pauses_goes_on),
                 CASE_THREADS(a_pause_amid_a_copy_is_served_before_its_end),
+                CASE_THREADS(a_pause_amid_reading_back_is_served_before_its_end),
+                CASE_STATE(a_successor_begins_without_what_3d_showed_and_says_nothing_of_it),
         };
 
         return cmocka_run_group_tests(tests, start_host, end_host);
