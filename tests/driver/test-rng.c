@@ -12,30 +12,12 @@
 
 #include "base/loop.h"
 #include "base/macros.h"
-#include "harness.h"
-#include "vhost/driver.h"
+#include "two-guests.h"
 #include "virtio/features.h"
 
 #define WAIT_MS 20000
 #define QUEUE_SIZE 64
 #define REQUEST_BYTES 256
-
-static struct harness harness;
-static struct vhost_driver alpha, beta;
-
-static int setup(void **state)
-{
-        alpha = beta = (struct vhost_driver) { .memory_fd = -1, .inflight.fd = -1 };
-        return harness_init(&harness);
-}
-
-static int teardown(void **state)
-{
-        vhost_driver_stop(&alpha);
-        vhost_driver_stop(&beta);
-        harness_deinit(&harness);
-        return 0;
-}
 
 static struct vhost_driver_options options_for(bool packed)
 {
@@ -348,19 +330,17 @@ static void features_are_those_of_the_rings_without_the_masked(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(buffers_are_filled_on_both_ring_kinds, setup, teardown),
-                cmocka_unit_test_setup_teardown(batch_is_filled_with_one_kick, setup, teardown),
-                cmocka_unit_test_setup_teardown(scattered_buffer_is_filled_from_its_start, setup, teardown),
-                cmocka_unit_test_setup_teardown(large_buffer_gets_a_short_fill, setup, teardown),
-                cmocka_unit_test_setup_teardown(bad_input_3_readable_or_empty_buffer_breaks_the_queue_only, setup,
-                                                teardown),
-                cmocka_unit_test_setup_teardown(bad_input_2_buffer_outside_memory_breaks_the_queue_only, setup,
-                                                teardown),
-                cmocka_unit_test_setup_teardown(rate_limit_makes_one_guest_wait_and_no_other, setup, teardown),
-                cmocka_unit_test_setup_teardown(rate_limit_outlives_a_reset, setup, teardown),
-                cmocka_unit_test_setup_teardown(waiting_request_is_given_up_at_disconnect, setup, teardown),
-                cmocka_unit_test_setup_teardown(requests_outlive_a_killed_server, setup, teardown),
-                cmocka_unit_test_setup_teardown(features_are_those_of_the_rings_without_the_masked, setup, teardown),
+                CASE(buffers_are_filled_on_both_ring_kinds),
+                CASE(batch_is_filled_with_one_kick),
+                CASE(scattered_buffer_is_filled_from_its_start),
+                CASE(large_buffer_gets_a_short_fill),
+                CASE(bad_input_3_readable_or_empty_buffer_breaks_the_queue_only),
+                CASE(bad_input_2_buffer_outside_memory_breaks_the_queue_only),
+                CASE(rate_limit_makes_one_guest_wait_and_no_other),
+                CASE(rate_limit_outlives_a_reset),
+                CASE(waiting_request_is_given_up_at_disconnect),
+                CASE(requests_outlive_a_killed_server),
+                CASE(features_are_those_of_the_rings_without_the_masked),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,32 +20,14 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/macros.h"
-#include "harness.h"
 #include "sandbox/sandbox.h"
 #include "server/server.h"
-#include "vhost/driver.h"
+#include "two-guests.h"
 #include "virtio/features.h"
 
 #define WAIT_MS 20000
 #define GIVEN_FD 9
 #define RSS_MAX_KIB (6 * 1024)
-
-static struct harness harness;
-static struct vhost_driver alpha, beta;
-
-static int setup(void **state)
-{
-        alpha = beta = (struct vhost_driver) { .memory_fd = -1, .inflight.fd = -1 };
-        return harness_init(&harness);
-}
-
-static int teardown(void **state)
-{
-        vhost_driver_stop(&alpha);
-        vhost_driver_stop(&beta);
-        harness_deinit(&harness);
-        return 0;
-}
 
 static void start_at(const char *socket_name, const char *option)
 {
@@ -349,22 +331,21 @@ static void capabilities_are_json_of_the_convention(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(end_by_sigterm_is_orderly_and_leaves_no_socket, setup, teardown),
-                cmocka_unit_test_setup_teardown(socket_is_for_its_owner_only, setup, teardown),
-                cmocka_unit_test_setup_teardown(second_connection_is_refused_and_the_first_lives, setup, teardown),
-                cmocka_unit_test_setup_teardown(killed_server_leaves_a_socket_that_the_next_one_replaces, setup,
-                                                teardown),
-                cmocka_unit_test_setup_teardown(socket_of_a_live_server_is_left_alone, setup, teardown),
-                cmocka_unit_test_setup_teardown(listening_descriptor_serves_guest_after_guest, setup, teardown),
-                cmocka_unit_test_setup_teardown(connected_descriptor_is_served_once, setup, teardown),
-                cmocka_unit_test_setup_teardown(descriptor_that_is_no_unix_stream_socket_is_refused, setup, teardown),
-                cmocka_unit_test_setup_teardown(guests_of_one_process_are_independent, setup, teardown),
-                cmocka_unit_test_setup_teardown(service_manager_is_told, setup, teardown),
-                cmocka_unit_test_setup_teardown(ready_server_is_locked_down, setup, teardown),
-                cmocka_unit_test_setup_teardown(lock_down_can_be_left_out_and_says_so, setup, teardown),
-                cmocka_unit_test_setup_teardown(server_stays_small_at_work, setup, teardown),
-                cmocka_unit_test_setup_teardown(every_type_locks_down_stays_small_and_ends_orderly, setup, teardown),
-                cmocka_unit_test_setup_teardown(capabilities_are_json_of_the_convention, setup, teardown),
+                CASE(end_by_sigterm_is_orderly_and_leaves_no_socket),
+                CASE(socket_is_for_its_owner_only),
+                CASE(second_connection_is_refused_and_the_first_lives),
+                CASE(killed_server_leaves_a_socket_that_the_next_one_replaces),
+                CASE(socket_of_a_live_server_is_left_alone),
+                CASE(listening_descriptor_serves_guest_after_guest),
+                CASE(connected_descriptor_is_served_once),
+                CASE(descriptor_that_is_no_unix_stream_socket_is_refused),
+                CASE(guests_of_one_process_are_independent),
+                CASE(service_manager_is_told),
+                CASE(ready_server_is_locked_down),
+                CASE(lock_down_can_be_left_out_and_says_so),
+                CASE(server_stays_small_at_work),
+                CASE(every_type_locks_down_stays_small_and_ends_orderly),
+                CASE(capabilities_are_json_of_the_convention),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
