@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MPL-2.0
-"""busbar monitor against QEMU's machines with KVM on the emulated boards of tests/board: microvm and q35 on x86-64, virt on
-arm64. Same board, same run, same kernel, initrd and device servers, interleaved; on_board.py measures there.
+"""busbar monitor against QEMU's machines with KVM on the emulated boards of tests/board: microvm and q35 on x86-64,
+virt on arm64. Same board, same run, same kernel, initrd and device servers, interleaved; on_board.py measures there.
 
 The boards' processors are emulated, so times are those of a machine some ten times slower than a real one, and a ratio
 there is one of instructions and exits. How long a guest's own code takes is the same for all sides.
 
-Build folders: context.build for this machine's own architecture, and beside it, with "-arm64" at the end of its name, one
-of `tests/board/cross` for the other; a board whose programs or images are missing is an error.
+Build folders: context.build for this machine's own architecture, and beside it, with "-arm64" at the end of its name,
+one of `tests/board/cross` for the other; a board whose programs or images are missing is an error.
 """
 import json
 import os

@@ -127,7 +127,8 @@ class Context:
 
 
 def is_cost(metric):
-    return metric.startswith(('memory', 'wall', 'CPU ms', 'exits')) or ' per request' in metric or ' per frame' in metric
+    return (metric.startswith(('memory', 'wall', 'CPU ms', 'exits'))
+            or ' per request' in metric or ' per frame' in metric)
 
 
 HEADER = f'{"bench":8} {"case":36} {"metric":30} {"busbar":>12} {"peer":>12} {"ratio":>7}  peer'

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: MPL-2.0
-"""busbar device gpu against QEMU's own virtio-gpu, both with a VNC display: CPU for a guest's frame on its way to a viewer.
+"""busbar device gpu against QEMU's own virtio-gpu, both with a VNC display: CPU for a guest's frame on its way to a
+viewer.
 
-Guests are the same program on both sides and are not counted (tests/tools/gpu_guest.py): it writes a frame into memory that the
-device's side maps, then transfers and flushes it with one kick, at most 10 times a second. Under QEMU that is a microvm whose CPU never runs,
-driven over its qtest socket: a kick costs QEMU one line of text there, and no exit of a guest, which it would cost with one. The next
-frame is drawn when the last one has arrived, because QEMU shows fewer than it gets (it looks for changes every 30 ms or less often). Viewers
-are the same program, too, one for each VNC display, on unix sockets, without conversion of pixels: they read all and ask again at once.
+Guests are the same program on both sides and are not counted (tests/tools/gpu_guest.py): it writes a frame into memory
+that the device's side maps, then transfers and flushes it with one kick, at most 10 times a second. Under QEMU that is
+a microvm whose CPU never runs, driven over its qtest socket: a kick costs QEMU one line of text there, and no exit of a
+guest, which it would cost with one. The next frame is drawn when the last one has arrived, because QEMU shows fewer
+than it gets (it looks for changes every 30 ms or less often). Viewers are the same program, too, one for each VNC
+display, on unix sockets, without conversion of pixels: they read all and ask again at once.
 
-With several guests, ours are displays of 1920 by 720 side by side on one screen with one viewer, as a cockpit has them; QEMU is a
-process with a VNC display and a viewer for each. Both sides so carry the same pixels to viewers. What is counted is CPU time of
-the servers' processes and frames that arrived: each carries its number in its first pixel. zrle frames are counted by updates.
+With several guests, ours are displays of 1920 by 720 side by side on one screen with one viewer, as a cockpit has them;
+QEMU is a process with a VNC display and a viewer for each. Both sides so carry the same pixels to viewers. What is
+counted is CPU time of the servers' processes and frames that arrived: each carries its number in its first pixel. zrle
+frames are counted by updates.
 """
 import contextlib
 import json
@@ -55,7 +58,8 @@ class Watcher:
     def __init__(self, where, n_guests, encoding):
         self.counts = multiprocessing.Array('Q', n_guests)
         ready = multiprocessing.Event()
-        self.process = multiprocessing.Process(target=watch, args=(where, n_guests, encoding, self.counts, ready), daemon=True)
+        self.process = multiprocessing.Process(target=watch, args=(where, n_guests, encoding, self.counts, ready),
+                                               daemon=True)
         self.process.start()
         if not ready.wait(20):
             raise BenchError('the viewer does not come in')
@@ -91,7 +95,8 @@ class Painter:
             m[base:base + len(frame)] = frame
         else:
             for line in range(height):
-                m[base + line * stride:base + line * stride + width * 4] = frame[line * stride:line * stride + width * 4]
+                at, n = line * stride, width * 4
+                m[base + at:base + at + n] = frame[at:at + n]
         struct.pack_into('<I', m, base, self.number)
         self.gpu.show(x, y, width, height)
 
@@ -151,10 +156,12 @@ def start_qemu(folder, i):
     memory = f'{folder}/memory{i}'
     with open(memory, 'wb') as f:
         os.truncate(f.fileno(), MEMORY)
-    return Server([QEMU, '-machine', 'microvm,memory-backend=m,acpi=off', '-accel', 'tcg', '-S', '-nodefaults', '-display', 'none',
-                   '-m', f'{MEMORY >> 20}M', '-object', f'memory-backend-file,id=m,size={MEMORY},mem-path={memory},share=on',
-                   '-global', 'virtio-mmio.force-legacy=false', '-device', f'virtio-gpu-device,xres={WIDTH},yres={HEIGHT}',
-                   '-vnc', f'unix:{folder}/vnc{i}', '-qtest', f'unix:{folder}/qtest{i},server=on,wait=off', '-qtest-log', 'none'],
+    return Server([QEMU, '-machine', 'microvm,memory-backend=m,acpi=off', '-accel', 'tcg', '-S', '-nodefaults',
+                   '-display', 'none', '-m', f'{MEMORY >> 20}M',
+                   '-object', f'memory-backend-file,id=m,size={MEMORY},mem-path={memory},share=on',
+                   '-global', 'virtio-mmio.force-legacy=false',
+                   '-device', f'virtio-gpu-device,xres={WIDTH},yres={HEIGHT}', '-vnc', f'unix:{folder}/vnc{i}',
+                   '-qtest', f'unix:{folder}/qtest{i},server=on,wait=off', '-qtest-log', 'none'],
                   [f'{folder}/vnc{i}', f'{folder}/qtest{i}'], cpus=(0, 1))
 
 
@@ -179,7 +186,8 @@ def compare(context, n_guests, share, encoding, name):
             qemu(folder, n_guests, share, encoding) as theirs:
         for side in (mine, theirs):
             side.run(min(1, seconds))
-        context.compare(NAME, f'{n_guests} guest{"s" * (n_guests > 1)}, {share} % damage, {name}', lambda: mine.run(seconds),
+        context.compare(NAME, f'{n_guests} guest{"s" * (n_guests > 1)}, {share} % damage, {name}',
+                        lambda: mine.run(seconds),
                         lambda: theirs.run(seconds), 'QEMU, vnc')
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
 """A kernel whose first instructions end the machine: what a monitor does until then is all there is to measure.
 
-x86-64: an ELF file with a PVH entry, at which a triple fault shuts the CPU down. arm64: an Image that asks PSCI to switch
-the system off. Both leave KVM for its user at that moment, and end any monitor.
+x86-64: an ELF file with a PVH entry, at which a triple fault shuts the CPU down. arm64: an Image that asks PSCI to
+switch the system off. Both leave KVM for its user at that moment, and end any monitor.
 """
 import struct
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Runs on a board (boards.py) and prints a JSON object a measurement: {"case": ..., "side": ..., "values": {metric: value}}.
+"""Runs on a board (boards.py) and prints a JSON object a measurement:
+{"case": ..., "side": ..., "values": {metric: value}}.
 
 usage: on_board.py ARCH ROUNDS
 
@@ -30,7 +31,8 @@ LAST_EXITS = ('KVM_EXIT_SHUTDOWN', 'KVM_EXIT_SYSTEM_EVENT')
 
 
 def tell(case, side, **values):
-    print(json.dumps({'case': case, 'side': side, 'values': {k.replace('_', ' '): round(v, 4) for k, v in values.items()}}), flush=True)
+    print(json.dumps({'case': case, 'side': side,
+                      'values': {k.replace('_', ' '): round(v, 4) for k, v in values.items()}}), flush=True)
 
 
 class Tracer:
@@ -71,7 +73,8 @@ class Servers:
         for kind, more in specs.items():
             ready, theirs = os.pipe()
             self.processes.append(subprocess.Popen(
-                [busbar, 'device', kind, f'--socket-path={FOLDER}/{kind}', f'--ready-fd={theirs}', '--log-level=error', *more],
+                [busbar, 'device', kind, f'--socket-path={FOLDER}/{kind}', f'--ready-fd={theirs}', '--log-level=error',
+                 *more],
                 pass_fds=[theirs], stdin=subprocess.DEVNULL))
             os.close(theirs)
             os.read(ready, 64)
@@ -86,16 +89,18 @@ class Servers:
 
 def busbar_words(kernel, parameters):
     devices = [('root', 'blk'), ('eth0', 'net'), ('rng', 'rng'), ('tty', 'console')]
-    words = ['busbar', 'monitor', '--kernel', kernel, '--initrd', f'{GUESTS}/base/initrd.img', '--parameters', parameters,
-             '--memory', f'{MEMORY_MIB}M']
+    words = ['busbar', 'monitor', '--kernel', kernel, '--initrd', f'{GUESTS}/base/initrd.img',
+             '--parameters', parameters, '--memory', f'{MEMORY_MIB}M']
     for name, kind in devices:
         words += ['--device', f'id={name},type={kind},socket={FOLDER}/{kind}']
     return words
 
 
 QEMU_MACHINES = {
-    'microvm': ['qemu-system-x86_64', '-M', 'microvm,pcie=on,pit=off,pic=off,rtc=off,isa-serial=off,memory-backend=ram'],
-    'q35': ['qemu-system-x86_64', '-M', 'q35,usb=off,sata=off,smbus=off,vmport=off,graphics=off,hpet=off,i8042=off,memory-backend=ram'],
+    'microvm': ['qemu-system-x86_64', '-M',
+                'microvm,pcie=on,pit=off,pic=off,rtc=off,isa-serial=off,memory-backend=ram'],
+    'q35': ['qemu-system-x86_64', '-M',
+            'q35,usb=off,sata=off,smbus=off,vmport=off,graphics=off,hpet=off,i8042=off,memory-backend=ram'],
     'virt': ['qemu-system-aarch64', '-M', 'virt,gic-version=host,acpi=off,memory-backend=ram'],
 }
 
@@ -111,7 +116,8 @@ def qemu_words(machine, kernel, parameters):
         '-chardev', f'socket,id=c1,path={FOLDER}/net', '-netdev', 'vhost-user,id=n1,chardev=c1',
         '-device', 'virtio-net-pci,netdev=n1,romfile=,disable-legacy=on',
         '-chardev', f'socket,id=c2,path={FOLDER}/rng', '-device', 'vhost-user-rng-pci,chardev=c2',
-        '-chardev', f'socket,id=c3,path={FOLDER}/qemu-shell', '-device', 'virtio-serial-pci,max_ports=1', '-device', 'virtconsole,chardev=c3']
+        '-chardev', f'socket,id=c3,path={FOLDER}/qemu-shell', '-device', 'virtio-serial-pci,max_ports=1',
+        '-device', 'virtconsole,chardev=c3']
 
 
 class Run:
@@ -192,7 +198,8 @@ def first_instruction(side, kernel):
     run.end()
     begun = exec_time(events, run.process.pid)
     entry = next((at for at, name, _ in events if name == 'kvm_entry'), None)
-    last = next((at for at, name, text in events if name == 'kvm_userspace_exit' and any(e in text for e in LAST_EXITS)), None)
+    last = next((at for at, name, text in events
+                 if name == 'kvm_userspace_exit' and any(e in text for e in LAST_EXITS)), None)
     if not entry or not last:
         raise RuntimeError(f'{side}: the tiny kernel did not run: {words}')
     tell('first instruction', side, wall_ms_to_any=(entry - begun) * 1000, wall_ms_to_the_kernel=(last - begun) * 1000,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Drives one PCI device of QEMU from outside of its guest: registers by the protocol of -qtest, rings and buffers in memory that is
-shared by a file. The guest's only processor sleeps, so what QEMU's process costs is what its device costs.
+"""Drives one PCI device of QEMU from outside of its guest: registers by the protocol of -qtest, rings and buffers in
+memory that is shared by a file. The guest's only processor sleeps, so what QEMU's process costs is what its device
+costs.
 
 Spec: VIRTIO 1.4, 4.1 (PCI), 2.7 (split ring).
 """
@@ -39,7 +40,8 @@ class Queue:
         for k, (address, length, writes) in enumerate(pieces):
             last = k == len(pieces) - 1
             self.device.put(self.at + 16 * (3 * i + k),
-                            struct.pack('<QIHH', address, length, (0 if last else 1) | (2 if writes else 0), 0 if last else 3 * i + k + 1))
+                            struct.pack('<QIHH', address, length, (0 if last else 1) | (2 if writes else 0),
+                                        0 if last else 3 * i + k + 1))
 
     def add(self, i):
         self.device.put(self.avail + 4 + 2 * (self.n_avail % QUEUE_SIZE), struct.pack('<H', 3 * i))
@@ -68,10 +70,11 @@ class Device:
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(path)
         listener.listen()
-        self.server = Server(['qemu-system-x86_64', '-machine', 'pc,memory-backend=ram', '-accel', 'tcg', '-nodefaults', '-display',
-                              'none', '-m', str(MEMORY_BYTES >> 20), '-object',
+        self.server = Server(['qemu-system-x86_64', '-machine', 'pc,memory-backend=ram', '-accel', 'tcg', '-nodefaults',
+                              '-display', 'none', '-m', str(MEMORY_BYTES >> 20), '-object',
                               f'memory-backend-file,id=ram,size={MEMORY_BYTES},mem-path={ram},share=on', '-bios',
-                              str(sleeping_firmware(folder)), '-qtest', f'unix:{path}', '-qtest-log', '/dev/null', *words],
+                              str(sleeping_firmware(folder)), '-qtest', f'unix:{path}', '-qtest-log', '/dev/null',
+                              *words],
                              cpus=(SERVER_CPU,))
         listener.settimeout(20)
         try:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MPL-2.0
-"""busbar device sound against QEMU's virtio-sound: what a stream costs the server, and how long frames take from the guest's write
-until the backend has them. Both mix for the same kind of backend, at periods of 5 ms: none of it is heard (null, QEMU's "none"), or it
-goes into a WAV file. Streams have 16 bits, two channels, 48 kHz, in buffers of 5 ms.
+"""busbar device sound against QEMU's virtio-sound: what a stream costs the server, and how long frames take from the
+guest's write until the backend has them. Both mix for the same kind of backend, at periods of 5 ms: none of it is heard
+(null, QEMU's "none"), or it goes into a WAV file. Streams have 16 bits, two channels, 48 kHz, in buffers of 5 ms.
 
-Ours is driven by our own front end, QEMU's by qtest with a processor that sleeps, so that only the device is measured. QEMU's figures
-have the latency of the script that looks for completions every 0.1 ms.
+Ours is driven by our own front end, QEMU's by qtest with a processor that sleeps, so that only the device is measured.
+QEMU's figures have the latency of the script that looks for completions every 0.1 ms.
 """
 import json
 import os
@@ -29,7 +29,8 @@ class QemuSound:
     """Plays on QEMU's virtio-sound as bench/load-sound.c does on ours."""
 
     def __init__(self, folder, audiodev):
-        self.device = Device(folder, ['-audiodev', audiodev, '-device', 'virtio-sound-pci,audiodev=a,streams=8,disable-legacy=on'])
+        self.device = Device(folder, ['-audiodev', audiodev,
+                                      '-device', 'virtio-sound-pci,audiodev=a,streams=8,disable-legacy=on'])
         self.server = self.device.server
         self.queues = self.device.start(4)
 
@@ -98,12 +99,13 @@ class QemuSound:
             raise BenchError('QEMU returned no buffer')
         return {'seconds': took, 'cpu_seconds': cpu, 'buffers': len(times)} | {
             name: times[min(int(p * len(times)), len(times) - 1)]
-            for name, p in (('min_ms', 0), ('p50_ms', 0.5), ('p90_ms', 0.9), ('p99_ms', 0.99), ('p999_ms', 0.999), ('max_ms', 1))}
+            for name, p in (('min_ms', 0), ('p50_ms', 0.5), ('p90_ms', 0.9), ('p99_ms', 0.99), ('p999_ms', 0.999),
+                            ('max_ms', 1))}
 
 
 def play_ours(context, server, path, n_streams, n_periods, seconds):
-    return load([context.program('load-sound'), f'--streams={n_streams}', f'--periods={n_periods}', f'--seconds={seconds}',
-                 '--warm-up=1', f'--pid={server.process.pid}', path])
+    return load([context.program('load-sound'), f'--streams={n_streams}', f'--periods={n_periods}',
+                 f'--seconds={seconds}', '--warm-up=1', f'--pid={server.process.pid}', path])
 
 
 def ask_stats(path):
@@ -132,7 +134,8 @@ def run_backend(context, name, ours_words, audiodev):
         words = [word.format(folder=folder) for word in ours_words]
         qemu = QemuSound(folder, audiodev.format(folder=folder))
         try:
-            with Server([str(context.busbar), 'device', 'sound', '--streams=4', f'--control={control}', f'--socket-path={path}', *words],
+            with Server([str(context.busbar), 'device', 'sound', '--streams=4', f'--control={control}',
+                         f'--socket-path={path}', *words],
                         [path]) as server:
                 for n_streams, n_periods in ((1, 2), (1, 4), (4, 4)):
                     last = {}
@@ -145,13 +148,15 @@ def run_backend(context, name, ours_words, audiodev):
                         last['QEMU'] = qemu.play(n_streams, n_periods, seconds)
                         return figures(last['QEMU'], n_streams)
 
-                    context.compare(NAME, f'{name}, {n_streams} streams, {n_periods} periods', ours, theirs, 'QEMU virtio-sound')
+                    context.compare(NAME, f'{name}, {n_streams} streams, {n_periods} periods', ours, theirs,
+                                    'QEMU virtio-sound')
                     for who, done in last.items():
                         distribution(who, done)
                 stats = ask_stats(control)
                 print(f'    busbar: {stats["guests"][0]["xruns"]} xruns, {stats["speakers"][0]["missed"]} of '
                       f'{stats["speakers"][0]["periods"]} periods missed', file=sys.stderr)
-                context.record(NAME, name, 'memory, KiB', server.memory_bytes() / 1024, qemu.server.memory_bytes() / 1024,
+                context.record(NAME, name, 'memory, KiB', server.memory_bytes() / 1024,
+                               qemu.server.memory_bytes() / 1024,
                                'QEMU virtio-sound')
         finally:
             qemu.device.stop()
@@ -168,14 +173,16 @@ def run_isolation(context):
     seconds = max(context.round_ms / 1000, 1)
     with scratch_dir() as folder:
         good, bad = f'{folder}/good', f'{folder}/bad'
-        with Server([str(context.busbar), 'device', 'sound', '--guest', f'socket-path={good}', '--guest', f'socket-path={bad}'],
+        with Server([str(context.busbar), 'device', 'sound', '--guest', f'socket-path={good}', '--guest',
+                     f'socket-path={bad}'],
                     [good, bad]) as server:
             def alone():
                 done = play_ours(context, server, good, 1, 4, seconds)
                 return {name: value for name, value in figures(done, 1).items() if name.startswith('wall')}
 
             def flooded():
-                flood = subprocess.Popen([context.program('load-sound'), '--flood', f'--seconds={seconds + 1}', '--warm-up=0', bad],
+                flood = subprocess.Popen([context.program('load-sound'), '--flood', f'--seconds={seconds + 1}',
+                                          '--warm-up=0', bad],
                                          stdout=subprocess.DEVNULL, preexec_fn=ordinary)
                 try:
                     return alone()
@@ -189,4 +196,5 @@ def run(context):
     need('qemu-system-x86_64')
     run_isolation(context)
     run_backend(context, 'null', ['--backend=null'], 'none,id=a,timer-period=5000')
-    run_backend(context, 'wav', ['--backend=wav', '--file={folder}/ours.wav'], 'wav,id=a,path={folder}/theirs.wav,timer-period=5000')
+    run_backend(context, 'wav', ['--backend=wav', '--file={folder}/ours.wav'],
+                'wav,id=a,path={folder}/theirs.wav,timer-period=5000')

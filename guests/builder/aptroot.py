@@ -113,7 +113,8 @@ class AptRoot:
                 name, version, arch = match.groups()
                 found.append((name, urllib.parse.unquote(version), arch))
         hashes = self._hashes(found)
-        return [Package(n, v, a, "%s_%s_%s.deb" % (n, v.replace(":", "%3a"), a), hashes[n, v]) for n, v, a in sorted(found)]
+        return [Package(n, v, a, "%s_%s_%s.deb" % (n, v.replace(":", "%3a"), a), hashes[n, v])
+                for n, v, a in sorted(found)]
 
     def kernel_package(self, meta, suite):
         """The versioned package that the metapackage `meta` of `suite` stands for, without its dependencies."""
@@ -125,7 +126,8 @@ class AptRoot:
                              "tools/setup adds it" % (meta, suite, self.arch))
         name, version = found.groups()
         sha256 = self._hashes([(name, version, self.arch)])[name, version]
-        return Package(name, version, self.arch, "%s_%s_%s.deb" % (name, version.replace(":", "%3a"), self.arch), sha256)
+        return Package(name, version, self.arch, "%s_%s_%s.deb" % (name, version.replace(":", "%3a"), self.arch),
+                       sha256)
 
     def download(self, packages):
         """Returns {package: path of its checked .deb}, fetching what the cache lacks."""
@@ -135,7 +137,8 @@ class AptRoot:
             names = ["%s=%s" % (p.name, p.version) for p in lacking]
             done = self._apt("apt-get", "download", "-q", *names, cwd=self.debs)
             if done.returncode != 0:
-                raise BuildError("cannot download packages; if the mirror has newer ones by now, try again with --force\n%s"
+                raise BuildError("cannot download packages; if the mirror has newer ones by now, "
+                                 "try again with --force\n%s"
                                  % _reasons(done.stderr))
         for package in lacking:
             if not self._checked(package):

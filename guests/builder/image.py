@@ -29,15 +29,16 @@ def write_initramfs(root, path, compression):
 
 def write_squashfs(root, path, compression):
     path.unlink(missing_ok=True)
-    _tool(["mksquashfs", str(root), str(path), "-all-root", "-comp", compression, "-b", "128K", "-no-progress", "-quiet",
-           "-all-time", "0", "-mkfs-time", "0"] + (["-Xhc"] if compression == "lz4" else []))
+    _tool(["mksquashfs", str(root), str(path), "-all-root", "-comp", compression, "-b", "128K", "-no-progress",
+           "-quiet", "-all-time", "0", "-mkfs-time", "0"] + (["-Xhc"] if compression == "lz4" else []))
 
 
 def write_ext4(root, path, size_mib, label):
     path.unlink(missing_ok=True)
     # mke2fs copies owners from the folder; fakeroot makes an ordinary user's files root's.
     fake = [] if os.geteuid() == 0 else ["fakeroot"]
-    _tool(fake + ["mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-L", label[:16], "-d", str(root), str(path), "%dM" % size_mib])
+    _tool(fake + ["mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-L", label[:16], "-d", str(root), str(path),
+                  "%dM" % size_mib])
 
 
 def _tool(command, data=None):

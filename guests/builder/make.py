@@ -60,11 +60,13 @@ def _build(recipe, arch, target, say, force):
         headers = [p for p in apt.resolve(recipe.headers) if p.name in recipe.headers] if recipe.headers else []
         kernel_packages = []
         if recipe.kind != "folder":
-            kernel_packages.append(apt.kernel_package("%s-%s" % ((boot or recipe).kernel, arch), sources.kernel_suite()))
+            kernel_packages.append(apt.kernel_package("%s-%s" % ((boot or recipe).kernel, arch),
+                                                      sources.kernel_suite()))
         debs = apt.download(sorted(set(packages + headers)) + kernel_packages)
 
         note("unpacking %d packages" % len(debs))
-        root = _populate(recipe, arch, work, [debs[p] for p in packages], [debs[p] for p in headers if p not in packages])
+        root = _populate(recipe, arch, work, [debs[p] for p in packages],
+                         [debs[p] for p in headers if p not in packages])
         kernel = None
         if kernel_packages and (not boot or recipe.modules):
             tree.unpack(debs[kernel_packages[0]], work)
@@ -128,7 +130,8 @@ def _write_kernel(kernel, arch, folder):
 
 
 def _write_image(recipe, root, folder, note):
-    path = folder / {"initramfs": INITRD, "squashfs": "root.squashfs", "ext4": "root.ext4", "folder": "root"}[recipe.kind]
+    path = folder / {"initramfs": INITRD, "squashfs": "root.squashfs", "ext4": "root.ext4",
+                     "folder": "root"}[recipe.kind]
     note("writing %s" % path.name)
     if recipe.kind == "initramfs":
         image.write_initramfs(root, path, recipe.compression)

@@ -11,8 +11,8 @@ from . import BuildError, program, sources
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent
 ARCHES = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
-COMPRESSION = {"initramfs": ("none", "gzip", "lz4", "zstd", "xz"), "squashfs": ("gzip", "lz4", "zstd", "xz"), "ext4": ("none",),
-               "folder": ("none",)}
+COMPRESSION = {"initramfs": ("none", "gzip", "lz4", "zstd", "xz"), "squashfs": ("gzip", "lz4", "zstd", "xz"),
+               "ext4": ("none",), "folder": ("none",)}
 
 MEMBERS = {
     "description": str,   # one line
@@ -22,7 +22,7 @@ MEMBERS = {
     "kernel": str,        # initramfs: kernel metapackage without its "-amd64", "-arm64"
     "modules": list,      # kernel modules, loaded in this order (what they depend on comes by itself)
     "packages": list,     # Debian packages; NAME/backports takes one from where the kernel comes from
-    "programs": dict,     # programs of our own: {name: {"sources": [...], "headers": [...], "libraries": [...]}}, see program.py
+    "programs": dict,     # our own: {name: {"sources": [...], "headers": [...], "libraries": [...]}}, see program.py
     "headers": list,      # Debian packages that the programs are compiled with, without what they depend on
     "without": list,      # patterns of packages that are not taken even if others depend on them
     "keep": list,         # patterns of files; if given only these and the libraries they need are taken

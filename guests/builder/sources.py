@@ -36,7 +36,8 @@ def private_sources(codename, wants_backports=True):
     own = release()[1]
     text = []
     for entry in _entries():
-        suites = [s for s in entry["suites"].split() if s.split("-")[0] == own and (wants_backports or "backports" not in s)]
+        suites = [s for s in entry["suites"].split() if s.split("-")[0] == own
+                  and (wants_backports or "backports" not in s)]
         if not suites:
             continue
         text.append("Types: deb\nURIs: %s\nSuites: %s\nComponents: %s\n" %

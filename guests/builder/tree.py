@@ -11,7 +11,8 @@ import subprocess
 from . import BuildError
 from .elf import Elf
 
-FOLDERS = ("dev", "proc", "sys", "run", "tmp", "root", "mnt", "etc", "var", "usr/bin", "usr/sbin", "usr/lib", "usr/lib64")
+FOLDERS = ("dev", "proc", "sys", "run", "tmp", "root", "mnt", "etc", "var", "usr/bin", "usr/sbin", "usr/lib",
+           "usr/lib64")
 MERGED = ("bin", "sbin", "lib", "lib64")
 NEVER = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "usr/share/lintian", "usr/share/bug")
 

@@ -19,7 +19,8 @@ import time
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 PROMPT = "board# "
 START_DEADLINE_S = 180
-# The board's init writes to its first console every 5 s. Without that for so long, the kernel stands still, however busy this machine is.
+# The board's init writes to its first console every 5 s. Without that for so long, the kernel stands still, however
+# busy this machine is.
 PULSE_DEADLINE_S = 120
 # So long without it, and it is helped along (Board.poke).
 PULSE_LATE_S = 12
@@ -28,8 +29,8 @@ LOOK_S = 1
 MEMORY_MIB = 2048
 DISK_MIB = 4096  # a sparse file
 
-# What is quick and works in QEMU 10.0: one x86-64 CPU, whose guests have their timer interrupts only without the virtual
-# global interrupt flag (and never with -cpu max); arm64 with as many as the host has.
+# What is quick and works in QEMU 10.0: one x86-64 CPU, whose guests have their timer interrupts only without the
+# virtual global interrupt flag (and never with -cpu max); arm64 with as many as the host has.
 MACHINES = {
     "amd64": {
         "qemu": "qemu-system-x86_64",
@@ -40,7 +41,8 @@ MACHINES = {
     },
     "arm64": {
         "qemu": "qemu-system-aarch64",
-        "machine": ["-M", "virt,virtualization=on,gic-version=" + os.environ.get("BOARD_GIC", "3"), "-cpu", "cortex-a76", "-smp", "2"],
+        "machine": ["-M", "virt,virtualization=on,gic-version=" + os.environ.get("BOARD_GIC", "3"),
+                    "-cpu", "cortex-a76", "-smp", "2"],
         "kernel": "vmlinuz",
         "parameters": "console=ttyAMA0 console=hvc0",
     },
@@ -53,11 +55,13 @@ class BoardError(Exception):
 
 
 class BoardFroze(BoardError):
-    """The kernel of the board stands still: no program on it can do that, only that kernel or what emulates the processor."""
+    """The kernel of the board stands still: no program on it can do that,
+    only that kernel or what emulates the processor."""
 
 
 class Shell:
-    """The shell at the other end of a socket. `look()` is called now and then while it has nothing to say; it may raise."""
+    """The shell at the other end of a socket. `look()` is called now and then while it has nothing to say;
+    it may raise."""
 
     def __init__(self, end, look=lambda: None):
         self.end, self.look = end, look
@@ -126,7 +130,8 @@ class Board:
             "-serial", f"file:{self.folder}/serial.log", "-qmp", f"unix:{self.folder}/qmp,server=on,wait=off",
             "-device", "virtio-serial-pci", "-chardev", f"socket,id=shell,fd={theirs.fileno()}",
             "-device", "virtconsole,chardev=shell", "-device", "virtio-rng-pci",
-            *_disk("root", image / "root.squashfs", "read-only=on"), *_disk("tests", self.disk, "snapshot=on,cache=unsafe"),
+            *_disk("root", image / "root.squashfs", "read-only=on"),
+            *_disk("tests", self.disk, "snapshot=on,cache=unsafe"),
         ]
         self.started = time.monotonic()
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=open(self.folder / "qemu.log", "wb"),
@@ -147,22 +152,25 @@ class Board:
         return time.clock_gettime((~self.process.pid << 3) | 2)
 
     def look(self):
-        """Raises BoardFroze if the pulse is missing. A board that starts has none yet: its start has a deadline of its own."""
+        """Raises BoardFroze if the pulse is missing. A board that starts has none yet:
+        its start has a deadline of its own."""
         serial = self.folder / "serial.log"
         silent_s = time.time() - serial.stat().st_mtime
         if not serial.stat().st_size or self.process.poll() is not None:
             return
         if silent_s > PULSE_DEADLINE_S:
-            raise BoardFroze(f"its kernel stands still for {silent_s:.0f} s\n" + "\n".join(self.registers() for _ in range(3)))
+            raise BoardFroze(f"its kernel stands still for {silent_s:.0f} s\n" +
+                             "\n".join(self.registers() for _ in range(3)))
         if silent_s > PULSE_LATE_S:
             self.poke()
 
     def poke(self):
         """An interrupt that does no harm.
 
-        QEMU 10.0 loses an interrupt of x86-64 now and then, while a guest exits again and again: the local APIC says that the timer's
-        waits, and it is never taken. The processor's thread (helper_vmrun() in its source) adds to the word of pending interrupts without
-        the lock under which timers and devices do. The next interrupt of whatever kind takes the lost one along.
+        QEMU 10.0 loses an interrupt of x86-64 now and then, while a guest exits again and again: the local APIC says
+        that the timer's waits, and it is never taken. The processor's thread (helper_vmrun() in its source) adds to the
+        word of pending interrupts without the lock under which timers and devices do. The next interrupt of whatever
+        kind takes the lost one along.
         """
         if "poke" in MACHINES[self.arch]:
             self.n_pokes += 1
@@ -220,7 +228,8 @@ def _disk(name, path, options):
 
 
 def make_disk(path, contents):
-    """An ext4 image of {path in the image: file or folder}. Files are linked, so that this costs no copy but mke2fs' own."""
+    """An ext4 image of {path in the image: file or folder}.
+    Files are linked, so that this costs no copy but mke2fs' own."""
     with tempfile.TemporaryDirectory(prefix="board-", dir=pathlib.Path(path).parent) as folder:
         for inner, source in contents.items():
             target = pathlib.Path(folder) / inner
@@ -232,8 +241,8 @@ def make_disk(path, contents):
                 _link(source, target)
         environment = dict(os.environ, PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
         pathlib.Path(path).unlink(missing_ok=True)
-        done = subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-d", folder, str(path),
-                               f"{DISK_MIB}M"], capture_output=True, text=True, env=environment, check=False)
+        done = subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-d", folder,
+                               str(path), f"{DISK_MIB}M"], capture_output=True, text=True, env=environment, check=False)
     if done.returncode != 0:
         raise BoardError(f"mke2fs: {done.stderr.strip()}")
     return path

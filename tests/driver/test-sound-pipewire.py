@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MPL-2.0
-"""The sound server on a PipeWire of the test's own, in its sandbox: unconnected, connected to a sink, and when PipeWire dies.
+"""The sound server on a PipeWire of the test's own, in its sandbox: unconnected, connected to a sink, and when PipeWire
+dies.
 
-Without a session manager, ports and links are made here. The guest is bench/load-sound, which ends only if its buffers come back.
+Without a session manager, ports and links are made here. The guest is bench/load-sound, which ends only if its buffers
+come back.
 """
 import json
 import os
@@ -23,7 +25,8 @@ context.modules = [ { name = libpipewire-module-protocol-native } { name = libpi
                     { name = libpipewire-module-adapter } { name = libpipewire-module-metadata }
                     { name = libpipewire-module-spa-node-factory } { name = libpipewire-module-link-factory }
                     { name = libpipewire-module-access } ]
-context.objects = [ { factory = adapter args = { factory.name = support.null-audio-sink node.name = sink media.class = Audio/Sink
+context.objects = [ { factory = adapter args = { factory.name = support.null-audio-sink node.name = sink
+                      media.class = Audio/Sink
                       object.linger = true audio.position = [ FL FR ] node.driver = true priority.driver = 30000
                       adapter.auto-port-config = { mode = dsp monitor = true position = preserve } } } ]
 """
@@ -52,8 +55,8 @@ def node(name):
 
 
 def play(folder):
-    done = subprocess.run([BUILD / 'bench/load-sound', '--seconds=0.5', '--warm-up=0.1', '--periods=8', folder / 's'], capture_output=True,
-                          text=True, timeout=60, check=False)
+    done = subprocess.run([BUILD / 'bench/load-sound', '--seconds=0.5', '--warm-up=0.1', '--periods=8', folder / 's'],
+                          capture_output=True, text=True, timeout=60, check=False)
     return json.loads(done.stdout)['buffers'] if done.returncode == 0 else 0
 
 
@@ -61,7 +64,8 @@ def connect():
     for name, direction in (('busbar', 'Output'), ('busbar-record', 'Input')):
         tool('pw-cli', 's', until(name, lambda name=name: node(name)), 'PortConfig',
              f'{{ direction: {direction}, mode: dsp, format: {{ {FORMAT} }} }}')
-    until('ports', lambda: 'busbar:output_FR' in tool('pw-link', '-o') and 'busbar-record:input_FL' in tool('pw-link', '-i'))
+    until('ports',
+          lambda: 'busbar:output_FR' in tool('pw-link', '-o') and 'busbar-record:input_FL' in tool('pw-link', '-i'))
     for channel in ('FL', 'FR'):
         tool('pw-link', f'busbar:output_{channel}', f'sink:playback_{channel}')
         tool('pw-link', f'sink:monitor_{channel}', f'busbar-record:input_{channel}')
@@ -78,7 +82,8 @@ def body(folder, log):
     server = None
     try:
         until('PipeWire', lambda: node('sink'))
-        server = subprocess.Popen([BUILD / 'src/cli/busbar', 'device', 'sound', '--backend=pipewire', f'--socket-path={folder}/s'], stderr=log)
+        server = subprocess.Popen([BUILD / 'src/cli/busbar', 'device', 'sound', '--backend=pipewire',
+                                   f'--socket-path={folder}/s'], stderr=log)
         until('the server', lambda: (folder / 's').exists() or server.poll() is not None)
         results = [point(1, play(folder) > 0, 'a guest goes on while nothing is connected')]
         results.append(point(2, connect() and play(folder) > 0, 'a guest plays into the graph'))

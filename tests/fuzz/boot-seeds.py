@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MPL-2.0
-"""Writes the corpora of fuzz-boot-bzimage, -boot-pvh, -boot-load, -boot-image and fuzz-device-tree: small files that are
-right, and some that nearly are. Needs dtc and zstd.
+"""Writes the corpora of fuzz-boot-bzimage, -boot-pvh, -boot-load, -boot-image and fuzz-device-tree: small files that
+are right, and some that nearly are. Needs dtc and zstd.
 
 usage: tests/fuzz/boot-seeds.py            (into tests/fuzz/corpus/, whose files are kept with the sources)
 """
@@ -45,12 +45,13 @@ def elf(segments, note=b"", entry_note=True, machine=62, phentsize=56, phnum=Non
 
 
 def image(size=256, text_offset=0, image_size=4096, flags=0xa, magic=b"ARM\x64"):
-    return struct.pack("<IIQQQQQQ4sI", 0x14000010, 0, text_offset, image_size, flags, 0, 0, 0, magic, 0).ljust(size, b"\x1f")
+    header = struct.pack("<IIQQQQQQ4sI", 0x14000010, 0, text_offset, image_size, flags, 0, 0, 0, magic, 0)
+    return header.ljust(size, b"\x1f")
 
 
 def zboot(payload, kind, offset=64, n=None):
-    return struct.pack("<4s4sIIII32sII", b"MZ\0\0", b"zimg", offset, len(payload) if n is None else n, 0, 0, kind, 0x818223cd,
-                       64) + payload
+    return struct.pack("<4s4sIIII32sII", b"MZ\0\0", b"zimg", offset, len(payload) if n is None else n, 0, 0, kind,
+                       0x818223cd, 64) + payload
 
 
 def zstd(data):
@@ -58,22 +59,25 @@ def zstd(data):
 
 
 def overlay(text):
-    return subprocess.run(["dtc", "-@", "-f", "-q", "-q", "-I", "dts", "-O", "dtb"], input=text.encode(), capture_output=True,
-                          check=True).stdout
+    return subprocess.run(["dtc", "-@", "-f", "-q", "-q", "-I", "dts", "-O", "dtb"], input=text.encode(),
+                          capture_output=True, check=True).stdout
 
 
 def write_x86():
     good = bzimage()
-    seeds = {"good": good, "cut-in-header": good[:0x210], "cut-before-entry": good[:1025], "old": bzimage(version=0x20b),
+    seeds = {"good": good, "cut-in-header": good[:0x210], "cut-before-entry": good[:1025],
+             "old": bzimage(version=0x20b),
              "no-entry": bzimage(xflags=0), "low": bzimage(at=0x1000), "high": bzimage(at=0xfffff000),
-             "wide": bzimage(at=1 << 63), "init-size": bzimage(init=0xffffffff), "no-sects": bzimage(sects=0, size=3000),
+             "wide": bzimage(at=1 << 63), "init-size": bzimage(init=0xffffffff),
+             "no-sects": bzimage(sects=0, size=3000),
              "sects": bzimage(sects=255, size=140000), "jump": bzimage(jump=0xff), "zimage": bzimage(flags=0)}
     for name, data in seeds.items():
         write("boot-bzimage", name, WHOLE + data)
     write("boot-bzimage", "shorter", SHORTER + good)
 
     load = (1, 0, 0x100000, 200, 8192)
-    seeds = {"good": elf([load]), "two": elf([load, (1, 64, 0x200000, 32, 32)]), "no-entry": elf([load], entry_note=False),
+    seeds = {"good": elf([load]), "two": elf([load, (1, 64, 0x200000, 32, 32)]),
+             "no-entry": elf([load], entry_note=False),
              "low": elf([(1, 0, 0, 16, 16)]), "high": elf([(1, 0, 0x7ff000, 16, 0x1001)]),
              "wraps": elf([(1, 0, 2**64 - 16, 32, 32)]), "file-larger": elf([(1, 0, 0x100000, 64, 32)]),
              "offset": elf([(1, 2**63, 0x100000, 64, 64)]), "no-bytes": elf([(1, 0, 0, 0, 0)]),
@@ -87,9 +91,11 @@ def write_x86():
 
 def write_load():
     """memory (2 MiB each more), CPUs, characters of parameters, bytes of initrd: fuzz-boot-load.c"""
-    kernels = {"bzimage": bzimage(), "pvh": elf([(1, 0, 0x100000, 200, 8192)]), "high": bzimage(at=0x400000, init=0x300000)}
+    kernels = {"bzimage": bzimage(), "pvh": elf([(1, 0, 0x100000, 200, 8192)]),
+               "high": bzimage(at=0x400000, init=0x300000)}
     for name, kernel in kernels.items():
-        for memory, cpus, parameters, initrd in ((3, 0, 10, 5000), (0, 63, 2047, 0), (3, 1, 2048, 0x600000), (0, 0, 0, 0x100001),
+        for memory, cpus, parameters, initrd in ((3, 0, 10, 5000), (0, 63, 2047, 0), (3, 1, 2048, 0x600000),
+                                                 (0, 0, 0, 0x100001),
                                                  (1, 0, 65535, 1), (2, 3, 0, 0xffffffff), (3, 0, 0, 0x2ff000)):
             write("boot-load", f"{name}-{memory}-{parameters}-{initrd:x}",
                   struct.pack("<BBHI", memory, cpus, parameters, initrd) + kernel)
@@ -97,7 +103,8 @@ def write_load():
 
 def write_arm():
     good = image()
-    seeds = {"good": good, "old": image(image_size=0), "offset": image(text_offset=0x80000), "big-endian": image(flags=1),
+    seeds = {"good": good, "old": image(image_size=0), "offset": image(text_offset=0x80000),
+             "big-endian": image(flags=1),
              "far": image(text_offset=1 << 63), "large": image(image_size=2**64 - 1), "small": image(image_size=10),
              "cut": good[:60], "gzip": gzip.compress(good, mtime=0), "gzip-cut": gzip.compress(good, mtime=0)[:-10],
              "gzip-offset": gzip.compress(image(text_offset=0x1000), mtime=0),
@@ -118,7 +125,8 @@ def write_overlays():
         "path": head + '/ { fragment@0 { target-path = "/chosen"; __overlay__ { answer = "yes"; }; }; };',
         "symbol": head + '&chosen { answer = <1 2 3>; child { deep { deeper { name = "x"; }; }; }; };',
         "phandle": head + "&gic { mine: mine { phandle-of = <&mine>; clocks = <&clock 0 &clock>; }; };",
-        "root": head + '/ { fragment@0 { target-path = "/"; __overlay__ { #address-cells = <2>; soc { a = <0>; }; }; }; };',
+        "root": head + '/ { fragment@0 { target-path = "/"; __overlay__ { #address-cells = <2>; '
+                       'soc { a = <0>; }; }; }; };',
         "nobody": head + '/ { fragment@0 { target-path = "/nobody"; __overlay__ { }; }; };',
         "unknown": head + "&nothing { a; };",
         "two": head + '&chosen { a; }; &pcie { dev@1 { reg = <0x800 0 0 0 0>; }; };',

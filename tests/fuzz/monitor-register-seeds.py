@@ -15,7 +15,8 @@ WIDTHS = {1: 0, 2: 1, 4: 2, 8: 3}
 
 
 def write(where, offset, value, n=4):
-    return struct.pack("<BH", where << 3 | 4 | WIDTHS[n], offset & 0xffff) + (value & (1 << 8 * n) - 1).to_bytes(n, "little")
+    head = struct.pack("<BH", where << 3 | 4 | WIDTHS[n], offset & 0xffff)
+    return head + (value & (1 << 8 * n) - 1).to_bytes(n, "little")
 
 
 def read(where, offset, n=4):
@@ -39,9 +40,9 @@ def request(text=b"hello"):
 
 class Pci:
     byte = b"\0"
-    common = {"dsel": (0, 4), "dfeat": (4, 4), "gsel": (8, 4), "gfeat": (12, 4), "config_vector": (16, 2), "status": (20, 1),
-              "queue": (22, 2), "size": (24, 2), "vector": (26, 2), "enable": (28, 2), "desc": (32, 4), "avail": (40, 4),
-              "used": (48, 4), "reset": (58, 2)}
+    common = {"dsel": (0, 4), "dfeat": (4, 4), "gsel": (8, 4), "gfeat": (12, 4), "config_vector": (16, 2),
+              "status": (20, 1), "queue": (22, 2), "size": (24, 2), "vector": (26, 2), "enable": (28, 2),
+              "desc": (32, 4), "avail": (40, 4), "used": (48, 4), "reset": (58, 2)}
 
     def set(self, name, value):
         at, n = self.common[name]
@@ -96,7 +97,8 @@ def seeds(t):
     yield "nowhere", negotiate(t) + queue(t, 0, 64, (1 << 64) - 4096) + t.set("status", 15) + event(LOOP)
     yield "no-kvm", event(VM_FAILS) + start(t) + kick
     yield "select", t.set("queue", 0xffff) + t.set("size", 8) + t.set("enable", 1) + t.notify(0xffff)
-    yield "config", read(DEVICE, 0) + read(DEVICE, 8, 8) + write(DEVICE, 0, 77) + write(DEVICE, 8, 1, 2) + read(DEVICE, 0xffc, 8)
+    yield "config", (read(DEVICE, 0) + read(DEVICE, 8, 8) + write(DEVICE, 0, 77) + write(DEVICE, 8, 1, 2)
+                     + read(DEVICE, 0xffc, 8))
     yield "not-offered", negotiate(t, (1 << 64) - 1)
 
 
@@ -104,8 +106,10 @@ def pci_seeds(t):
     vectors = write(CONFIG, 0x42, 0x8000, 2) + b"".join(
         write(TABLE, 16 * i, 0xfee00000) + write(TABLE, 16 * i + 8, i) + write(TABLE, 16 * i + 12, 0) for i in range(3))
     yield "vectors", vectors + start(t) + t.set("config_vector", 2) + request() + event(KICK) + write(TABLE, 12, 1)
-    yield "tables", read(TABLE, 0) + read(TABLE, 8, 8) + read(PENDING, 0, 8) + read(TABLE, 0x7ff8, 8) + vectors + read(TABLE, 20)
-    yield "bar-moves", start(t) + write(CONFIG, 0x10, 0xc0400000) + read(BAR, 20, 1) + event(KICK) + write(CONFIG, 4, 0, 2)
+    yield "tables", (read(TABLE, 0) + read(TABLE, 8, 8) + read(PENDING, 0, 8) + read(TABLE, 0x7ff8, 8) + vectors
+                     + read(TABLE, 20))
+    yield "bar-moves", (start(t) + write(CONFIG, 0x10, 0xc0400000) + read(BAR, 20, 1) + event(KICK)
+                        + write(CONFIG, 4, 0, 2))
     yield "bar-on-ecam", write(CONFIG, 0x10, 0xe0000000) + read(CONFIG, 0) + read(BRIDGE, 0) + start(t)
     yield "bar-sizing", write(CONFIG, 0x10, 0xffffffff) + read(CONFIG, 0x10) + write(BRIDGE, 0x10, 0xffffffff)
     for at in range(0x40, 0x100, 4):

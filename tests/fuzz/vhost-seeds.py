@@ -166,10 +166,13 @@ def relay_seeds():
     front = running + record(11, state(0, 0)) + record(24, config(0, bytes(16))) + ask(34) + ask(39, u64(0)) + start
     quiet = record(1) + record(15) + record(16, u64(1)) + record(3) + record(25, config(0, b'abcd')) * 3 + record(17)
     # What the server does with the requests that it answers: see answer() in fuzz-relay.c.
-    for name, script in (('sound', b''), ('ends-the-first', b'\x01'), ('ends-some', bytes(7) + b'\x01' + bytes(9) + b'\x01' * 2),
-                         ('ends-all', b'\x01' * 64), ('refuses', b'\x00\x00' + b'\x0a' * 60), ('refuses-some', b'\x00\x00\x00\x0a' * 9),
+    for name, script in (('sound', b''), ('ends-the-first', b'\x01'),
+                         ('ends-some', bytes(7) + b'\x01' + bytes(9) + b'\x01' * 2),
+                         ('ends-all', b'\x01' * 64), ('refuses', b'\x00\x00' + b'\x0a' * 60),
+                         ('refuses-some', b'\x00\x00\x00\x0a' * 9),
                          ('other-requests', bytes(4) + b'\x7b\x13' * 5), ('sizes', bytes(3) + b'\x54\x00\xfc\x24'),
-                         ('descriptors', bytes(3) + b'\x0d\x45' * 6), ('twice', b'\x06' * 20), ('flags', bytes(5) + b'\x0f\x2f\x07'),
+                         ('descriptors', bytes(3) + b'\x0d\x45' * 6), ('twice', b'\x06' * 20),
+                         ('flags', bytes(5) + b'\x0f\x2f\x07'),
                          ('no-features', b'\x02\x02')):
         yield name, bytes([len(script)]) + script + front
     yield 'no-acks', bytes([8]) + bytes([0, 2 | 3 << 3, 1, 1, 1, 1, 1, 1]) + quiet

@@ -6,7 +6,8 @@ limited), checks things with lab.point(), and ends with lab.finish(), which also
 no process, no socket, no folder. A test that cannot run says in its TAP plan what is missing.
 
 Environment: BUSBAR_BUILD (build folder), BUSBAR_GUESTS (images, BUILD/guests), PLATFORM (qemu), GUEST_ARCH (amd64;
-where the platform is another one, the host's), LAB_FOLDER (/tmp: where bundles and sockets lie; its path must be short).
+where the platform is another one, the host's), LAB_FOLDER (/tmp: where bundles and sockets lie; its path must
+be short).
 """
 
 import json
@@ -111,8 +112,8 @@ class Console:
     def run(self, command, deadline_s=SHELL_DEADLINE):
         """(status, output) of a shell command in the guest.
 
-        What goes on behind it must not be the shell's own child: ((command) &), or be waited for. Busybox' shell takes the end of a
-        child for the end of its input if it reads a line just then, and the guest powers off.
+        What goes on behind it must not be the shell's own child: ((command) &), or be waited for. Busybox' shell takes
+        the end of a child for the end of its input if it reads a line just then, and the guest powers off.
         """
         self.send("{ " + command + "\n} 2>&1; echo \"@@ended $? @@\"")
         output = self.read_until("@@ended ", deadline_s)
@@ -159,8 +160,8 @@ class Machine:
     def restart(self, deadline_s=BOOT_DEADLINE):
         """The guest restarts itself; returns when its shell is there again.
 
-        The old shell waits for its command, so the next prompt is the new one's. One that goes on instead (reboot &) may
-        ask for the next line before the guest is gone, or not.
+        The old shell waits for its command, so the next prompt is the new one's. One that goes on instead (reboot &)
+        may ask for the next line before the guest is gone, or not.
         """
         self.shell.send("reboot -f")
         self.shell.read_until(PROMPT, deadline_s)
@@ -210,10 +211,12 @@ class Lab:
         self.system = None  # the system file of up()
 
     def busbar(self, *words, check=True, **options):
-        result = subprocess.run([str(BUSBAR), "--root", str(self.root), *map(str, words)], text=True, capture_output=True,
-                                env=self.environment, timeout=120, check=False, stdin=subprocess.DEVNULL, **options)
+        result = subprocess.run([str(BUSBAR), "--root", str(self.root), *map(str, words)], text=True,
+                                capture_output=True, env=self.environment, timeout=120, check=False,
+                                stdin=subprocess.DEVNULL, **options)
         if check and result.returncode != 0:
-            raise AssertionError(f"busbar {' '.join(map(str, words))}: status {result.returncode}: {result.stderr.strip()}")
+            raise AssertionError(f"busbar {' '.join(map(str, words))}: status {result.returncode}: "
+                                 f"{result.stderr.strip()}")
         return result
 
     def image(self, name, size_bytes):
@@ -285,13 +288,15 @@ class Lab:
 
     def shared_servers(self):
         """{name: pid} of the servers that the machines of the system share."""
-        return {server["name"]: server.get("pid") for server in json.loads(self.busbar("state", "@system").stdout)["servers"]}
+        return {server["name"]: server.get("pid")
+                for server in json.loads(self.busbar("state", "@system").stdout)["servers"]}
 
     def kill_shared_server(self, name, deadline_s=60):
         """kill -9; returns when its successor runs."""
         old = self.shared_servers()[name]
         os.kill(old, signal.SIGKILL)
-        until(f"successor of the server {name}", deadline_s, lambda: self.shared_servers().get(name) not in (None, 0, old))
+        until(f"successor of the server {name}", deadline_s,
+              lambda: self.shared_servers().get(name) not in (None, 0, old))
 
     def point(self, ok, what):
         self.n_points += 1

@@ -130,7 +130,8 @@ class Control:
 
 
 class Frames:
-    """The frames of a screen as they are composed: of each its time in seconds and some of its pixels, {name: (x, y)}."""
+    """The frames of a screen as they are composed: of each its time in seconds and some of its pixels,
+    {name: (x, y)}."""
 
     def __init__(self, path, screen, pixels):
         self.control, self.pixels, self.seen = Control(path), pixels, []
@@ -147,7 +148,8 @@ class Frames:
                 _, width, height, _, _, time_ns = FRAME_HEADER.unpack(header)
                 data = source.read(width * height * 4)
                 if len(data) == width * height * 4:
-                    found = {name: struct.unpack_from("=I", data, 4 * (y * width + x))[0] & 0xffffff for name, (x, y) in self.pixels.items()}
+                    found = {name: struct.unpack_from("=I", data, 4 * (y * width + x))[0] & 0xffffff
+                             for name, (x, y) in self.pixels.items()}
                     self.seen.append((time_ns / 1e9, found))
 
     def changes(self, name):

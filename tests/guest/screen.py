@@ -11,10 +11,12 @@ BACKGROUND, FALLBACK = 0x101418, 0x301020
 
 
 def up(lab, machines, displays, size, report):
-    """Brings up a system with one screen, which has all of the displays. Return: the machines, connected, and the Screen."""
+    """Brings up a system with one screen, which has all of the displays.
+    Return: the machines, connected, and the Screen."""
     fallback = {"colour": f"#{FALLBACK:06x}"}
     machines = lab.up(machines, screens={"main": {"size": list(size), "background": f"#{BACKGROUND:06x}"}},
-                      displays={d: {**members, "screen": "main", "fallback": fallback} for d, members in displays.items()})
+                      displays={d: {**members, "screen": "main", "fallback": fallback}
+                                for d, members in displays.items()})
     return [machine.connect() for machine in machines], Screen(lab, displays, size, report)
 
 

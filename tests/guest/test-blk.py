@@ -9,8 +9,9 @@ from lab import MIB
 
 N_KILLS = 20
 
-FIO = ("fio --name=v --filename={disk} --direct=1 --ioengine=libaio --iodepth=16 --rw=randwrite --bsrange=4k-64k --size={size} "
-       "--verify=crc32c --verify_fatal=1 --do_verify=1 {more} --output-format=json --output=/tmp/fio-{tag}.json")
+FIO = ("fio --name=v --filename={disk} --direct=1 --ioengine=libaio --iodepth=16 --rw=randwrite --bsrange=4k-64k "
+       "--size={size} --verify=crc32c --verify_fatal=1 --do_verify=1 {more} --output-format=json "
+       "--output=/tmp/fio-{tag}.json")
 
 
 def fio_result(machine, tag):
@@ -25,7 +26,8 @@ def longest_stall_ms(job):
 def verified_io(lab, machine, disk, tag):
     machine.must(FIO.format(disk=disk, size="24m", tag=tag, more=""))
     job = fio_result(machine, tag)
-    lab.point(job["error"] == 0 and job["read"]["total_ios"] > 0, f"{tag} ring: fio wrote, read back and verified 24 MiB")
+    lab.point(job["error"] == 0 and job["read"]["total_ios"] > 0,
+              f"{tag} ring: fio wrote, read back and verified 24 MiB")
 
 
 def killed_server(lab, machine, device, disk):
@@ -41,7 +43,8 @@ def killed_server(lab, machine, device, disk):
     machine.must("kill -INT $(cat /tmp/fio.pid); while kill -0 $(cat /tmp/fio.pid) 2>/dev/null; do usleep 50000; done")
     job = fio_result(machine, "kill")
     n_io = job["read"]["total_ios"] + job["write"]["total_ios"]
-    lab.point(job["error"] == 0, f"{N_KILLS} kills of the blk server under verified I/O: 0 guest-visible errors in {n_io} requests")
+    lab.point(job["error"] == 0,
+              f"{N_KILLS} kills of the blk server under verified I/O: 0 guest-visible errors in {n_io} requests")
     lab.note(f"longest stall {longest_stall_ms(job):.0f} ms")
     lab.point(machine.devices()[device]["restarts"] == N_KILLS, f"the supervisor counts {N_KILLS} restarts")
     verified_io(lab, machine, disk, "after-kills")
@@ -59,7 +62,8 @@ def body(lab):
     lab.point(True, "stock kernel boots from a root disk that our server serves")
     lab.point("BB-SPLIT" in machine.must("cat /sys/block/vdb/serial"), "the serial arrives")
     bits = {disk: machine.must(f"cat /sys/block/{disk}/device/features").strip() for disk in ("vdb", "vdc")}
-    lab.point(bits["vdb"][34] == "0" and bits["vdc"][34] == "1", "the packed ring is negotiated where it is asked for, only there")
+    lab.point(bits["vdb"][34] == "0" and bits["vdc"][34] == "1",
+              "the packed ring is negotiated where it is asked for, only there")
     verified_io(lab, machine, "/dev/vdb", "split")
     verified_io(lab, machine, "/dev/vdc", "packed")
     machine.must("blkdiscard /dev/vdb && sync")

@@ -41,8 +41,10 @@ def cycles(lab):
         if left:
             raise AssertionError(f"cycle {i}: left behind: {left}")
         before_kib = before_kib or shared_memory_kib()
-    lab.point(True, f"{N_CYCLES} machines with five devices were started and killed, none left a process or a file behind")
-    lab.note(f"{(guest_lab.now() - begun) / N_CYCLES:.2f} s each; memory in files, of the whole host: {shared_memory_kib() - before_kib:+d} KiB")
+    lab.point(True,
+              f"{N_CYCLES} machines with five devices were started and killed, none left a process or a file behind")
+    lab.note(f"{(guest_lab.now() - begun) / N_CYCLES:.2f} s each; memory in files, of the whole host: "
+             f"{shared_memory_kib() - before_kib:+d} KiB")
 
 
 def monitor_of(lab, name):
@@ -55,8 +57,8 @@ def monitor_of(lab, name):
 
 
 def monitor_killed(lab):
-    """Two machines share the network's server. One loses its monitor: the other does not notice, the server serves on, and
-    the one that comes back is served like the first time."""
+    """Two machines share the network's server. One loses its monitor: the other does not notice, the server serves on,
+    and the one that comes back is served like the first time."""
     for name in ("alpha", "beta"):
         lab.bundle(name, [{"id": "eth0", "type": "net", "network": "backbone"}])
     names = ["alpha", "beta"]

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MPL-2.0
-"""Pictures of two guests on one screen, drawn by stock drivers: pixel by pixel where they belong, whatever the other does.
+"""Pictures of two guests on one screen, drawn by stock drivers: pixel by pixel where they belong, whatever the other
+does.
 
 Each guest has two scanouts. modetest draws its patterns into one dumb buffer that both show a part of, or flips pages.
 A screenshot of each point is kept in BUILD/reports/display.
@@ -68,14 +69,16 @@ def wait_for_mode(machine, mode):
 
 def modetest(machine, words):
     """Runs until the next call."""
-    machine.must("[ -p /tmp/open ] || mkfifo /tmp/open; killall modetest 2>/dev/null; while pidof modetest >/dev/null; do usleep 10000; done; true")
+    machine.must("[ -p /tmp/open ] || mkfifo /tmp/open; killall modetest 2>/dev/null; "
+                 "while pidof modetest >/dev/null; do usleep 10000; done; true")
     # Its input stays open and silent: it would end at the first byte.
     machine.must(f"((exec 9<>/tmp/open; exec modetest -M virtio_gpu {words} <&9) >/tmp/modetest.log 2>&1 &)")
 
 
 def draw(machine, pattern):
     """Draws on both scanouts of a guest."""
-    modetest(machine, " ".join(f"-s {c}:{w}x{h}" for c, (w, h) in zip(connectors(machine), sizes(machine.name))) + f" -F {pattern}")
+    modetest(machine, " ".join(f"-s {c}:{w}x{h}" for c, (w, h) in zip(connectors(machine), sizes(machine.name))) +
+             f" -F {pattern}")
 
 
 def flip(machine):
@@ -86,21 +89,23 @@ def flip(machine):
 
 
 def new_modes(lab, screen, alpha, beta_shows):
-    """The kernel reads modes anew for the program that draws only, so that one ends first. QEMU's front end does not tell the driver of
-    another mode: there the driver begins anew, the guest does not."""
+    """The kernel reads modes anew for the program that draws only, so that one ends first. QEMU's front end does not
+    tell the driver of another mode: there the driver begins anew, the guest does not."""
     told = guest_lab.PLATFORM != "qemu"
     control = Control(next(lab.root.rglob("displays.control")))
     for number, (w, h) in enumerate(NEW_MODES):
         control.ask({"mode": {"display": "left", "size": [w, h]}})
         alpha.must("killall modetest; while pidof modetest >/dev/null; do usleep 10000; done")
         if not told:
-            alpha.must("cd /sys/bus/virtio/drivers/virtio_gpu; device=$(ls -d virtio*); echo $device >unbind; echo $device >bind")
+            alpha.must("cd /sys/bus/virtio/drivers/virtio_gpu; device=$(ls -d virtio*); "
+                       "echo $device >unbind; echo $device >bind")
         wait_for_mode(alpha, f"{w}x{h}")
         lab.point(True, f"another mode, {w}x{h}, reaches a driver that {'runs' if told else 'starts anew'}")
         DISPLAYS["left"]["size"] = (w, h)
         draw(alpha, "tiles")
         how = ("twice as large, sharp, with bars above and below", "smoothed, with bars on both sides")[number]
-        screen.shows(f"fit-{w}x{h}", {**drawn("alpha", tiles), **beta_shows}, f"a picture of {w}x{h} fits into its region: {how}")
+        screen.shows(f"fit-{w}x{h}", {**drawn("alpha", tiles), **beta_shows},
+                     f"a picture of {w}x{h} fits into its region: {how}")
     control.close()
 
 
@@ -121,16 +126,19 @@ def beside_a_flood(lab, screen, alpha):
     draw(alpha, "smpte")
     alpha_shows = drawn("alpha", smpte)
     expected = screen.compose({**alpha_shows, **dark("beta")})
-    guest_lab.until("alpha's picture", LIMIT_S, lambda: difference([row[:400] for row in screen.shot("flooded")], expected) is None)
+    guest_lab.until("alpha's picture", LIMIT_S,
+                    lambda: difference([row[:400] for row in screen.shot("flooded")], expected) is None)
     lab.point(True, "a guest that floods with page flips does not keep the other's new picture away")
-    lab.note(f"it took {time.monotonic() - begun:.1f} s, of which the guest's shell and the comparison in Python are the most")
+    lab.note(f"it took {time.monotonic() - begun:.1f} s, of which the guest's shell "
+             "and the comparison in Python are the most")
     alpha.must("(cat /dev/input/event0 >/tmp/touches 2>/dev/null </dev/null & echo $! >/tmp/cat.pid); "
                "until ls -l /proc/$(cat /tmp/cat.pid)/fd | grep -q input/event0; do usleep 20000; done")
     for i in range(N_TOUCHES):
         lab.busbar("input", lab.system, "main", "touch", 20 + i, 20 + i)
     # In each touch six events and a report, then two and a report, of 24 bytes.
     wanted = N_TOUCHES * 10 * 24
-    alpha.run(f"i=0; while [ $(stat -c %s /tmp/touches) -lt {wanted} ] && [ $i -lt 1000 ]; do usleep 20000; i=$((i + 1)); done")
+    alpha.run(f"i=0; while [ $(stat -c %s /tmp/touches) -lt {wanted} ] && [ $i -lt 1000 ]; "
+              "do usleep 20000; i=$((i + 1)); done")
     size = int(alpha.must("stat -c %s /tmp/touches; kill $(cat /tmp/cat.pid)"))
     lab.point(size == wanted, f"nor one of {N_TOUCHES} touches: {size} of {wanted} bytes of events")
 
@@ -140,23 +148,30 @@ def killed_in_mid_frame(lab, screen, alpha, beta):
     flip(alpha)
     (x, y, width, height) = DISPLAYS["left"]["region"]
     x += (width - fitted(flipped("alpha", plain)["left"], width, height)[0]) // 2
-    frames = Frames(next(lab.root.rglob("displays.control")), "main", {"alpha": (x, y), "beta": DISPLAYS["right"]["region"][:2]})
+    frames = Frames(next(lab.root.rglob("displays.control")), "main",
+                    {"alpha": (x, y), "beta": DISPLAYS["right"]["region"][:2]})
     guest_lab.until("frames of both", LIMIT_S, lambda: min(len(frames.changes(name)) for name in GUESTS) >= N_FRAMES)
     pause_amid_frames(lab, "beta", frames, N_FRAMES)
     killed = time.monotonic()
     beta.kill()
-    fallback = guest_lab.until("fallback", LIMIT_S, lambda: next((at for at, pixels in list(frames.seen) if at > killed and pixels["beta"] == FALLBACK), None))
-    guest_lab.until("frames of alpha", LIMIT_S, lambda: sum(at > fallback for at in frames.changes("alpha")) >= N_FRAMES)
+    fallback = guest_lab.until("fallback", LIMIT_S,
+                               lambda: next((at for at, pixels in list(frames.seen)
+                                             if at > killed and pixels["beta"] == FALLBACK), None))
+    guest_lab.until("frames of alpha", LIMIT_S,
+                    lambda: sum(at > fallback for at in frames.changes("alpha")) >= N_FRAMES)
     frames.close()
     changes = frames.changes("alpha")
     around = [at for at in changes if killed - 1 < at < fallback + 1]
     gap = max(b - a for a, b in zip(around, around[1:]))
     lab.point(all(pixels["beta"] == FALLBACK for at, pixels in frames.seen if at > fallback),
-              f"a guest is killed amid its page flips: its display shows the fallback after {1000 * (fallback - killed):.0f} ms, and nothing else any more")
-    lab.point(True, f"the other's pages go on: {sum(at < fallback for at in changes)} before, {sum(at > fallback for at in changes)} after; "
-                    f"{1000 * gap:.0f} ms was the longest without one in a second before and after")
+              "a guest is killed amid its page flips: its display shows the fallback after "
+              f"{1000 * (fallback - killed):.0f} ms, and nothing else any more")
+    lab.point(True, f"the other's pages go on: {sum(at < fallback for at in changes)} before, "
+                    f"{sum(at > fallback for at in changes)} after; {1000 * gap:.0f} ms "
+                    "was the longest without one in a second before and after")
     draw(alpha, "smpte")
-    screen.shows("dead", {**drawn("alpha", smpte), **dark("beta")}, "the dead guest's displays both show the fallback, the other's picture is whole")
+    screen.shows("dead", {**drawn("alpha", smpte), **dark("beta")},
+                 "the dead guest's displays both show the fallback, the other's picture is whole")
     draw(alpha, "tiles")
     screen.shows("survivor", {**drawn("alpha", tiles), **dark("beta")}, "and the other goes on drawing")
 

@@ -75,7 +75,8 @@ def start(machine, command):
 
 def wait_for(machine, text):
     """That the program says so; fails with all that it said if it ends first. Return: that."""
-    machine.run(f"while ! grep -q '{text}' /tmp/log && kill -0 $(cat /tmp/pid) 2>/dev/null; do usleep 20000; done", LIMIT_S)
+    machine.run(f"while ! grep -q '{text}' /tmp/log && kill -0 $(cat /tmp/pid) 2>/dev/null; do usleep 20000; done",
+                LIMIT_S)
     said = machine.must("cat /tmp/log")
     if text not in said:
         raise AssertionError(f"{machine.name}: no {text!r}: {said}")
@@ -192,7 +193,8 @@ def killed(lab, screen, alpha, beta):
 
 
 def restarted(lab, screen, alpha):
-    """The display server is killed amid frames, and with it the render processes: 2D would come back, 3D begins anew."""
+    """The display server is killed amid frames, and with it the render processes:
+    2D would come back, 3D begins anew."""
     end(alpha)
     start(alpha, "gl-scene 602040 1000000")
     seen = Frames(next(lab.root.rglob("displays.control")), "main", {"alpha": DISPLAYS["left"]["region"][:2]})
@@ -201,7 +203,8 @@ def restarted(lab, screen, alpha):
     lab.kill_shared_server("displays")
     end(alpha)
     said = draw(alpha, 0x406020)
-    lab.point(is_sound(said), "the display server is killed amid frames, a program that starts anew draws: " + said.strip())
+    lab.point(is_sound(said),
+              "the display server is killed amid frames, a program that starts anew draws: " + said.strip())
     screen.shows("restarted", {"left": scene(0x406020), "right": dark()}, "and its picture is whole")
 
 

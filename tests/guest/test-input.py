@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MPL-2.0
-"""Two guests with stock drivers share one screen: what people do arrives in the evdev devices of the guest whose display it is
-done on, event by event, and nowhere else; a guest that restarts is told what is held."""
+"""Two guests with stock drivers share one screen: what people do arrives in the evdev devices of the guest whose
+display it is done on, event by event, and nowhere else; a guest that restarts is told what is held."""
 
 import base64
 import random
@@ -21,7 +21,8 @@ SYSTEM = {
     "displays": {"left": {"screen": "main", "region": [0, 0, 640, 480]},
                  "right": {"screen": "main", "region": [640, 0, 640, 480], "size": [320, 240], "scaling": "stretch"}},
 }
-NAMES = {"touch": "Busbar touch screen", "keyboard": "Busbar keyboard", "pointer": "Busbar pointer", "rotary": "Busbar rotary knob"}
+NAMES = {"touch": "Busbar touch screen", "keyboard": "Busbar keyboard", "pointer": "Busbar pointer",
+         "rotary": "Busbar rotary knob"}
 
 
 class Sender:
@@ -36,7 +37,8 @@ class Sender:
 
     def say(self, kind, finger=0, x=0, y=0):
         axes = [(2 * pixel + 1) * 32768 // size for pixel, size in ((x, WIDTH), (y, HEIGHT))]
-        self.socket.send(struct.pack("=4I32sIIiII", 0x54414553, self.source, self.sequence, kind, b"main", finger, 0, 0, *axes))
+        self.socket.send(struct.pack("=4I32sIIiII", 0x54414553, self.source, self.sequence, kind, b"main", finger, 0, 0,
+                                     *axes))
         self.sequence += 1
 
 
@@ -46,7 +48,9 @@ class Device:
     def __init__(self, machine, node):
         self.machine, self.node, self.n_read, self.pending = machine, node, 0, []
         self.machine.must(f"(cat /dev/input/{node} >/tmp/{node} 2>/dev/null </dev/null & echo $! >/tmp/{node}.pid)")
-        guest_lab.until("reader", 30, lambda: self.machine.run(f"ls -l /proc/$(cat /tmp/{node}.pid)/fd | grep -q input/{node}")[0] == 0)
+        guest_lab.until("reader", 30,
+                        lambda: self.machine.run(f"ls -l /proc/$(cat /tmp/{node}.pid)/fd | "
+                                                 f"grep -q input/{node}")[0] == 0)
 
     def events(self):
         """Whole events that were not read yet."""
@@ -99,8 +103,10 @@ def kernel_finds_what_was_asked_for(lab, a, b):
     lab.point(set(devices[1]) == set(NAMES.values()), f"the right guest has all four: {sorted(devices[1])}")
     lab.point(devices[0][NAMES["touch"]][1].endswith("touch"), f"its serial is {devices[0][NAMES['touch']][1]!r}")
     lab.point(devices[0][NAMES["touch"]][2]["PROP"] == "2", "it is a direct device")
-    b.must(f"(evtest /dev/input/{devices[1][NAMES['touch']][0]} >/tmp/evtest 2>&1 </dev/null & echo $! >/tmp/evtest.pid)")
-    ranges = b.must("until grep -q Testing /tmp/evtest; do usleep 20000; done; kill $(cat /tmp/evtest.pid); cat /tmp/evtest")
+    b.must(f"(evtest /dev/input/{devices[1][NAMES['touch']][0]} >/tmp/evtest 2>&1 </dev/null & "
+           "echo $! >/tmp/evtest.pid)")
+    ranges = b.must("until grep -q Testing /tmp/evtest; do usleep 20000; done; "
+                    "kill $(cat /tmp/evtest.pid); cat /tmp/evtest")
     lab.point(re.search(r"ABS_MT_POSITION_X\)\s+Value\s+\d+\s+Min\s+0\s+Max\s+319\b", ranges) is not None
               and re.search(r"ABS_MT_SLOT\)\s+Value\s+\d+\s+Min\s+0\s+Max\s+9\b", ranges) is not None,
               "its axes are the pixels of the guest's picture, and it has ten slots")
@@ -110,8 +116,8 @@ def kernel_finds_what_was_asked_for(lab, a, b):
 
 
 def touched(x, y, tracking, slot=0):
-    down = [(EV_ABS, TRACKING, tracking), (EV_ABS, MT_X, x), (EV_ABS, MT_Y, y), (EV_KEY, BTN_TOUCH, 1), (EV_ABS, ABS_X, x),
-            (EV_ABS, ABS_Y, y)]
+    down = [(EV_ABS, TRACKING, tracking), (EV_ABS, MT_X, x), (EV_ABS, MT_Y, y), (EV_KEY, BTN_TOUCH, 1),
+            (EV_ABS, ABS_X, x), (EV_ABS, ABS_Y, y)]
     return [down, [(EV_ABS, TRACKING, -1), (EV_KEY, BTN_TOUCH, 0)]]
 
 
@@ -125,11 +131,13 @@ def verb_reaches_the_right_device(lab, left, right):
     lab.point(last == {(EV_ABS, MT_X): 639, (EV_ABS, MT_Y): 20}, f"a finger that slides over the border stays: {last}")
     lab.busbar("input", lab.system, "main", "key", "leftctrl+c")
     got = [event for report in right["keyboard"].wait(4) for event in report]
-    lab.point(got[:2] == [(EV_KEY, KEY_LEFTCTRL, 1), (EV_KEY, KEY_C, 1)] and sorted(got[2:]) == [(EV_KEY, KEY_LEFTCTRL, 0), (EV_KEY, KEY_C, 0)],
+    lab.point(got[:2] == [(EV_KEY, KEY_LEFTCTRL, 1), (EV_KEY, KEY_C, 1)]
+              and sorted(got[2:]) == [(EV_KEY, KEY_LEFTCTRL, 0), (EV_KEY, KEY_C, 0)],
               f"keys go to the display with the focus: {got}")
     lab.busbar("input", lab.system, "main", "rotary", -3)
     got = [event for report in right["rotary"].wait(1) for event in report]
-    lab.point(sum(value for _, _, value in got) == -3 and {event[:2] for event in got} == {(EV_REL, REL_DIAL)}, f"so do clicks of a knob: {got}")
+    lab.point(sum(value for _, _, value in got) == -3 and {event[:2] for event in got} == {(EV_REL, REL_DIAL)},
+              f"so do clicks of a knob: {got}")
     lab.busbar("input", lab.system, "main", "click", 640 + 100, 50)
     got = [event for report in right["pointer"].wait(2) for event in report]
     lab.point(got == [(EV_ABS, ABS_X, 50), (EV_ABS, ABS_Y, 25), (EV_KEY, BTN_LEFT, 1), (EV_KEY, BTN_LEFT, 0)],
@@ -161,9 +169,12 @@ def every_touch_arrives_where_it_belongs(lab, seat, left, right, n=200):
                 each.pending += each.wait(2 * len(places) - len(each.pending))
     for name, device in (("left", left), ("right", right["touch"])):
         got, wanted = fingers_of(device.pending), expected[device]
-        same = len(got) == len(wanted) and all((gx is None or gx == x) and (gy is None or gy == y) for (gx, gy), (x, y) in zip(got, wanted))
-        lab.point(same, f"{name}: {len(wanted)} touches of {n}, each at its place" + ("" if same else f": {got[:5]}, not {wanted[:5]}"))
-    lab.point(not any(right[kind].events() for kind in ("keyboard", "pointer", "rotary")), "no other device heard of them")
+        same = len(got) == len(wanted) and all((gx is None or gx == x) and (gy is None or gy == y)
+                                               for (gx, gy), (x, y) in zip(got, wanted))
+        lab.point(same, f"{name}: {len(wanted)} touches of {n}, each at its place" +
+                  ("" if same else f": {got[:5]}, not {wanted[:5]}"))
+    lab.point(not any(right[kind].events() for kind in ("keyboard", "pointer", "rotary")),
+              "no other device heard of them")
 
 
 def killed_server_lets_go(lab, seat, left):

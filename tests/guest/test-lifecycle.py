@@ -20,7 +20,8 @@ def orderly_verbs(lab):
     guest_lab.until("running", 20, lambda: machine.status() == "running")
     lab.point(machine.run("true")[0] == 0, "a paused and resumed guest answers")
     lab.point(machine.must("cat /sys/class/misc/hw_random/rng_current").startswith("virtio_rng"), "its entropy is ours")
-    lab.point(len(machine.must("dd if=/dev/hwrng bs=64 count=1 2>/dev/null | od -An -tx1 | tr -d ' \\n'")) == 128, "which it can read")
+    lab.point(len(machine.must("dd if=/dev/hwrng bs=64 count=1 2>/dev/null | od -An -tx1 | tr -d ' \\n'")) == 128,
+              "which it can read")
     machine.restart()
     lab.point(machine.status() == "running", "a guest that restarts itself comes back")
     lab.busbar("kill", "verbs", "KILL")

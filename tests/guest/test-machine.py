@@ -11,9 +11,9 @@ from lab import ARCH, MIB, PLATFORM
 # Where software emulates, each CPU and each start costs seconds.
 SHAPES = [("pci", 4), ("mmio", 1)] if PLATFORM == "qemu" else [("pci", 1), ("pci", 4), ("mmio", 1), ("mmio", 4)]
 
-SMP_LOAD = ("fio --name=load --filename=/dev/vdb --direct=1 --ioengine=libaio --iodepth=4 --rw=randwrite --bs=4k --size=2m "
-            "--offset_increment=4m --numjobs=4 --cpus_allowed=0-3 --cpus_allowed_policy=split --verify=crc32c --verify_fatal=1 "
-            "--do_verify=1 --group_reporting --output=/tmp/fio.log")
+SMP_LOAD = ("fio --name=load --filename=/dev/vdb --direct=1 --ioengine=libaio --iodepth=4 --rw=randwrite --bs=4k "
+            "--size=2m --offset_increment=4m --numjobs=4 --cpus_allowed=0-3 --cpus_allowed_policy=split "
+            "--verify=crc32c --verify_fatal=1 --do_verify=1 --group_reporting --output=/tmp/fio.log")
 
 
 def bundle_of(lab, transport, vcpus):
@@ -26,7 +26,8 @@ def bundle_of(lab, transport, vcpus):
 
 
 def devices_used(lab, machine, what):
-    machine.must("dd if=/dev/urandom of=/tmp/data bs=1M count=8 2>/dev/null && dd if=/tmp/data of=/dev/vdb bs=1M oflag=direct 2>/dev/null "
+    machine.must("dd if=/dev/urandom of=/tmp/data bs=1M count=8 2>/dev/null "
+                 "&& dd if=/tmp/data of=/dev/vdb bs=1M oflag=direct 2>/dev/null "
                  "&& dd if=/dev/vdb bs=1M count=8 iflag=direct 2>/dev/null | cmp - /tmp/data")
     lab.point(True, f"{what}: blk reads back what it wrote")
     machine.must("ip link set eth0 up && udhcpc -i eth0 -n -q -t 10 -s /bin/true")
@@ -53,7 +54,8 @@ def shape(lab, transport, vcpus):
     machine = lab.start(bundle_of(lab, transport, vcpus))
     begun = guest_lab.now()
     machine.connect()
-    lab.note(f"{what}: up after {guest_lab.now() - begun:.1f} s on {machine.state()['annotations'].get('io.busbar.platform', '?')}")
+    lab.note(f"{what}: up after {guest_lab.now() - begun:.1f} s on "
+             f"{machine.state()['annotations'].get('io.busbar.platform', '?')}")
     lab.point(machine.must("nproc").strip() == str(vcpus), f"{what}: all of them run")
     if ARCH == "arm64":
         lab.point(machine.run("[ -e /proc/device-tree/compatible ]")[0] == 0, f"{what}: hardware comes by device tree")
@@ -61,9 +63,11 @@ def shape(lab, transport, vcpus):
     if vcpus > 1:
         smp_load(lab, machine, what)
         machine.restart()
-        lab.point(machine.must("nproc").strip() == str(vcpus), f"{what}: all of them are back after the guest restarted itself")
+        lab.point(machine.must("nproc").strip() == str(vcpus),
+                  f"{what}: all of them are back after the guest restarted itself")
         devices_used(lab, machine, what + ", restarted")
-    errors = machine.must("dmesg | grep -ciE 'virtio.*(error|fail)|NETDEV WATCHDOG|soft lockup|rcu.*stall' || true").strip()
+    errors = machine.must("dmesg | grep -ciE 'virtio.*(error|fail)|NETDEV WATCHDOG|soft lockup|rcu.*stall' "
+                          "|| true").strip()
     lab.point(errors == "0", f"{what}: the kernel complained of nothing ({errors})")
     machine.shell.send("exit")
     machine.wait_stopped()
@@ -73,7 +77,8 @@ def shape(lab, transport, vcpus):
 def run_in_foreground(lab, name):
     """`busbar run` of a bundle; returns the process, whose standard input and output are the guest's console."""
     lab.bundle(name, [])
-    process = subprocess.Popen([str(guest_lab.BUSBAR), "--root", str(lab.root), "run", "--platform", PLATFORM, "--bundle", str(lab.folder / name), name],
+    process = subprocess.Popen([str(guest_lab.BUSBAR), "--root", str(lab.root), "run", "--platform", PLATFORM,
+                                "--bundle", str(lab.folder / name), name],
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     lab.started.append(name)
     shell = guest_lab.Console(process.stdin.fileno(), process.stdout.fileno())

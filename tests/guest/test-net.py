@@ -32,14 +32,16 @@ def killed_switch(lab, server, client):
     # In subshells that end at once: the end of a job of its own can end busybox' shell while it waits for a line.
     client.must("(ping -i 0.05 192.168.77.1 >/tmp/ping.log 2>&1 </dev/null & echo $! >/tmp/ping.pid)")
     # Its input must stay open: at its end nc would close its direction, and the other side would leave.
-    server.must("mkfifo /tmp/open; ((exec 9<>/tmp/open; nc -l -p 7000 <&9 | md5sum >/tmp/received.md5; touch /tmp/received) "
-                ">/dev/null 2>&1 </dev/null &)")
+    server.must("mkfifo /tmp/open; ((exec 9<>/tmp/open; nc -l -p 7000 <&9 | md5sum >/tmp/received.md5; "
+                "touch /tmp/received) >/dev/null 2>&1 </dev/null &)")
     client.must(f"yes {WORD} | head -c {PIECE_BYTES} >/tmp/piece")
     # Slow enough for the contents to be checked in software emulation, with a frame under way at every moment.
-    client.must("((while [ ! -e /tmp/enough ]; do cat /tmp/piece; echo x >>/tmp/sent; usleep 50000; done | nc 192.168.77.1 7000) >/dev/null 2>&1 </dev/null &)")
+    client.must("((while [ ! -e /tmp/enough ]; do cat /tmp/piece; echo x >>/tmp/sent; usleep 50000; done | "
+                "nc 192.168.77.1 7000) >/dev/null 2>&1 </dev/null &)")
     for _ in range(N_KILLS):
         before = int(server.must("cat /sys/class/net/eth0/statistics/rx_packets"))
-        guest_lab.until("traffic goes on", 60, lambda: int(server.must("cat /sys/class/net/eth0/statistics/rx_packets")) > before + 20)
+        guest_lab.until("traffic goes on", 60,
+                        lambda: int(server.must("cat /sys/class/net/eth0/statistics/rx_packets")) > before + 20)
         server.kill_server("eth0")
     before = int(server.must("cat /sys/class/net/eth0/statistics/rx_packets"))
     guest_lab.until("traffic goes on after the last kill", 60,
@@ -50,7 +52,9 @@ def killed_switch(lab, server, client):
     piece = (f"{WORD}\n" * PIECE_BYTES)[:PIECE_BYTES].encode()
     expected = hashlib.md5(piece * n_pieces).hexdigest()
     received = server.must("cat /tmp/received.md5").split()[0]
-    lab.point(received == expected, f"{N_KILLS} kills of the switch under load: a TCP stream of {n_pieces * PIECE_BYTES // 1024} KiB arrives whole")
+    lab.point(received == expected,
+              f"{N_KILLS} kills of the switch under load: "
+              f"a TCP stream of {n_pieces * PIECE_BYTES // 1024} KiB arrives whole")
     replies = [int(n) for n in re.findall(r"seq=(\d+)", client.must("cat /tmp/ping.log"))]
     gap = max((b - a for a, b in zip(replies, replies[1:])), default=0)
     lab.note(f"longest gap between answered pings {gap * 50} ms")
@@ -69,8 +73,10 @@ def body(lab):
     beta.must("ip addr add 192.168.77.2/24 dev eth0 && ip link set eth0 up")
     beta.must("ping -c 3 192.168.77.1")
     lab.point(True, "two guests ping each other across the switch")
-    beta.must("ip link add link eth0 name eth0.5 type vlan id 5 && ip addr add 192.168.78.2/24 dev eth0.5 && ip link set eth0.5 up")
-    alpha.must("ip link add link eth0 name eth0.5 type vlan id 5 && ip addr add 192.168.78.1/24 dev eth0.5 && ip link set eth0.5 up")
+    beta.must("ip link add link eth0 name eth0.5 type vlan id 5 && ip addr add 192.168.78.2/24 dev eth0.5 "
+              "&& ip link set eth0.5 up")
+    alpha.must("ip link add link eth0 name eth0.5 type vlan id 5 && ip addr add 192.168.78.1/24 dev eth0.5 "
+               "&& ip link set eth0.5 up")
     beta.must("ping -c 3 192.168.78.1")
     lab.point(True, "tagged frames pass between trunk ports")
     throughput(lab, alpha, beta)

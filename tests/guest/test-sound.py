@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MPL-2.0
-"""Sound of stock guest kernels: aplay arrives bit for bit, alone and in the sum of two guests, whatever the other does; arecord
-hears what was played; volume; a killed server."""
+"""Sound of stock guest kernels: aplay arrives bit for bit, alone and in the sum of two guests, whatever the other does;
+arecord hears what was played; volume; a killed server."""
 
 import array
 import random
@@ -15,12 +15,12 @@ N_KILLS = 3
 N_TRIES = 3
 CHUNK_BYTES = 4096
 FORMAT = f"-t raw -f S16_LE -c 2 -r {RATE}"
-# ALSA (Linux 6.6 and later) gives a write up, EIO, if nothing was played for a tenth longer than the buffer lasts: a guest in emulation
-# that gets no processor. This is about the longest buffer that the driver takes.
+# ALSA (Linux 6.6 and later) gives a write up, EIO, if nothing was played for a tenth longer than the buffer lasts: a
+# guest in emulation that gets no processor. This is about the longest buffer that the driver takes.
 PATIENT = f"{FORMAT} --buffer-time=1200000"
 MOST_PATIENT, PARAMETERS = PATIENT, ""
-# On a board with emulated processors, whose guests are ten times as slow, a server's start alone takes seconds. There the driver is
-# allowed 10 s of our format.
+# On a board with emulated processors, whose guests are ten times as slow, a server's start alone takes seconds. There
+# the driver is allowed 10 s of our format.
 if guest_lab.PLATFORM == "kvm":
     SECONDS, LONG_SECONDS, N_FLOODS = 8, 120, 8
     PATIENT, MOST_PATIENT = f"{FORMAT} --buffer-time=4000000", f"{FORMAT} --buffer-time=8000000"
@@ -64,7 +64,8 @@ def size_of_wav(lab):
 
 
 def heard_since(lab, begin):
-    """Samples of the WAV file, which has them in the upper half of 32 bits; None if there is something in the lower one."""
+    """Samples of the WAV file, which has them in the upper half of 32 bits;
+    None if there is something in the lower one."""
     with open(lab.folder / "out.wav", "rb") as source:
         source.seek(begin)
         data = source.read()
@@ -80,7 +81,8 @@ def played_exactly(lab, machine, samples):
     begin = size_of_wav(lab)
     machine.must(f"aplay -q -D hw:0,0 {PATIENT} /dev/vdb")
     heard = heard_since(lab, begin)
-    lab.point(heard is not None and samples in heard, f"{SECONDS} s of noise by aplay arrive in the WAV file bit for bit")
+    lab.point(heard is not None and samples in heard,
+              f"{SECONDS} s of noise by aplay arrive in the WAV file bit for bit")
 
 
 def position(machine, card):
@@ -91,8 +93,10 @@ def position(machine, card):
 
 def play_in_background(machine, words, card=0):
     """Returns when it runs; its status is in /tmp/status. An underrun ends it."""
-    machine.must(f"rm -f /tmp/status; ((aplay -q --fatal-errors -D hw:{card},0 {PATIENT} {words} 2>/tmp/aplay.log; echo $? >/tmp/status) &); "
-                 f"until grep -q RUNNING /proc/asound/card{card}/pcm0p/sub0/status || test -e /tmp/status; do usleep 20000; done")
+    machine.must(f"rm -f /tmp/status; ((aplay -q --fatal-errors -D hw:{card},0 {PATIENT} {words} 2>/tmp/aplay.log; "
+                 "echo $? >/tmp/status) &); "
+                 f"until grep -q RUNNING /proc/asound/card{card}/pcm0p/sub0/status || test -e /tmp/status; "
+                 "do usleep 20000; done")
 
 
 def is_playing(machine):
@@ -100,10 +104,10 @@ def is_playing(machine):
 
 
 def flood(machine):
-    """Silence in periods of a millisecond and a buffer of two, which a guest in emulation cannot keep up with: streams that are set
-    up, started, run dry and released again and again, as fast as it can."""
-    machine.must(f"i=0; while [ $i -lt {N_FLOODS} ]; do aplay -q --fatal-errors -D hw:0,0 --period-size=48 --buffer-size=96 {FORMAT} -d 1 /dev/zero "
-                 f">/dev/null 2>&1; i=$((i + 1)); done")
+    """Silence in periods of a millisecond and a buffer of two, which a guest in emulation cannot keep up with: streams
+    that are set up, started, run dry and released again and again, as fast as it can."""
+    machine.must(f"i=0; while [ $i -lt {N_FLOODS} ]; do aplay -q --fatal-errors -D hw:0,0 "
+                 f"--period-size=48 --buffer-size=96 {FORMAT} -d 1 /dev/zero >/dev/null 2>&1; i=$((i + 1)); done")
 
 
 def without_ends(samples):
@@ -130,7 +134,8 @@ def seconds(n_bytes):
 
 
 def play_beside_another(a, b):
-    """a plays while b floods, plays all it has, and is killed while it plays again. False if a guest was too slow to play."""
+    """a plays while b floods, plays all it has, and is killed while it plays again.
+    False if a guest was too slow to play."""
     b.connect()
     play_in_background(a, "/dev/vdd")
     flood(b)
@@ -150,26 +155,32 @@ def mixed(lab, a, b, long, others):
         begin = size_of_wav(lab)
         if play_beside_another(a, b):
             break
-        lab.note("a guest was too slow: " + a.run("cat /tmp/status /tmp/aplay.log; dmesg | tail -n 3")[1].strip().replace("\n", " | "))
+        lab.note("a guest was too slow: " +
+                 a.run("cat /tmp/status /tmp/aplay.log; dmesg | tail -n 3")[1].strip().replace("\n", " | "))
         a.run("killall aplay; while pidof aplay; do usleep 20000; done")
     went_on = is_playing(a)
     a.must("killall -INT aplay; until test -e /tmp/status; do usleep 20000; done")
-    lab.point(went_on, f"sound goes on beside a guest that sets up {N_FLOODS} streams that run dry, and is killed while it plays")
+    lab.point(went_on,
+              f"sound goes on beside a guest that sets up {N_FLOODS} streams that run dry, "
+              "and is killed while it plays")
     heard = heard_since(lab, begin)
     lab.point(heard is not None, "what was heard has 16 bits")
     heard = without_ends(heard or b"")[1]
     lab.note(f"{seconds(len(heard)):.2f} s were heard")
     first, rest = without_ends(minus(heard, long))
-    lab.point(0 < len(heard) <= len(long) and rest[:len(others)] == others, f"sound of two guests adds up exactly, from {seconds(first):.2f} s on")
+    lab.point(0 < len(heard) <= len(long) and rest[:len(others)] == others,
+              f"sound of two guests adds up exactly, from {seconds(first):.2f} s on")
     after, again = without_ends(rest[len(others):])
     lab.point(0 < len(again) < len(others) and again == others[:len(again)],
-              f"{seconds(after):.2f} s later {seconds(len(again)):.2f} s of a guest that is killed; all else is the other's, without a gap")
+              f"{seconds(after):.2f} s later {seconds(len(again)):.2f} s of a guest that is killed; "
+              "all else is the other's, without a gap")
 
 
 def recorded(lab, machine, samples, echo):
     machine.must(f"arecord -q -D hw:1,0 {PATIENT} -d {SECONDS + 6} /tmp/echo.raw & "
                  f"until grep -q RUNNING /proc/asound/card1/pcm0c/sub0/status; do usleep 20000; done; "
-                 f"aplay -q -D hw:1,0 {PATIENT} /dev/vdb && wait && dd if=/tmp/echo.raw of=/dev/vdc bs=64k 2>/dev/null && sync")
+                 f"aplay -q -D hw:1,0 {PATIENT} /dev/vdb && wait "
+                 "&& dd if=/tmp/echo.raw of=/dev/vdc bs=64k 2>/dev/null && sync")
     lab.point(samples in echo.read_bytes(), "arecord hears through loopback what aplay played")
 
 
@@ -179,12 +190,14 @@ def controlled(lab, machine):
     values = machine.must("amixer -c 0 cget name='PCM Playback Volume'; amixer -c 0 cget name='PCM Playback Switch'")
     lab.point("values=107" in values and "values=off" in values and "dBscale-min=-63.50dB,step=0.50dB" in values,
               "volume in decibels and the switch are set and read")
-    machine.must("amixer -q -c 0 cset name='PCM Playback Switch' on && amixer -q -c 0 cset name='PCM Playback Volume' 127")
+    machine.must("amixer -q -c 0 cset name='PCM Playback Switch' on "
+                 "&& amixer -q -c 0 cset name='PCM Playback Volume' 127")
 
 
 def killed(lab, machine):
-    machine.must(f"rm -f /tmp/status; ((aplay -q -D hw:1,0 {MOST_PATIENT} -d 3600 /dev/zero 2>/tmp/aplay.log; echo $? >/tmp/status) &); "
-                 "until grep -q RUNNING /proc/asound/card1/pcm0p/sub0/status; do usleep 20000; done")
+    machine.must(f"rm -f /tmp/status; ((aplay -q -D hw:1,0 {MOST_PATIENT} -d 3600 /dev/zero 2>/tmp/aplay.log; "
+                 "echo $? >/tmp/status) &); until grep -q RUNNING /proc/asound/card1/pcm0p/sub0/status; "
+                 "do usleep 20000; done")
     for _ in range(N_KILLS):
         lab.kill_shared_server("sound")
         before = position(machine, 1)

@@ -21,7 +21,8 @@ def boot_disk(lab):
     script = lab.folder / "startup.nsh"
     script.write_text("vmlinuz.efi initrd=\\initrd.img console=hvc0 quiet root=/dev/vdb ro\r\n")
     subprocess.run(["mkfs.vfat", "-F", "32", str(image)], check=True, capture_output=True)
-    for source, name in ((lab.images / "vmlinuz", "vmlinuz.efi"), (lab.images / "initrd.img", "initrd.img"), (script, "startup.nsh")):
+    for source, name in ((lab.images / "vmlinuz", "vmlinuz.efi"), (lab.images / "initrd.img", "initrd.img"),
+                         (script, "startup.nsh")):
         subprocess.run(["mcopy", "-i", str(image), str(source), "::" + name], check=True)
     return image
 
@@ -34,9 +35,11 @@ def body(lab):
     guest_lab.place(firmware, bundle / "OVMF.fd")
     guest_lab.place(boot_disk(lab), bundle / "efi.img")
     lab.edit(bundle, lambda vm: vm.update(kernel=None, firmware="OVMF.fd",
-                                          devices=[{"id": "boot", "type": "blk", "image": "efi.img", "readOnly": True}] + vm["devices"]))
+                                          devices=[{"id": "boot", "type": "blk", "image": "efi.img", "readOnly": True},
+                                                   *vm["devices"]]))
     machine = lab.start(bundle).connect()
-    lab.point("hvc0" in machine.must("cat /proc/cmdline"), "firmware loads kernel and initrd from our blk and starts them")
+    lab.point("hvc0" in machine.must("cat /proc/cmdline"),
+              "firmware loads kernel and initrd from our blk and starts them")
     lab.point(machine.run("[ -d /sys/firmware/efi ]")[0] == 0, "the guest was booted by UEFI")
     platform = machine.state()["annotations"]["io.busbar.platform"]
     lab.point(platform == "qemu", f"auto chose {platform}")

@@ -42,7 +42,8 @@ class Rig:
         path = self.folder / f"{name}.socket"
         ready, theirs = os.pipe()
         log = open(self.folder / f"{name}.log", "wb")
-        words = [str(BUSBAR), "device", kind, "--socket-path", str(path), f"--ready-fd={theirs}", "--id", name, *options]
+        words = [str(BUSBAR), "device", kind, "--socket-path", str(path), f"--ready-fd={theirs}", "--id", name,
+                 *options]
         process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[theirs])
         os.close(theirs)
         log.close()
@@ -91,7 +92,8 @@ class Rig:
                 n += 1
                 self.n_points += 1
                 self.n_failed += words[0] == "not"
-                print(f"{'not ok' if words[0] == 'not' else 'ok'} {self.n_points} - " + line.split(" - ", 1)[-1], flush=True)
+                print(f"{'not ok' if words[0] == 'not' else 'ok'} {self.n_points} - " + line.split(" - ", 1)[-1],
+                      flush=True)
             elif line.startswith("1.."):
                 planned = int(line[3:])
             elif line.strip() and not line.startswith("TAP"):

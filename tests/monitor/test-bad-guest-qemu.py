@@ -20,8 +20,8 @@ BOARDS = {
                 "ecam=0 mmio=0xfeb00000 mmio-stride=0x200 mmio-slots=24"),
     "virt": ("aarch64", ["-machine", "virt,memory-backend=ram,highmem=off,acpi=off", "-cpu", "cortex-a76",
                          "-global", "virtio-mmio.force-legacy=false"],
-             "ecam=0x3f000000 window=0x10000000 window-bytes=0x2eff0000 mmio=0x0a000000 mmio-stride=0x200 mmio-slots=32 "
-             "serial=0x09000000"),
+             "ecam=0x3f000000 window=0x10000000 window-bytes=0x2eff0000 mmio=0x0a000000 mmio-stride=0x200 "
+             "mmio-slots=32 serial=0x09000000"),
 }
 
 

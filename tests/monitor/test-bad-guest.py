@@ -24,8 +24,9 @@ MANY_REQUESTS = 1000
 
 
 def machine(rig, sockets, words, *options):
-    command = [bad_guest.BUSBAR, *options, "monitor", "--name", "bad", "--kernel", bad_guest.guest_path(platform.machine()),
-               "--parameters", " ".join(words), "--memory", f"{bad_guest.MEMORY_MIB}M", "--serial", "-"]
+    command = [bad_guest.BUSBAR, *options, "monitor", "--name", "bad", "--kernel",
+               bad_guest.guest_path(platform.machine()), "--parameters", " ".join(words),
+               "--memory", f"{bad_guest.MEMORY_MIB}M", "--serial", "-"]
     for i, (name, path) in enumerate(sockets.items()):
         command += ["--device", f"id={name},type={name[:3]},socket={path},packed=off,"
                                 f"transport={'pci' if i < 2 else 'mmio'}"]

@@ -22,8 +22,9 @@ class Machine:
     """A machine whose guest counts aloud (or ends as `how` says), and our end of its control socket."""
 
     def __init__(self, how="count", control=True, devices=()):
-        words = [str(bad_guest.BUSBAR), "monitor", "--name", "life", "--kernel", str(bad_guest.guest_path(platform.machine())),
-                 "--parameters", f"end={how}", "--memory", "64M", "--vcpus", "2", "--serial", "-"]
+        words = [str(bad_guest.BUSBAR), "monitor", "--name", "life", "--kernel",
+                 str(bad_guest.guest_path(platform.machine())), "--parameters", f"end={how}",
+                 "--memory", "64M", "--vcpus", "2", "--serial", "-"]
         for name, path in dict(devices).items():
             words += ["--device", f"id={name},type={name[:3]},socket={path}"]
         self.control = None
@@ -81,7 +82,8 @@ class Machine:
 
 
 def numbers(text):
-    return [int(line.split()[1]) for line in text.decode().splitlines() if line.startswith("count ") and line[6:].isdigit()]
+    return [int(line.split()[1]) for line in text.decode().splitlines()
+            if line.startswith("count ") and line[6:].isdigit()]
 
 
 def control_socket(rig):

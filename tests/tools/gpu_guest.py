@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MPL-2.0
-"""A guest's virtio-gpu driver in 2D that runs in a test's process: against a vhost-user server, or against QEMU's own device.
+"""A guest's virtio-gpu driver in 2D that runs in a test's process: against a vhost-user server, or against QEMU's own
+device.
 
-The guest's memory is a file that both sides map, so frames and rings cost the device's side nothing but what it reads. Under QEMU
-(`-accel qtest`, machine microvm) registers go over the qtest socket: a few at the start, and afterwards one write for a kick.
+The guest's memory is a file that both sides map, so frames and rings cost the device's side nothing but what it reads.
+Under QEMU (`-accel qtest`, machine microvm) registers go over the qtest socket: a few at the start, and afterwards one
+write for a kick.
 Spec: VIRTIO 1.4, 2.7, 4.2 and 5.7; QEMU's docs/interop/vhost-user.rst.
 """
 import array
@@ -35,7 +37,8 @@ class Memory:
 
 
 class Queue:
-    """One split ring. Chains are of one request and one response, in fixed descriptors: one request at a time in each pair."""
+    """One split ring. Chains are of one request and one response, in fixed descriptors:
+    one request at a time in each pair."""
 
     def __init__(self, memory, kick):
         self.memory, self.kick = memory, kick
@@ -74,7 +77,8 @@ class Gpu:
         self.memory, self.queue, self.width, self.height = memory, queue, width, height
         self.pixels = memory.take(width * height * 4)
         self.run(struct.pack('<IIII', RESOURCE, FORMAT_XRGB, width, height), CREATE_2D)
-        self.run(struct.pack('<IIQII', RESOURCE, 1, memory.guest_address + self.pixels, width * height * 4, 0), ATTACH_BACKING)
+        self.run(struct.pack('<IIQII', RESOURCE, 1, memory.guest_address + self.pixels, width * height * 4, 0),
+                 ATTACH_BACKING)
         self.run(struct.pack('<IIIIII', 0, 0, width, height, 0, RESOURCE), SET_SCANOUT)
 
     @staticmethod
@@ -133,7 +137,8 @@ class VhostUser:
 
 
 class Qtest:
-    """Attached to the virtio-mmio GPU of a QEMU whose memory is the file @memory_path; @path: its qtest socket, connected."""
+    """Attached to the virtio-mmio GPU of a QEMU whose memory is the file @memory_path;
+    @path: its qtest socket, connected."""
 
     MMIO, STEP, SLOTS = 0xfeb00000, 512, 24
 

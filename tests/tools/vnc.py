@@ -16,7 +16,8 @@ class Viewer:
     """Connected: width, height and name are the screen's; pixels holds what was sent so far."""
 
     def __init__(self, where, password=None, tls=None, encoding=RAW, timeout_s=20):
-        """@where: a path or (host, port). @password: a function from a challenge to the response. @tls: an ssl.SSLContext."""
+        """@where: a path or (host, port). @password: a function from a challenge to the response.
+        @tls: an ssl.SSLContext."""
         unix = isinstance(where, str)
         self.socket = socket.socket(socket.AF_UNIX if unix else socket.AF_INET, socket.SOCK_STREAM)
         self.socket.settimeout(timeout_s)
