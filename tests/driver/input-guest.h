@@ -22,8 +22,8 @@ void input_driver_start(struct vhost_driver *d, const char *socket_path, bool pa
 /* Adds @n buffers of an event each, and kicks. */
 void input_give(struct vhost_driver *d, unsigned n);
 
-/* Waits for the next report, up to SYN_REPORT, and gives its buffers again. Return: a static text, "TYPE:CODE=VALUE " of
-   each event, decimal; NULL if none begins within @ms. */
+/* Waits for the next report, up to SYN_REPORT, and gives its buffers again. Return: a static text, "TYPE:CODE=VALUE "
+   of each event, decimal; NULL if none begins within @ms. */
 const char *input_report(struct vhost_driver *d, unsigned ms);
 
 /* Sends one message; waits while the server is behind, as only tests may. */

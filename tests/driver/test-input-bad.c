@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "harness-expect.h"
 #include "input-rig.h"
 #include "virtio/features.h"
 
@@ -191,13 +192,6 @@ static void garbage_in_the_status_queue_is_completed(void **state)
         assert_int_equal(harness_stop(&rig.harness), 0);
 }
 
-static void expect_refused(const char *const *words, const char *reason)
-{
-        assert_int_equal(harness_start(&rig.harness, words), -ECHILD);
-        if (!strstr(harness_log(&rig.harness), reason))
-                fail_msg("expected '%s' in: %s", reason, harness_log(&rig.harness));
-}
-
 static void wrong_settings_are_refused_with_the_reason(void **state)
 {
         char scene_option[256], guest[256], other[256];
@@ -215,11 +209,12 @@ static void wrong_settings_are_refused_with_the_reason(void **state)
         (void) snprintf(scene_option, sizeof(scene_option), "--scene=%s", harness_path(&rig.harness, "system.json"));
         (void) snprintf(guest, sizeof(guest), "id=one,display=left,socket-path=%s", harness_path(&rig.harness, "a"));
         (void) snprintf(other, sizeof(other), "id=two,display=left,socket-path=%s", harness_path(&rig.harness, "b"));
-        expect_refused(two, "guest two: display=left: another guest's device of kind touch has it");
-        expect_refused(size, "screen-size=1x: expected WIDTHxHEIGHT");
-        expect_refused(none, "display=none: the scene has no such display");
-        expect_refused(kind, "kind=nose");
-        expect_refused(missing, "/nowhere/system.json");
+        harness_expect_refused(&rig.harness, two,
+                               "guest two: display=left: another guest's device of kind touch has it");
+        harness_expect_refused(&rig.harness, size, "screen-size=1x: expected WIDTHxHEIGHT");
+        harness_expect_refused(&rig.harness, none, "display=none: the scene has no such display");
+        harness_expect_refused(&rig.harness, kind, "kind=nose");
+        harness_expect_refused(&rig.harness, missing, "/nowhere/system.json");
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
