@@ -111,6 +111,18 @@ uint32_t gpu_update_cursor(struct gpu *gpu, struct gpu_command *c)
         return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
+void gpu_cursors_forget(struct gpu *gpu, uint32_t resource_id)
+{
+        for (unsigned i = 0; i < gpu->n_scanouts; i++) {
+                struct virtio_gpu_update_cursor *cursor = &gpu->scanouts[i].saved.cursor;
+
+                if (cursor->hdr.type == 0 || le32toh(cursor->resource_id) != resource_id)
+                        continue;
+                *cursor = (struct virtio_gpu_update_cursor) { 0 };
+                gpu_journal_scanouts(gpu);
+        }
+}
+
 uint32_t gpu_move_cursor(struct gpu *gpu, struct gpu_command *c)
 {
         uint32_t i = le32toh(c->request.cursor.pos.scanout_id);

@@ -298,6 +298,9 @@ uint32_t gpu_set_scanout_blob(struct gpu *gpu, struct gpu_command *c);
 uint32_t gpu_flush(struct gpu *gpu, struct gpu_command *c);
 
 /* cursor.c */
+
+/* A resource is about to be freed: the cursor that was made of it stays, but no successor can have it. */
+void gpu_cursors_forget(struct gpu *gpu, uint32_t resource_id);
 uint32_t gpu_update_cursor(struct gpu *gpu, struct gpu_command *c);
 uint32_t gpu_move_cursor(struct gpu *gpu, struct gpu_command *c);
 

@@ -187,6 +187,7 @@ uint32_t gpu_unref(struct gpu *gpu, struct gpu_command *c)
         result = gpu_scanouts_forget(gpu, resource);
         if (result)
                 return result;
+        gpu_cursors_forget(gpu, id);
         rendered = resource->rendered;
         gpu_resource_free(gpu, resource);
         if (!rendered)

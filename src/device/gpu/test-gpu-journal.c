@@ -136,6 +136,37 @@ static void what_was_taken_away_stays_away(void **state)
         assert_int_equal(gpu_guest_unref(&g, 2), BAD_RESOURCE);
 }
 
+/* It is a copy, which the guest sees until it says otherwise. A successor has nothing to make it of, and does not try. */
+static void a_cursor_whose_resource_is_freed_stays_until_the_server_ends(void **state)
+{
+        const struct virtio_gpu_rect all = { 0, 0, 64, 64 };
+
+        for (uint32_t i = 0; i < 2; i++) {
+                gpu_guest_make(&g, 9, 64, 64, GUEST_PIXELS);
+                assert_int_equal(gpu_guest_transfer(&g, 9, all, 0), OK);
+                assert_int_equal(gpu_guest_cursor(&g, VIRTIO_GPU_CMD_UPDATE_CURSOR, i, 9, 30, 40), OK);
+                assert_int_equal(gpu_guest_unref(&g, 9), OK);
+                assert_int_equal(gpu_guest_cursor(&g, VIRTIO_GPU_CMD_MOVE_CURSOR, i, 0, 31, 41), OK);
+                assert_non_null(g.views[i].cursor);
+                assert_int_equal(g.views[i].x, 36);
+        }
+        gpu_guest_succeed(&g, NULL, NULL);
+        assert_null(g.views[0].cursor);
+        assert_null(g.views[1].cursor);
+        assert_int_equal(g.dev->log_limit.tokens, g.dev->log_limit.burst); /* no line was taken from it */
+}
+
+/* Nor of another one of the same number. */
+static void a_cursor_does_not_return_as_another_resource(void **state)
+{
+        gpu_guest_make(&g, 9, 64, 64, GUEST_PIXELS);
+        assert_int_equal(gpu_guest_cursor(&g, VIRTIO_GPU_CMD_UPDATE_CURSOR, 0, 9, 30, 40), OK);
+        assert_int_equal(gpu_guest_unref(&g, 9), OK);
+        gpu_guest_make(&g, 9, 64, 64, GUEST_PIXELS);
+        gpu_guest_succeed(&g, NULL, NULL);
+        assert_null(g.views[0].cursor);
+}
+
 /* Many times what a half holds before it is tidied. */
 static void changes_without_end_leave_what_there_is(void **state)
 {
@@ -286,6 +317,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(picture_returns_and_the_driver_goes_on, setup_packed, teardown),
                 CASE(flips_and_the_cursor_are_as_they_were_last),
                 CASE(what_was_taken_away_stays_away),
+                CASE(a_cursor_whose_resource_is_freed_stays_until_the_server_ends),
+                CASE(a_cursor_does_not_return_as_another_resource),
                 CASE(changes_without_end_leave_what_there_is),
                 CASE(fullest_table_returns),
                 CASE(new_driver_finds_nothing),
