@@ -21,6 +21,7 @@
 #include "base/loop.h"
 #include "base/macros.h"
 #include "device/gpu/gpu-private.h"
+#include "device/gpu/journal.h"
 #include "virtio/features.h"
 
 #define WAKEUP_BYTES (UINT64_C(16) << 20)
@@ -164,7 +165,7 @@ int gpu_handle_queue(struct device *dev, struct queue *q)
         uint64_t until_ns;
         int r;
 
-        if (gpu->resumes) /* and kicks the queues when it is done */
+        if (gpu->resumes || gpu_journal_waits(gpu)) /* gpu_go_on() comes back */
                 return 0;
         if (!gpu_share_left(gpu))
                 return 0;

@@ -132,7 +132,7 @@ struct gpu {
         struct gpu_resource **buckets;     /* owned: GPU_RESOURCE_BUCKETS */
         uint64_t n_wakeup_bytes;           /* copied in this wake-up */
         bool resumes;                      /* what a predecessor left is being brought back: no command is done */
-        struct task resume;                /* on the queues' loop */
+        struct task go_on;                 /* with that, or with what the queues hold; on their loop */
         struct gpu_share share;            /* of a CPU */
 
         struct gpu_journal *journal; /* owned; NULL: none */
@@ -320,9 +320,14 @@ void gpu_3d_forget(struct gpu *gpu, struct gpu_resource *resource);
 /* Reads a rectangle of a rendered resource into its surface. Return: 0; GPU_CUT or a RESP_ERR. */
 uint32_t gpu_3d_fetch(struct gpu *gpu, const struct space *space, struct gpu_resource *resource, const struct rectangle *r);
 
+/* gpu.c */
+
+/* What a predecessor left goes on to be brought back; or else both queues are looked at. Soon, on their thread. */
+void gpu_go_on(struct gpu *gpu);
+
 /* share.c */
 
-/* May it go on? If not, its queues are kicked when it may. */
+/* May it go on? If not, gpu_go_on() is called when it may. */
 bool gpu_share_left(struct gpu *gpu);
 /* No queue runs any more. */
 void gpu_share_stop(struct gpu *gpu);
@@ -335,5 +340,3 @@ struct gpu_runner *gpu_runner_free(struct gpu_runner *r); /* NULL ok */
 int gpu_runner_handle_queue(struct gpu_runner *r, struct queue *q);
 int gpu_runner_queue_start(struct gpu_runner *r, struct queue *q);
 void gpu_runner_queue_stop(struct gpu_runner *r, struct queue *q);
-/* Has the command that is under way ended soon, whatever it is; nothing if there is none. */
-void gpu_runner_settle(struct gpu_runner *r);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * The GPU device as the driver's probe sees it, and its life. Everything here runs on the control thread, but for the start
- * of a queue. A display's mode changes there, too: the guest is told by the event and asks again on its own thread.
+ * The GPU device as the driver's probe sees it, and its life. Start and stop of a queue, and what a successor brings back
+ * after them, run on the queues' thread; everything else here on the control thread, most of it while the queues are
+ * stopped. A display's mode changes there, too: the guest is told by the event and asks again on its own thread.
  */
 #include "device/gpu/gpu.h"
 
@@ -44,23 +45,35 @@ static uint64_t gpu_features(const struct device *dev)
 
 static int gpu_start(struct device *dev, uint64_t negotiated) { return 0; }
 
-/* Whoever waits for this thread, the server's loop that starts and stops its queues most of all, waits for a slice. */
-static void on_resume(struct task *t)
+static struct queue *other_queue(struct gpu *gpu, const struct queue *q)
 {
-        struct gpu *gpu = container_of(t, struct gpu, resume);
+        return &gpu->dev.queues[GPU_CONTROL_QUEUE + GPU_CURSOR_QUEUE - q->index];
+}
+
+/* Whoever waits for this thread, the server's loop that starts and stops its queues most of all, waits for a slice. */
+static void on_go_on(struct task *t)
+{
+        struct gpu *gpu = container_of(t, struct gpu, go_on);
         struct queue *control = &gpu->dev.queues[GPU_CONTROL_QUEUE], *cursor = &gpu->dev.queues[GPU_CURSOR_QUEUE];
 
-        if (!gpu_journal_resume(gpu, queue_space(queue_started(control) ? control : cursor))) {
-                task_schedule(t, control->loop, on_resume);
-                return;
+        if (gpu->resumes) {
+                if (!gpu_share_left(gpu)) /* it comes back in the next period */
+                        return;
+                if (!gpu_journal_resume(gpu, queue_space(queue_started(control) ? control : cursor))) {
+                        gpu_go_on(gpu);
+                        return;
+                }
         }
         queue_kick(control);
         queue_kick(cursor);
 }
 
+void gpu_go_on(struct gpu *gpu) { task_schedule(&gpu->go_on, gpu->dev.queues[GPU_CONTROL_QUEUE].loop, on_go_on); }
+
 /*
- * Of a killed predecessor's guest: its rings go on where they stood. A ring that begins is a new driver's, who must not find
- * what an earlier one had; only the control queue's tells that, as a guest may never have used the other.
+ * Of a killed predecessor's guest: its rings go on where they stood. A ring that begins is a new driver's, who must not
+ * find what an earlier one had; only the control queue's tells that, as a guest may never have used the other. Until one
+ * of them has told, no command is done: it might change what is to be brought back.
  */
 static int gpu_queue_start(struct device *dev, struct queue *q)
 {
@@ -73,17 +86,14 @@ static int gpu_queue_start(struct device *dev, struct queue *q)
         if (r < 0)
                 return r;
         if (gpu_journal_waits(gpu)) {
-                if (gpu->render.runner)
-                        gpu_runner_settle(gpu->render.runner);
                 if (!queue_looks_new(q))
                         gpu_journal_begin(gpu);
                 else if (q->index == GPU_CONTROL_QUEUE)
                         gpu_journal_clear(gpu);
-                if (gpu->render.runner) /* it may wait for the end of what was settled */
-                        queue_kick(&dev->queues[GPU_CONTROL_QUEUE + GPU_CURSOR_QUEUE - q->index]);
+                gpu_go_on(gpu); /* the other one may wait for that */
         }
         if (gpu->resumes)
-                task_schedule(&gpu->resume, q->loop, on_resume);
+                gpu_go_on(gpu);
         return 0;
 }
 
@@ -93,9 +103,9 @@ static void gpu_queue_stop(struct device *dev, struct queue *q)
 
         if (gpu->render.runner)
                 gpu_runner_queue_stop(gpu->render.runner, q);
-        if (!queue_started(&dev->queues[GPU_CONTROL_QUEUE + GPU_CURSOR_QUEUE - q->index])) {
+        if (!queue_started(other_queue(gpu, q))) {
                 gpu_share_stop(gpu);
-                task_cancel(&gpu->resume); /* a queue that starts goes on with it */
+                task_cancel(&gpu->go_on); /* a queue that starts goes on with it */
         }
 }
 

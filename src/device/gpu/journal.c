@@ -276,6 +276,9 @@ static uint32_t redo(struct gpu *gpu, const struct space *space, void *command, 
         return gpu_command_run(gpu, &c);
 }
 
+/* Between two of anything: one that was begun is cut for those who wait, as a command is, but not for the share. */
+static bool must_pause(struct gpu *gpu) { return gpu_is_awaited(gpu) || !gpu_share_left(gpu); }
+
 /* Stops at what is no command: whoever wrote that was not our predecessor. Return: false if it was cut. */
 static bool redo_resources(struct gpu *gpu, const struct space *space)
 {
@@ -292,7 +295,7 @@ static bool redo_resources(struct gpu *gpu, const struct space *space)
                         return false;
                 at += (length + 7) / 8 * 8;
                 j->resumed.command = at;
-                if (gpu_is_awaited(gpu))
+                if (must_pause(gpu))
                         return false;
         }
         j->resumed.command = used;
@@ -318,7 +321,7 @@ static bool transfer_all(struct gpu *gpu, const struct space *space)
                         if (!transfer_again(gpu, space, j->resumed.resource))
                                 return false;
                         j->resumed.resource = j->resumed.resource->next;
-                        if (gpu_is_awaited(gpu))
+                        if (must_pause(gpu))
                                 return false;
                 } else if (j->resumed.bucket < GPU_RESOURCE_BUCKETS) {
                         j->resumed.resource = gpu->buckets[j->resumed.bucket++];
@@ -356,7 +359,7 @@ static bool redo_scanouts(struct gpu *gpu, const struct space *space)
         struct gpu_journal *j = gpu->journal;
 
         for (; j->resumed.scanout < gpu->n_scanouts; j->resumed.scanout++)
-                if (gpu_is_awaited(gpu) ||
+                if (must_pause(gpu) ||
                     !redo_scanout(gpu, space, &j->resumed.scanouts.saved[j->resumed.scanout], j->resumed.scanout))
                         return false;
         return true;

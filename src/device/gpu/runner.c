@@ -104,12 +104,11 @@ int gpu_runner_handle_queue(struct gpu_runner *r, struct queue *q)
         return 0;
 }
 
-void gpu_runner_settle(struct gpu_runner *r)
+/* Has the command that is under way ended soon, whatever it is. */
+static void settle(struct gpu_runner *r)
 {
         struct pollfd done = { .fd = r->done_fd, .events = POLLIN };
 
-        if (!r->queue)
-                return;
         atomic_store(&r->gpu->render.is_awaited, true);
         render_interrupt(r->gpu->render.process);
         while (atomic_load(&r->is_given)) {
@@ -131,7 +130,7 @@ void gpu_runner_queue_stop(struct gpu_runner *r, struct queue *q)
         struct queue *other = other_queue(r, q);
 
         if (r->queue == q) {
-                gpu_runner_settle(r);
+                settle(r);
                 queue_kick(other);
         }
         if (!queue_started(other))

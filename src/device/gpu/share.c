@@ -32,8 +32,7 @@ static void on_next(struct timer *t)
         struct gpu *gpu = container_of(t, struct gpu, share.next);
 
         set_deaf(gpu, false);
-        queue_kick(&gpu->dev.queues[GPU_CONTROL_QUEUE]);
-        queue_kick(&gpu->dev.queues[GPU_CURSOR_QUEUE]);
+        gpu_go_on(gpu);
 }
 
 bool gpu_share_left(struct gpu *gpu)

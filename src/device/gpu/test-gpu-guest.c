@@ -78,10 +78,15 @@ static void pause_queue(void *data)
         queue_stop(&s->guest->dev->queues[s->index], &s->guest->base[s->index]);
 }
 
+void gpu_guest_pause_queue(struct gpu_guest *g, uint16_t index)
+{
+        loop_call(g->dev->queues[index].loop, pause_queue, &(struct start) { g, index, 0 });
+}
+
 void gpu_guest_pause(struct gpu_guest *g)
 {
         for (uint16_t i = 0; i < 2; i++)
-                loop_call(g->dev->queues[i].loop, pause_queue, &(struct start) { g, i, 0 });
+                gpu_guest_pause_queue(g, i);
 }
 
 void gpu_guest_resume_queue(struct gpu_guest *g, uint16_t index)

@@ -65,6 +65,7 @@ void gpu_guest_start(struct gpu_guest *g);
 
 /* Stops the queues, and starts them where they stood. */
 void gpu_guest_pause(struct gpu_guest *g);
+void gpu_guest_pause_queue(struct gpu_guest *g, uint16_t index);
 void gpu_guest_resume(struct gpu_guest *g);
 void gpu_guest_resume_queue(struct gpu_guest *g, uint16_t index);
 

@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "base/loop.h"
 #include "base/macros.h"
+#include "base/worker.h"
 #include "device/gpu/gpu-private.h"
 #include "device/gpu/test-gpu-guest.h"
 #include "device/gpu/test-trap.h"
@@ -487,6 +488,31 @@ static void a_successor_begins_without_what_3d_showed_and_says_nothing_of_it(voi
         assert_shown(7);
 }
 
+static bool is_called(void *data) { return loop_is_called(worker_loop(g.worker)); }
+
+/* It is the queues' thread that does it, not the one for commands. */
+static void a_stop_amid_what_a_successor_brings_back_is_served_before_its_end(void **state)
+{
+        uint32_t last = LARGE_SIDE * LARGE_SIDE - 1;
+
+        gpu_guest_make(&g, 1, LARGE_SIDE, LARGE_SIDE, GUEST_PIXELS);
+        gpu_guest_paint(&g, GUEST_PIXELS, last + 1, 3);
+        assert_int_equal(gpu_guest_transfer(&g, 1, LARGE, 0), OK);
+        assert_int_equal(gpu_guest_scanout(&g, 1, 1, LARGE), OK);
+        gpu_guest_kill(&g, new_process, NULL);
+        trap_set(&(struct trap) { .goes_on = is_called }, g.memory + GUEST_PIXELS + last * 2);
+        gpu_guest_resume_queue(&g, 0);
+        trap_wait();
+        gpu_guest_pause(&g);
+        trap_clear();
+        assert_null(g.views[1].shown);
+        gpu_guest_resume(&g);
+        assert_int_equal(context(), OK);
+        assert_int_equal(test_view_pixel(&g.views[1], LARGE_SIDE - 1, LARGE_SIDE - 1), gpu_guest_colour(3, last));
+        show(2, 7);
+        assert_shown(7);
+}
+
 static int start_host(void **state)
 {
         char program[4096];
@@ -526,6 +552,7 @@ int main(void)
                 CASE_THREADS(a_pause_amid_a_copy_is_served_before_its_end),
                 CASE_THREADS(a_pause_amid_reading_back_is_served_before_its_end),
                 CASE_STATE(a_successor_begins_without_what_3d_showed_and_says_nothing_of_it),
+                CASE_STATE(a_stop_amid_what_a_successor_brings_back_is_served_before_its_end),
         };
 
         return cmocka_run_group_tests(tests, start_host, end_host);
