@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * A guest's input driver on a vhost-user device, as much of one as tests and benchmarks need, and what people do on its
- * screen. Failures end the process.
+ * screen. Failures end the process, or the case (need.h).
  */
 #pragma once
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "need.h"
 
 static const char scene[] =
         "{ \"screens\": { \"main\": { \"output\": \"headless\", \"size\": [1600, 600],\n"
@@ -13,6 +14,9 @@ static const char scene[] =
         "                \"right\": { \"screen\": \"main\", \"region\": [800, 0, 800, 600] } } }\n";
 
 struct input_rig rig;
+
+/* A guest's failure fails the case, so that the teardown shows what the server logged. */
+void need_failed(const char *file, int line) { _fail(file, line); }
 
 void rig_write(const char *path, const char *text)
 {

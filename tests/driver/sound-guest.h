@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* A guest's sound driver on a vhost-user device: as much of one as tests and benchmarks need.
-   Failures end the process. */
+   Failures end the process, or the case (need.h). */
 #pragma once
 
 #include <stdbool.h>
