@@ -48,7 +48,7 @@ static void send_hostile(int fd)
         }
 }
 
-/* The rig.sender is another process: what one may say at a time is limited, whatever number it gives its sources. */
+/* The sender is another process: what one may say at a time is limited, whatever number it gives its sources. */
 static void hostile_senders_disturb_nobody(void **state)
 {
         auto_cleanup(closep) int fd = -1;

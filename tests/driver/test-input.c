@@ -16,6 +16,9 @@
 #include "base/macros.h"
 #include "input-rig.h"
 
+#define N_TOUCHES 2000
+#define TOUCH_MEDIAN_MAX_NS (10 * NSEC_PER_MSEC)
+
 static struct virtio_input_config ask(struct vhost_driver *d, uint8_t select, uint8_t subsel)
 {
         const uint8_t words[2] = { select, subsel };
@@ -117,9 +120,21 @@ static void nothing_reaches_the_wrong_guest(void **state)
         assert_int_equal(harness_stop(&rig.harness), 0);
 }
 
-/* The other guest has no buffers while it is touched all the time. */
+static int compare_u64(const void *a, const void *b)
+{
+        uint64_t x = *(const uint64_t *) a, y = *(const uint64_t *) b;
+
+        return x < y ? -1 : x > y;
+}
+
+/*
+ * The other guest has no buffers while it is touched all the time. The bound is a thousand times what a touch takes,
+ * and the median's: a loaded host, which delays some touches by much, is no failure; a server that waits for the
+ * other guest with each touch is one.
+ */
 static void guest_without_buffers_disturbs_nobody(void **state)
 {
+        uint64_t took_ns[N_TOUCHES];
         const char *report = NULL;
         int n = 0;
 
@@ -127,11 +142,18 @@ static void guest_without_buffers_disturbs_nobody(void **state)
         rig_connect(&rig.left, "left", true);
         rig_connect(&rig.right, "right", true);
         input_give(&rig.left, INPUT_QUEUE_SIZE);
-        for (int i = 0; i < 2000; i++) {
+        for (int i = 0; i < N_TOUCHES; i++) {
+                uint64_t begin_ns = clock_now_ns();
+
                 rig_finger(i == 0 ? SEAT_TOUCH_DOWN : SEAT_TOUCH_MOVE, 1, 800 + (uint32_t) i % 800, 300);
                 rig_finger(i == 0 ? SEAT_TOUCH_DOWN : SEAT_TOUCH_MOVE, 0, (uint32_t) i % 800, 100);
                 assert_non_null(input_report(&rig.left, INPUT_WAIT_MS));
+                took_ns[i] = clock_now_ns() - begin_ns;
         }
+        qsort(took_ns, N_TOUCHES, sizeof(took_ns[0]), compare_u64);
+        print_message("# a touch beside a guest without buffers: median %llu us\n",
+                      (unsigned long long) took_ns[N_TOUCHES / 2] / 1000);
+        assert_true(took_ns[N_TOUCHES / 2] < TOUCH_MEDIAN_MAX_NS);
 
         /* What the stalled guest gets in the end is the present. */
         rig_finger(SEAT_TOUCH_DOWN, 1, 1234, 56);
