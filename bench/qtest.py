@@ -6,13 +6,11 @@ costs.
 Spec: VIRTIO 1.4, 4.1 (PCI), 2.7 (split ring).
 """
 import mmap
-import os
 import pathlib
 import socket
 import struct
-import subprocess
 
-from common import BenchError, LOAD_CPU, SERVER_CPU, Server
+from common import BenchError, SERVER_CPU, Server
 
 MEMORY_BYTES = 64 << 20
 BAR = 0xfe000000

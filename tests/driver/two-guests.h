@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * For cmocka tests of a server with up to two guests: its harness, and a driver for each guest, new for each case.
- * Include after cmocka.h, once a program.
+ * Include it once a program.
  */
 #pragma once
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
 
 #include "harness.h"
 #include "vhost/driver.h"
