@@ -40,7 +40,7 @@ struct screen {
         struct timer retry_timer; /* runs while a view is late */
         struct timer guard_timer;
         uint64_t period_ns, retry_ns;
-        uint64_t last_frame_ns; /* when it was due */
+        uint64_t last_frame_ns; /* when it was due if it ran late by less than a period, else when it ran */
 
         uint32_t width, height;    /* 0 until the size is known */
         struct surface *canvas;    /* owned; NULL until then, as are those that follow */

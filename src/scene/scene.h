@@ -77,7 +77,8 @@ struct scene_guard {
         enum scene_rule rule;
         struct rectangle region; /* in the display's region on the screen: pixels from its top left corner */
         uint32_t limit_ms;
-        uint32_t *allowed;       /* CRC-32 (zlib) of the region's pixels as composed: rows of little-endian 0xrrggbb */
+        /* CRC-32 (zlib) of the region's pixels as composed: row by row, each pixel 32-bit little-endian 0x00rrggbb */
+        uint32_t *allowed;
         size_t n_allowed;
         char *cover;             /* absolute path of a PNG; NULL: cover_colour */
         uint32_t cover_colour;   /* 0xrrggbb */
