@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "base/macros.h"
+#include "base/reaper.h"
 #include "base/rectangle.h"
 #include "scene/scene.h"
 
@@ -52,7 +53,7 @@ struct picture *picture_unref(struct picture *p)
 {
         if (!p || atomic_fetch_sub_explicit(&p->n_refs, 1, memory_order_acq_rel) != 1)
                 return NULL;
-        (void) munmap(p->pixels, p->size_bytes);
+        reaper_unmap(p->pixels, p->size_bytes);
         free(p);
         return NULL;
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/macros.h"
+#include "base/reaper.h"
 #include "mem/sigbus.h"
 
 /* Huge pages are mapped and unmapped whole; a file's block size is the size of its pages then, and at least no
@@ -55,6 +56,6 @@ void filemap_close(struct filemap *m)
         if (!m->start)
                 return;
         sigbus_unregister(m->sigbus_handle);
-        (void) munmap(m->map, m->map_bytes);
+        reaper_unmap(m->map, m->map_bytes);
         *m = (struct filemap) { 0 };
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/macros.h"
+#include "base/reaper.h"
 #include "mem/filemap.h"
 
 struct region {
@@ -93,7 +94,7 @@ int space_add(struct space *s, const struct region_spec *spec, int fd)
 static void region_close(struct region *region)
 {
         filemap_close(&region->map);
-        (void) close(region->fd);
+        reaper_close(region->fd);
 }
 
 int space_remove(struct space *s, const struct region_spec *spec)

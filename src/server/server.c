@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/macros.h"
+#include "base/reaper.h"
 #include "base/worker.h"
 #include "server/arguments.h"
 #include "server/guest.h"
@@ -224,6 +225,8 @@ static int lock_down(struct server *server)
                 r = sandbox_enter(&sandbox);
         if (r == 0 && !locked)
                 log_warning(server->type->name, "runs without a sandbox");
+        if (r == 0 && server->n_guests > 1) /* a guest's end is nothing that another waits for */
+                r = reaper_start();
         if (r == 0)
                 r = server->type->start_threads ? server->type->start_threads(server) : 0;
         if (r == 0)
@@ -270,6 +273,7 @@ static void close_all(struct server *server)
                 worker_free(server->workers[i]);
         if (server->opened && server->type->close)
                 server->type->close(server);
+        reaper_stop();
         watch_stop(&server->signal_watch);
         fd_close(&server->signal_fd);
         notify_close(&server->notify);
