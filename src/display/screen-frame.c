@@ -47,7 +47,8 @@ static bool add_layers(struct screen *s, struct frame *f, struct picture *canvas
         return ok && (!pixman_region32_not_empty(where) || frame_add(f, canvas, where, 0, 0));
 }
 
-/* A frame of what @surface, which only this thread writes, looks like, and of the views' layers in front of it if @has_layers. */
+/* A frame of what @surface, which only this thread writes, looks like, and of the views' layers in front of it if
+   @has_layers. */
 static bool make_frame(struct screen *s, struct surface *surface, bool has_layers, struct frame **frame)
 {
         struct frame *f = frame_new(s->width, s->height, s->n_views + 1);
@@ -157,8 +158,8 @@ static void look_again(struct screen *s, uint64_t now_ns)
 }
 
 /*
- * @changed: of the frame; covers that came or went are added. If there is no memory for the frame, or for covers, outputs keep
- * what they have, and get all of the next one.
+ * @changed: of the frame; covers that came or went are added. If there is no memory for the frame, or for covers,
+ * outputs keep what they have, and get all of the next one.
  */
 static void guard_and_present(struct screen *s, pixman_region32_t *changed, uint64_t now_ns)
 {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * What people do, on its way from where it is noticed (VNC and window outputs of the display server, `busbar input`) to the
- * input server, which listens on a SOCK_DGRAM unix socket (`--seat=PATH`) of mode 0600. One struct a datagram, host byte
- * order; nothing is answered. evdev devices are read by the input server itself.
+ * What people do, on its way from where it is noticed (VNC and window outputs of the display server, `busbar input`) to
+ * the input server, which listens on a SOCK_DGRAM unix socket (`--seat=PATH`) of mode 0600. One struct a datagram, host
+ * byte order; nothing is answered. evdev devices are read by the input server itself.
  *
- * Connectionless on purpose: each side may be restarted without the other. A sender never waits: what does not fit is lost, and the
- * receiver lets go of everything a source holds when a message of that source says so (SEAT_LEAVE) or its sequence has a gap.
+ * Connectionless on purpose: each side may be restarted without the other. A sender never waits: what does not fit is
+ * lost, and the receiver lets go of everything a source holds when a message of that source says so (SEAT_LEAVE) or its
+ * sequence has a gap.
  */
 #pragma once
 
@@ -20,7 +21,8 @@ enum seat_kind {
         SEAT_TOUCH_DOWN = 1, /* id: finger; x, y */
         SEAT_TOUCH_MOVE,     /* id, x, y */
         SEAT_TOUCH_UP,       /* id */
-        SEAT_POINTER_MOVE,   /* x, y; with BTN_LEFT down, a touch for a display whose guest has a touch but no pointer device */
+        SEAT_POINTER_MOVE,   /* x, y; with BTN_LEFT down, a touch for a display whose guest has a touch but no pointer
+                                device */
         SEAT_BUTTON,         /* code: BTN_*; value: 1 down, 0 up */
         SEAT_WHEEL,          /* value: clicks, up is positive, where the pointer is; code: REL_WHEEL or REL_HWHEEL */
         SEAT_KEY,            /* code: KEY_*; value: 1 down, 0 up */
@@ -39,7 +41,8 @@ struct seat_message {
         uint32_t x, y; /* 0 to SEAT_AXIS_MAX across the screen's width and height */
 };
 
-/* The middle of pixel @pixel of @size, and the pixel of a place: one is the other's inverse for sizes up to SCENE_PIXELS_MAX. */
+/* The middle of pixel @pixel of @size, and the pixel of a place: one is the other's inverse for sizes up to
+   SCENE_PIXELS_MAX. */
 static inline uint32_t seat_axis_from_pixel(uint32_t pixel, uint32_t size)
 {
         if (size == 0 || pixel >= size)

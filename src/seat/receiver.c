@@ -125,7 +125,8 @@ static bool goes_before(const struct source *a, const struct source *b)
         return holds_a != holds_b ? holds_b : a->last_ns < b->last_ns;
 }
 
-/* For a new source of a process. One that has its share of the places gives one of those, so that it takes none of others'. */
+/* For a new source of a process. One that has its share of the places gives one of those, so that it takes none of
+   others'. */
 static struct source *free_place(struct seat_receiver *r, pid_t pid)
 {
         struct source *victim = NULL, *own = NULL;

@@ -7,8 +7,8 @@
  * are dropped, and with them all that their source holds.
  *
  * A source is lost when it leaves, when its sequence has a gap, when its process has ended and all that it sent is
- * handled, or when more sources come than there are places: then it is the one that was silent longest. Numbers of sources are the
- * sender's to choose, so rate and places are limited for the process, too.
+ * handled, or when more sources come than there are places: then it is the one that was silent longest. Numbers of
+ * sources are the sender's to choose, so rate and places are limited for the process, too.
  *
  * All on one loop.
  */

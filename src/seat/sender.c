@@ -55,7 +55,8 @@ int seat_send(struct seat_sender *s, const struct seat_message *m)
 {
         struct seat_message message = *m;
         struct iovec iov = { .iov_base = &message, .iov_len = sizeof(message) };
-        struct msghdr header = { .msg_name = &s->address, .msg_namelen = sizeof(s->address), .msg_iov = &iov, .msg_iovlen = 1 };
+        struct msghdr header = { .msg_name = &s->address, .msg_namelen = sizeof(s->address),
+                                 .msg_iov = &iov, .msg_iovlen = 1 };
 
         message.magic = SEAT_MAGIC;
         message.source = s->source;

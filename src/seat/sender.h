@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Sends what people do on a screen to the input server (message.h). A sender is one source: what it holds down is let go when
- * it leaves, whatever other sources hold. Outputs have one for each peer; `busbar input` is one for its short life.
+ * Sends what people do on a screen to the input server (message.h). A sender is one source: what it holds down is let
+ * go when it leaves, whatever other sources hold. Outputs have one for each peer; `busbar input` is one for its short
+ * life.
  *
  * Threads: one at a time. Needs sendmsg(2) of a sandbox and nothing else.
  */

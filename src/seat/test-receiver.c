@@ -245,7 +245,8 @@ static void flood_under_many_numbers_is_cut_too(void **state)
         assert_true(counts()->n_messages + counts()->n_flooded == 40001);
 }
 
-/* Another process that says one thing, and lives until the caller closes *ret_life_fd. Returns when that has been handled. */
+/* Another process that says one thing, and lives until the caller closes *ret_life_fd. Returns when that has been
+   handled. */
 static pid_t another_process_says(unsigned kind, int *ret_life_fd)
 {
         int wait_fds[2];
@@ -301,7 +302,8 @@ static void sources_beyond_the_places_push_out_the_idle_ones_first(void **state)
                 send_bytes(&m, sizeof(m));
         }
         assert_int_equal(rig->n_down, 1);
-        assert_int_equal(counts()->n_evicted, 3 * SEAT_SOURCES_MAX + 1 - SEAT_SOURCES_MAX / 2); /* a process has half of the places */
+        /* A process has half of the places. */
+        assert_int_equal(counts()->n_evicted, 3 * SEAT_SOURCES_MAX + 1 - SEAT_SOURCES_MAX / 2);
         m.kind = SEAT_TOUCH_DOWN;
         for (uint32_t i = 0; i < 3 * SEAT_SOURCES_MAX; i++) {
                 m.source = 5000 + i;

@@ -58,6 +58,11 @@ static int close_rig(void **state)
         return 0;
 }
 
+static void say(struct rig *rig, const struct seat_message *m)
+{
+        assert_int_equal(seat_send(rig->sender, m), 0);
+}
+
 static struct seat_message take(struct rig *rig)
 {
         struct seat_message m;
@@ -79,8 +84,8 @@ static void messages_arrive_in_sequence(void **state)
         struct rig *rig = *state;
         struct seat_message first, second;
 
-        assert_int_equal(seat_send(rig->sender, &(struct seat_message) { .kind = SEAT_TOUCH_DOWN, .id = 1, .x = 2, .y = 3 }), 0);
-        assert_int_equal(seat_send(rig->sender, &(struct seat_message) { .kind = SEAT_KEY, .code = 30, .value = 1 }), 0);
+        say(rig, &(struct seat_message) { .kind = SEAT_TOUCH_DOWN, .id = 1, .x = 2, .y = 3 });
+        say(rig, &(struct seat_message) { .kind = SEAT_KEY, .code = 30, .value = 1 });
         first = take(rig);
         second = take(rig);
         assert_int_equal(first.magic, SEAT_MAGIC);
@@ -102,7 +107,7 @@ static void leaves_when_freed_and_only_if_it_may_hold_something(void **state)
         rig->sender = seat_sender_free(rig->sender);
         assert_nothing_more(rig);
         assert_int_equal(seat_sender_new(rig->path, "main", &rig->sender), 0);
-        assert_int_equal(seat_send(rig->sender, &(struct seat_message) { .kind = SEAT_KEY, .code = 30, .value = 1 }), 0);
+        say(rig, &(struct seat_message) { .kind = SEAT_KEY, .code = 30, .value = 1 });
         seat_send_leave(rig->sender);
         rig->sender = seat_sender_free(rig->sender);
         assert_int_equal(take(rig).kind, SEAT_KEY);
@@ -173,7 +178,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(messages_arrive_in_sequence, open_rig, close_rig),
-                cmocka_unit_test_setup_teardown(leaves_when_freed_and_only_if_it_may_hold_something, open_rig, close_rig),
+                cmocka_unit_test_setup_teardown(leaves_when_freed_and_only_if_it_may_hold_something, open_rig,
+                                                close_rig),
                 cmocka_unit_test_setup_teardown(goes_on_after_the_receiver_was_restarted, open_rig, close_rig),
                 cmocka_unit_test_setup_teardown(a_receiver_that_does_not_read_holds_nobody_up, open_rig, close_rig),
                 cmocka_unit_test_setup_teardown(names_that_do_not_fit_are_refused, open_rig, close_rig),
