@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * The pieces of guest memory behind a resource. They are remembered as guest addresses, and become pointers for the length of
- * one copy: between two commands the front end may change the memory table. An address is therefore not checked when it
- * is attached, only when it is used.
+ * The pieces of guest memory behind a resource. They are remembered as guest addresses, and become pointers for the
+ * length of one copy: between two commands the front end may change the memory table. An address is therefore not
+ * checked when it is attached, only when it is used.
  */
 #include <endian.h>
 #include <stdlib.h>

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Requests of either queue, one after the other: each is done when it is answered, so that fences are true and in order.
+ * Requests of either queue, one after the other: each is done when it is answered, so that fences are true and in
+ * order.
  *
- * A request that is too short for its type, or asks for what cannot be, is answered with one of RESP_ERR. A chain without
- * room for a header on either side is no request at all and breaks the queue; only cursor commands may go without an
- * answer, as Linux sends them.
+ * A request that is too short for its type, or asks for what cannot be, is answered with one of RESP_ERR. A chain
+ * without room for a header on either side is no request at all and breaks the queue; only cursor commands may go
+ * without an answer, as Linux sends them.
  *
- * A wake-up ends after QUEUE_BUDGET requests, WAKEUP_BYTES copied or WAKEUP_NS, whichever is first, and comes back by itself: the other
- * queue waits no longer than that, or for the one command that is under way. Whoever calls this thread, to stop a queue most of all,
- * waits for less: no other command is begun, and one that copies is cut after GPU_SLICE_BYTES. It is put back then, to be done again
- * from its start, by this server or, if it is stopped, by whom the queue is started next.
+ * A wake-up ends after QUEUE_BUDGET requests, WAKEUP_BYTES copied or WAKEUP_NS, whichever is first, and comes back by
+ * itself: the other queue waits no longer than that, or for the one command that is under way. Whoever calls this
+ * thread, to stop a queue most of all, waits for less: no other command is begun, and one that copies is cut after
+ * GPU_SLICE_BYTES. It is put back then, to be done again from its start, by this server or, if it is stopped, by whom
+ * the queue is started next.
  *
  * Spec: VIRTIO 1.4, 5.7.6.
  */
@@ -124,7 +126,8 @@ static uint32_t answer(struct gpu_command *c, uint32_t type)
 
 int gpu_command_begin(const struct queue *q, const struct chain *chain, struct gpu_command *ret)
 {
-        if (chain->n_write_bytes < sizeof(ret->response.header) && (q->index != GPU_CURSOR_QUEUE || chain->n_write_bytes > 0))
+        if (chain->n_write_bytes < sizeof(ret->response.header) &&
+            (q->index != GPU_CURSOR_QUEUE || chain->n_write_bytes > 0))
                 return -EBADMSG;
         *ret = (struct gpu_command) { .chain = chain, .space = queue_space(q) };
         return 0;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * The cursor: 64 by 64 pixels of a resource as they are when UPDATE_CURSOR comes. Composition gets a copy, so that the guest
- * may draw the next shape meanwhile.
+ * The cursor: 64 by 64 pixels of a resource as they are when UPDATE_CURSOR comes. Composition gets a copy, so that the
+ * guest may draw the next shape meanwhile.
  *
- * The position is that of the shape's top left corner, as Linux sends it (a KMS cursor plane's place); a view wants the hot
- * spot's. It may lie outside of the scanout, also to the left of it or above: a negative number in 32 bits.
+ * The position is that of the shape's top left corner, as Linux sends it (a KMS cursor plane's place); a view wants the
+ * hot spot's. It may lie outside of the scanout, also to the left of it or above: a negative number in 32 bits.
  */
 #include <endian.h>
 #include <string.h>
@@ -24,13 +24,15 @@ static uint32_t copy_picture(const struct gpu_resource *resource, struct picture
         struct picture *from = surface_hold(resource->surface);
 
         for (uint32_t y = 0; y < GPU_CURSOR_PIXELS; y++)
-                memcpy(to->pixels + (size_t) y * to->stride_bytes, from->pixels + (size_t) y * from->stride_bytes, ROW_BYTES);
+                memcpy(to->pixels + (size_t) y * to->stride_bytes, from->pixels + (size_t) y * from->stride_bytes,
+                       ROW_BYTES);
         picture_unref(from);
         return 0;
 }
 
 /* Linux does not say how the pixels lie in a blob: row by row from its start. */
-static uint32_t copy_blob(struct gpu *gpu, const struct space *space, const struct gpu_resource *resource, struct picture *to)
+static uint32_t copy_blob(struct gpu *gpu, const struct space *space, const struct gpu_resource *resource,
+                          struct picture *to)
 {
         const struct rectangle all = { 0, 0, GPU_CURSOR_PIXELS, GPU_CURSOR_PIXELS };
 
@@ -52,7 +54,8 @@ static uint32_t make_picture(struct gpu *gpu, const struct space *space, struct 
         struct picture *p;
         uint32_t result;
 
-        if (!resource->blob && (resource->layout.width != GPU_CURSOR_PIXELS || resource->layout.height != GPU_CURSOR_PIXELS))
+        if (!resource->blob &&
+            (resource->layout.width != GPU_CURSOR_PIXELS || resource->layout.height != GPU_CURSOR_PIXELS))
                 return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
         if (!resource->blob && !gpu_format(resource->layout.format, &format))
                 return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;

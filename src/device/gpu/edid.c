@@ -53,8 +53,8 @@ static uint32_t v_sync_lines(uint32_t width, uint32_t height)
 static struct timing timing_of(uint32_t width, uint32_t height, uint32_t rate_hz)
 {
         struct timing t = { .width = width, .height = height, .v_sync = v_sync_lines(width, height) };
-        /* A line takes what the rest of the period leaves; blanking is so many of them, rounded up. At high rates there is
-           little left, and the pause gets shorter than CVT has it: no display waits for it here. */
+        /* A line takes what the rest of the period leaves; blanking is so many of them, rounded up. At high rates
+           little is left, and the pause gets shorter than CVT has it: no display waits for it here. */
         uint64_t period_ns = NSEC_PER_SEC / rate_hz, pause_ns = MIN(V_BLANK_MIN_US * NSEC_PER_USEC, period_ns / 4);
         uint64_t pause_lines = pause_ns * height / (period_ns - pause_ns) + 1, clock;
 
@@ -66,8 +66,8 @@ static struct timing timing_of(uint32_t width, uint32_t height, uint32_t rate_hz
 
 static bool fits_detailed(const struct timing *t)
 {
-        return t->width <= DETAILED_PIXELS_MAX && t->height <= DETAILED_PIXELS_MAX && t->clock_10khz <= DETAILED_CLOCK_MAX &&
-               t->v_blank <= DETAILED_PIXELS_MAX;
+        return t->width <= DETAILED_PIXELS_MAX && t->height <= DETAILED_PIXELS_MAX &&
+               t->clock_10khz <= DETAILED_CLOCK_MAX && t->v_blank <= DETAILED_PIXELS_MAX;
 }
 
 /* At 96 pixels an inch. */

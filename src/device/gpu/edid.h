@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * What a display says of itself to a guest: an EDID 1.4 block with one preferred mode, and a DisplayID 1.3 extension where that
- * mode is too large for EDID's own timings.
+ * What a display says of itself to a guest: an EDID 1.4 block with one preferred mode, and a DisplayID 1.3 extension
+ * where that mode is too large for EDID's own timings.
  *
  * Spec: VESA E-EDID Standard release A2 (EDID 1.4), VESA DisplayID 1.3, VESA CVT 1.2 (reduced blanking).
  */

@@ -15,8 +15,8 @@
  *   share.c     how much of a CPU the queues' thread may take
  *   runner.c    a thread for the commands of a guest with 3D, which may take long
  *
- * Threads: everything but what gpu.c does on the control thread belongs to the thread of the queues' loop, or to the runner
- * while it has a command.
+ * Threads: everything but what gpu.c does on the control thread belongs to the thread of the queues' loop, or to the
+ * runner while it has a command.
  */
 #pragma once
 
@@ -51,7 +51,10 @@
 #define GPU_SLICE_BYTES (256u << 10)
 #define GPU_PIECE_BYTES_MIN 4096u
 
-/* In place of a response's type: the command was cut, and is done again from its start. It has changed nothing that this minds. */
+/*
+ * In place of a response's type: the command was cut, and is done again from its start. What it did until then does no
+ * harm to that.
+ */
 #define GPU_CUT 1u
 
 struct gpu_journal;
@@ -74,7 +77,7 @@ struct gpu_backing {
         uint64_t size_bytes;
 };
 
-/* How the bytes of a resource are pixels. Rows follow each other without gaps unless a blob's scanout says otherwise. */
+/* How the bytes of a resource are pixels. Rows follow each other without gaps unless a blob's scanout says so. */
 struct gpu_layout {
         uint32_t format; /* virtio's */
         uint32_t width, height;
@@ -190,7 +193,7 @@ struct gpu_command {
         bool again; /* it comes from the journal, not from the guest */
 };
 
-/* Each returns the type of the response: one of OK with the rest of the response filled, or one of RESP_ERR; or GPU_CUT. */
+/* Each returns the type of the response: one of OK, with the rest filled in, or one of RESP_ERR; or GPU_CUT. */
 typedef uint32_t (*gpu_command_fn)(struct gpu *gpu, struct gpu_command *c);
 
 /* commands.c */
@@ -200,7 +203,10 @@ uint32_t gpu_command_run(struct gpu *gpu, struct gpu_command *c);
 int gpu_handle_queue(struct device *dev, struct queue *q);
 /* Somebody waits for the thread that runs commands: a long one returns GPU_CUT. */
 bool gpu_is_awaited(const struct gpu *gpu);
-/* Around it, on the queues' thread: a request's answer has room; it is pushed, or the request put back. Return: 0 or -EBADMSG. */
+/*
+ * Around it, on the queues' thread: a request's answer has room; it is pushed, or the request put back. Return: 0 or
+ * -EBADMSG.
+ */
 int gpu_command_begin(const struct queue *q, const struct chain *chain, struct gpu_command *ret);
 int gpu_command_end(struct queue *q, struct gpu_command *c, uint32_t result);
 
@@ -271,8 +277,9 @@ struct rectangle gpu_rectangle(const struct virtio_gpu_rect *r);
 uint32_t gpu_copy(struct gpu *gpu, const struct space *space, const struct gpu_backing *backing, uint32_t stride_bytes,
                   struct surface *s, const struct rectangle *r, uint64_t offset_bytes);
 /* The same into a picture that is nobody else's. */
-uint32_t gpu_copy_to_picture(struct gpu *gpu, const struct space *space, const struct gpu_backing *backing, uint32_t stride_bytes,
-                             struct picture *p, const struct rectangle *r, uint64_t offset_bytes);
+uint32_t gpu_copy_to_picture(struct gpu *gpu, const struct space *space, const struct gpu_backing *backing,
+                             uint32_t stride_bytes, struct picture *p, const struct rectangle *r,
+                             uint64_t offset_bytes);
 /*
  * A rectangle was written, with the result of 0, GPU_CUT or a RESP_ERR: surface_end(). Return: the same, or GPU_CUT if
  * what the surface lacks beside it took too long.
@@ -313,12 +320,16 @@ uint32_t gpu_3d_create(struct gpu *gpu, struct gpu_command *c);
 uint32_t gpu_3d_transfer(struct gpu *gpu, struct gpu_command *c);
 uint32_t gpu_3d_submit(struct gpu *gpu, struct gpu_command *c);
 
-/* Tells the render process of a rendered resource's backing, or that it has none any more. Return: RESP_OK_NODATA; a RESP_ERR. */
+/*
+ * Tells the render process of a rendered resource's backing, or that it has none any more.
+ * Return: RESP_OK_NODATA; a RESP_ERR.
+ */
 uint32_t gpu_3d_attach(struct gpu *gpu, const struct space *space, struct gpu_resource *resource);
 /* A rendered resource is about to be freed. */
 void gpu_3d_forget(struct gpu *gpu, struct gpu_resource *resource);
 /* Reads a rectangle of a rendered resource into its surface. Return: 0; GPU_CUT or a RESP_ERR. */
-uint32_t gpu_3d_fetch(struct gpu *gpu, const struct space *space, struct gpu_resource *resource, const struct rectangle *r);
+uint32_t gpu_3d_fetch(struct gpu *gpu, const struct space *space, struct gpu_resource *resource,
+                      const struct rectangle *r);
 
 /* gpu.c */
 

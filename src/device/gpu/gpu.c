@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * The GPU device as the driver's probe sees it, and its life. Start and stop of a queue, and what a successor brings back
- * after them, run on the queues' thread; everything else here on the control thread, most of it while the queues are
- * stopped. A display's mode changes there, too: the guest is told by the event and asks again on its own thread.
+ * The GPU device as the driver's probe sees it, and its life. Start and stop of a queue, and what a successor brings
+ * back after them, run on the queues' thread; everything else here on the control thread, most of it while the queues
+ * are stopped. A display's mode changes there, too: the guest is told by the event and asks again on its own thread.
  */
 #include "device/gpu/gpu.h"
 
@@ -72,8 +72,8 @@ void gpu_go_on(struct gpu *gpu) { task_schedule(&gpu->go_on, gpu->dev.queues[GPU
 
 /*
  * Of a killed predecessor's guest: its rings go on where they stood. A ring that begins is a new driver's, who must not
- * find what an earlier one had; only the control queue's tells that, as a guest may never have used the other. Until one
- * of them has told, no command is done: it might change what is to be brought back.
+ * find what an earlier one had; only the control queue's tells that, as a guest may never have used the other. Until
+ * one of them has told, no command is done: it might change what is to be brought back.
  */
 static int gpu_queue_start(struct device *dev, struct queue *q)
 {

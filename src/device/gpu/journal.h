@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * What a guest's driver takes for granted: its resources, their backings, what its scanouts and cursors show. It is kept in a
- * file, so that the successor of a server that was killed can have it again: drivers do not know how to begin anew.
+ * What a guest's driver takes for granted: its resources, their backings, what its scanouts and cursors show. It is
+ * kept in a file, so that the successor of a server that was killed can have it again: drivers do not know how to begin
+ * anew.
  *
  *      file:  head │ scanouts 0 │ scanouts 1 │ half 0 │ half 1
  *             └─ one word: which scanouts count, which half, and how much of it
  *
- * A half holds commands, in the driver's own words, that bring about all resources there are. A change adds one. When a half
- * has too many that no longer matter, the other half is filled with those that do. Scanouts change with every flip: they have
- * two places of a fixed size, which take turns. In all cases something that does not count yet is written first, and then the
- * head's word in one store, so that a server may be killed between any two instructions.
+ * A half holds commands, in the driver's own words, that bring about all resources there are. A change adds one. When a
+ * half has too many that no longer matter, the other half is filled with those that do. Scanouts change with every
+ * flip: they have two places of a fixed size, which take turns. In all cases something that does not count yet is
+ * written first, and then the head's word in one store, so that a server may be killed between any two instructions.
  *
  * Pixels are not kept: those that the guest transferred are transferred anew from its memory, where they still are.
  *
- * What a predecessor left is believed no more than what a guest sends: it goes through the same commands, with the same checks and
- * quotas. The file has to be the server's own all the same: nothing else may write there.
+ * What a predecessor left is believed no more than what a guest sends: it goes through the same commands, with the same
+ * checks and quotas. The file has to be the server's own all the same: nothing else may write there.
  *
  * Threads: the queues'; gpu_journal_open(), _clear() and _close() while they are stopped.
  */

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * 3D: commands are passed on as the guest wrote them to its render process (render/client.h), and waited for by this guest's
- * runner (runner.c), so that the thread of its queues, and with it whoever changes or stops them, does not wait.
+ * 3D: commands are passed on as the guest wrote them to its render process (render/client.h), and waited for by this
+ * guest's runner (runner.c), so that the thread of its queues, and with it whoever changes or stops them, does not
+ * wait.
  *
- * A 3D resource is in the table like the others, for its id, quota, backing and what is scanned out of it; its pixels are
- * the render process's. They are read back when it is flushed, into a surface, as a blob's are copied then.
+ * A 3D resource is in the table like the others, for its id, quota, backing and what is scanned out of it; its pixels
+ * are the render process's. They are read back when it is flushed, into a surface, as a blob's are copied then.
  *
- * A render process that dies takes the guest's contexts and 3D resources with it. Commands that need them fail from then on; a new
- * process is there for new ones. What was shown stays, and 2D goes on: the guest's compositor can start again without any
- * reset of the device.
+ * A render process that dies takes the guest's contexts and 3D resources with it. Commands that need them fail from
+ * then on; a new process is there for new ones. What was shown stays, and 2D goes on: the guest's compositor can start
+ * again without any reset of the device.
  *
- * Quota: four bytes a pixel of every layer and sample; what mipmaps and wider formats take beyond that is limited by the render
- * process's own limit only.
+ * Quota: four bytes a pixel of every layer and sample; what mipmaps and wider formats take beyond that is limited by
+ * the render process's own limit only.
  *
  * Spec: VIRTIO 1.4, 5.7.6.8 (3D commands).
  */
@@ -210,14 +211,16 @@ uint32_t gpu_3d_attach(struct gpu *gpu, const struct space *space, struct gpu_re
         int r;
 
         if (!resource->backing.extents)
-                return result_of(gpu, gpu->render.runs ? render_set_backing(gpu->render.process, resource->id, &none, 0) : -EPIPE);
+                return result_of(gpu, gpu->render.runs ? render_set_backing(gpu->render.process, resource->id, &none, 0)
+                                                       : -EPIPE);
         r = need_process(gpu, space);
         if (r == 0)
                 r = attach_again(gpu, resource);
         return r < 0 ? result_of(gpu, r) : (uint32_t) VIRTIO_GPU_RESP_OK_NODATA;
 }
 
-uint32_t gpu_3d_fetch(struct gpu *gpu, const struct space *space, struct gpu_resource *resource, const struct rectangle *r)
+uint32_t gpu_3d_fetch(struct gpu *gpu, const struct space *space, struct gpu_resource *resource,
+                      const struct rectangle *r)
 {
         struct picture *p;
         size_t row_bytes = (size_t) r->width * GPU_PIXEL_BYTES;

@@ -76,15 +76,19 @@ void gpu_resources_clear(struct gpu *gpu)
 
 bool gpu_format(uint32_t format, pixman_format_code_t *ret)
 {
-        /* virtio names the bytes in the order of their addresses, pixman the bits of a little-endian word from the top. */
+        /* virtio names bytes in the order of their addresses, pixman the bits of a little-endian word from the top. */
         static const struct {
                 uint32_t format;
                 pixman_format_code_t pixman;
         } formats[] = {
-                { VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM, PIXMAN_a8r8g8b8 }, { VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, PIXMAN_x8r8g8b8 },
-                { VIRTIO_GPU_FORMAT_A8R8G8B8_UNORM, PIXMAN_b8g8r8a8 }, { VIRTIO_GPU_FORMAT_X8R8G8B8_UNORM, PIXMAN_b8g8r8x8 },
-                { VIRTIO_GPU_FORMAT_R8G8B8A8_UNORM, PIXMAN_a8b8g8r8 }, { VIRTIO_GPU_FORMAT_X8B8G8R8_UNORM, PIXMAN_r8g8b8x8 },
-                { VIRTIO_GPU_FORMAT_A8B8G8R8_UNORM, PIXMAN_r8g8b8a8 }, { VIRTIO_GPU_FORMAT_R8G8B8X8_UNORM, PIXMAN_x8b8g8r8 },
+                { VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM, PIXMAN_a8r8g8b8 },
+                { VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, PIXMAN_x8r8g8b8 },
+                { VIRTIO_GPU_FORMAT_A8R8G8B8_UNORM, PIXMAN_b8g8r8a8 },
+                { VIRTIO_GPU_FORMAT_X8R8G8B8_UNORM, PIXMAN_b8g8r8x8 },
+                { VIRTIO_GPU_FORMAT_R8G8B8A8_UNORM, PIXMAN_a8b8g8r8 },
+                { VIRTIO_GPU_FORMAT_X8B8G8R8_UNORM, PIXMAN_r8g8b8x8 },
+                { VIRTIO_GPU_FORMAT_A8B8G8R8_UNORM, PIXMAN_r8g8b8a8 },
+                { VIRTIO_GPU_FORMAT_R8G8B8X8_UNORM, PIXMAN_x8b8g8r8 },
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(formats); i++)
@@ -132,7 +136,8 @@ void gpu_surface_drop(struct gpu *gpu, struct surface **s)
 uint32_t gpu_create_2d(struct gpu *gpu, struct gpu_command *c)
 {
         const struct virtio_gpu_resource_create_2d *in = &c->request.create_2d;
-        struct gpu_layout layout = { .format = le32toh(in->format), .width = le32toh(in->width), .height = le32toh(in->height) };
+        struct gpu_layout layout = { .format = le32toh(in->format), .width = le32toh(in->width),
+                                     .height = le32toh(in->height) };
         struct gpu_resource *resource;
         uint32_t result;
 
@@ -152,7 +157,7 @@ uint32_t gpu_create_2d(struct gpu *gpu, struct gpu_command *c)
         return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
-/* Only guest memory; the others are objects of a renderer. How the driver is going to use it makes no difference here. */
+/* Only guest memory; the others are objects of a renderer. What the driver is going to use it for does not matter. */
 uint32_t gpu_create_blob(struct gpu *gpu, struct gpu_command *c)
 {
         const struct virtio_gpu_resource_create_blob *in = &c->request.create_blob;

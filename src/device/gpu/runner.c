@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * A guest with 3D has its commands run by a thread of its own, one at a time, in the order in which the queues give them:
+ * A guest with 3D has its commands run by a thread of its own, one at a time, in the order in which the queues give
+ * them:
  *
  *      queues' thread:  queue_pop() ── todo_fd ──►                 ── push, notify, next
  *      runner:                                    run ── done_fd ──►
  *
- * A command may wait for the render process for seconds. Meanwhile the queues' thread is free, for all that the control thread
- * wants of it: new descriptors, a log, another queue. A queue that is stopped has to end its command first: the wait for the
- * render process is then cut short (render_interrupt()), which costs the guest its 3D contexts, but only if the process needs
- * longer than RENDER_GRACE_NS. One that copies is cut, and put back.
+ * A command may wait for the render process for seconds. Meanwhile the queues' thread is free, for all that the control
+ * thread wants of it: new descriptors, a log, another queue. A queue that is stopped has to end its command first: the
+ * wait for the render process is then cut short (render_interrupt()), which costs the guest its 3D contexts, but only
+ * if the process needs longer than RENDER_GRACE_NS. One that copies is cut, and put back.
  *
  * What a command works on (resources, scanouts, journal, the render process) is the runner's while `is_given`, and the
  * queues' thread's otherwise; the descriptors only wake.

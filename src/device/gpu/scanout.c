@@ -2,10 +2,10 @@
 /*
  * What is shown. A scanout is a view of the scene; it shows a rectangle of a resource.
  *
- * A 2D resource is shown at once: its surface is what was transferred to it. The pixels of a blob are in guest memory, which
- * composition never reads. They are copied into the resource's surface when it is flushed: the flushed rectangle, and all of it at
- * the first flush after SET_SCANOUT_BLOB. Those of a rendered resource are read back in the same way. Only then is it shown, so that a page flip shows neither an old frame nor half of
- * a new one, and costs one copy.
+ * A 2D resource is shown at once: its surface is what was transferred to it. The pixels of a blob are in guest memory,
+ * which composition never reads. They are copied into the resource's surface when it is flushed: the flushed rectangle,
+ * and all of it at the first flush after SET_SCANOUT_BLOB. Those of a rendered resource are read back in the same way.
+ * Only then is it shown, so that a page flip shows neither an old frame nor half of a new one, and costs one copy.
  */
 #include <assert.h>
 #include <endian.h>
@@ -68,7 +68,7 @@ void gpu_scanouts_drop(struct gpu *gpu, const struct surface *s)
                 }
 }
 
-/* Of its own surface there is nothing to be completed; a scanout that waits for its first flush still shows another's. */
+/* Of its own surface nothing is to be completed; a scanout that waits for its first flush still shows another's. */
 uint32_t gpu_scanouts_forget(struct gpu *gpu, const struct gpu_resource *resource)
 {
         uint32_t result = 0;
@@ -125,8 +125,8 @@ uint32_t gpu_get_edid(struct gpu *gpu, struct gpu_command *c)
         if (i >= gpu->n_scanouts)
                 return VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID;
         mode = view_get_mode(gpu->scanouts[i].view);
-        display = (struct edid_display) { .name = view_name(gpu->scanouts[i].view), .serial = i + 1, .width = mode.width,
-                                          .height = mode.height, .rate_hz = mode.rate_hz };
+        display = (struct edid_display) { .name = view_name(gpu->scanouts[i].view), .serial = i + 1,
+                                          .width = mode.width, .height = mode.height, .rate_hz = mode.rate_hz };
         c->response.edid.size = htole32((uint32_t) edid_make(&display, c->response.edid.edid));
         c->n_response_bytes = sizeof(c->response.edid);
         return VIRTIO_GPU_RESP_OK_EDID;
@@ -180,14 +180,16 @@ uint32_t gpu_set_scanout(struct gpu *gpu, struct gpu_command *c)
 /* Return: false if this is no picture within the blob. */
 static bool read_layout(const struct virtio_gpu_set_scanout_blob *in, uint64_t blob_bytes, struct gpu_layout *ret)
 {
-        struct gpu_layout l = { .format = le32toh(in->format), .width = le32toh(in->width), .height = le32toh(in->height),
-                                .stride_bytes = le32toh(in->strides[0]), .offset_bytes = le32toh(in->offsets[0]) };
+        struct gpu_layout l = { .format = le32toh(in->format), .width = le32toh(in->width),
+                                .height = le32toh(in->height), .stride_bytes = le32toh(in->strides[0]),
+                                .offset_bytes = le32toh(in->offsets[0]) };
         pixman_format_code_t format;
 
         if (!gpu_format(l.format, &format) || l.width == 0 || l.width > GPU_PIXELS_MAX || l.height == 0 ||
             l.height > GPU_PIXELS_MAX || l.stride_bytes < l.width * GPU_PIXEL_BYTES)
                 return false;
-        if (!range_fits(l.offset_bytes, (uint64_t) l.stride_bytes * (l.height - 1) + l.width * GPU_PIXEL_BYTES, blob_bytes))
+        if (!range_fits(l.offset_bytes, (uint64_t) l.stride_bytes * (l.height - 1) + l.width * GPU_PIXEL_BYTES,
+                        blob_bytes))
                 return false;
         *ret = l;
         return true;
@@ -208,7 +210,8 @@ static bool shown_elsewhere(const struct gpu *gpu, const struct gpu_resource *re
 }
 
 /* A blob has one layout at a time, and a surface that fits it. Return: 0 or a RESP_ERR. */
-static uint32_t set_layout(struct gpu *gpu, struct gpu_resource *resource, const struct gpu_layout *layout, uint32_t scanout)
+static uint32_t set_layout(struct gpu *gpu, struct gpu_resource *resource, const struct gpu_layout *layout,
+                           uint32_t scanout)
 {
         struct surface *surface;
         uint32_t result;
@@ -263,12 +266,15 @@ uint32_t gpu_set_scanout_blob(struct gpu *gpu, struct gpu_command *c)
 
 static bool contains(const struct rectangle *outer, const struct rectangle *inner)
 {
-        return inner->x >= outer->x && inner->x - outer->x <= outer->width - inner->width && inner->width <= outer->width &&
-               inner->y >= outer->y && inner->y - outer->y <= outer->height - inner->height && inner->height <= outer->height;
+        return inner->x >= outer->x && inner->width <= outer->width &&
+               inner->x - outer->x <= outer->width - inner->width &&
+               inner->y >= outer->y && inner->height <= outer->height &&
+               inner->y - outer->y <= outer->height - inner->height;
 }
 
-/* Brings the surface of a blob or a rendered resource up to date: @r, or all of it where a scanout waits for more than that. */
-static uint32_t fetch(struct gpu *gpu, const struct space *space, struct gpu_resource *resource, const struct rectangle *r)
+/* Brings the surface of a blob or a rendered resource up to date: @r, or all where a scanout waits for more. */
+static uint32_t fetch(struct gpu *gpu, const struct space *space, struct gpu_resource *resource,
+                      const struct rectangle *r)
 {
         const struct gpu_layout *l = &resource->layout;
         struct rectangle area = *r;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * A thread with real-time priority goes before all ordinary ones of the host. A guest that floods its queues is not to have a CPU to
- * itself by that: within each period the thread takes its share, and what is left in the queues waits for the next. A command that
- * took longer than the share makes its period longer; kicks are not listened to meanwhile, as each would wake the thread.
+ * A thread with real-time priority goes before all ordinary ones of the host. A guest that floods its queues is not to
+ * have a CPU to itself by that: within each period the thread takes its share, and what is left in the queues waits for
+ * the next. A command that took longer than the share makes its period longer; kicks are not listened to meanwhile, as
+ * each would wake the thread.
  */
 #include <time.h>
 

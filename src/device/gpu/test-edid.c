@@ -15,7 +15,8 @@ static uint8_t edid[EDID_BYTES_MAX];
 
 static size_t make(const char *name, uint32_t width, uint32_t height, uint32_t rate_hz)
 {
-        const struct edid_display d = { .name = name, .serial = 7, .width = width, .height = height, .rate_hz = rate_hz };
+        const struct edid_display d = { .name = name, .serial = 7, .width = width, .height = height,
+                                        .rate_hz = rate_hz };
 
         memset(edid, 0xcc, sizeof(edid));
         return edid_make(&d, edid);
@@ -83,7 +84,8 @@ static void any_size_is_told_as_it_is(void **state)
         static const struct {
                 uint32_t width, height, rate;
         } modes[] = { { 1, 1, 1 }, { 1366, 768, 60 }, { 640, 480, 30 }, { 800, 480, 60 }, { 1280, 720, 120 },
-                      { 720, 1920, 60 }, { 3840, 2160, 60 }, { 4095, 2160, 60 }, { 1920, 1080, 240 }, { 1921, 723, 59 } };
+                      { 720, 1920, 60 }, { 3840, 2160, 60 }, { 4095, 2160, 60 }, { 1920, 1080, 240 },
+                      { 1921, 723, 59 } };
 
         for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
                 assert_int_equal(make("any", modes[i].width, modes[i].height, modes[i].rate), 128);
@@ -97,7 +99,8 @@ static void mode_too_large_for_edid_is_in_displayid(void **state)
 {
         static const struct {
                 uint32_t width, height, rate;
-        } modes[] = { { 4096, 2160, 60 }, { 7680, 4320, 60 }, { 3840, 2160, 120 }, { 16384, 16384, 60 }, { 5760, 720, 60 } };
+        } modes[] = { { 4096, 2160, 60 }, { 7680, 4320, 60 }, { 3840, 2160, 120 }, { 16384, 16384, 60 },
+                      { 5760, 720, 60 } };
 
         for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
                 const uint8_t *section = edid + 129, *block = section + 4, *t = block + 3;
@@ -117,7 +120,8 @@ static void mode_too_large_for_edid_is_in_displayid(void **state)
                 assert_int_equal(little_16(t + 4) + 1, modes[i].width);
                 assert_int_equal(little_16(t + 12) + 1, modes[i].height);
                 clock = (little_16(t) + ((uint32_t) t[2] << 16) + 1) * 10000.0;
-                rate = clock / ((modes[i].width + little_16(t + 6) + 1.0) * (modes[i].height + little_16(t + 14) + 1.0));
+                rate = clock /
+                       ((modes[i].width + little_16(t + 6) + 1.0) * (modes[i].height + little_16(t + 14) + 1.0));
                 assert_true(rate > modes[i].rate - 0.05 && rate < modes[i].rate + 0.05);
         }
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * What a broken or hostile driver does with the GPU device; the numbers are the lines of the table of bad input. After each
- * case the device still does what it is for, if need be after a reset.
+ * What a broken or hostile driver does with the GPU device; the numbers are the lines of the table of bad input. After
+ * each case the device still does what it is for, if need be after a reset.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -120,8 +120,8 @@ static void bad_input_12_rectangles_that_overflow_or_leave_the_resource(void **s
 {
         static const struct virtio_gpu_rect bad[] = {
                 { 0, 0, 33, 1 }, { 0, 0, 1, 33 }, { 32, 0, 1, 1 }, { 0, 32, 1, 1 }, { 33, 0, 0, 0 }, { 0, 33, 0, 0 },
-                { 0xffffffff, 0, 2, 1 }, { 0, 0xffffffff, 1, 2 }, { 1, 1, 0xffffffff, 0xffffffff }, { 0, 0, 0xffffffff, 1 },
-                { 0x80000000, 0x80000000, 0x80000000, 0x80000000 }, { 31, 31, 2, 2 },
+                { 0xffffffff, 0, 2, 1 }, { 0, 0xffffffff, 1, 2 }, { 1, 1, 0xffffffff, 0xffffffff },
+                { 0, 0, 0xffffffff, 1 }, { 0x80000000, 0x80000000, 0x80000000, 0x80000000 }, { 31, 31, 2, 2 },
         };
 
         gpu_guest_make(&g, 1, 32, 32, GUEST_PIXELS);
@@ -139,7 +139,9 @@ static void bad_input_12_rectangles_that_overflow_or_leave_the_resource(void **s
 
 static void bad_input_12_transfers_from_beyond_the_backing(void **state)
 {
-        static const uint64_t bad[] = { 1, 4, 4096, UINT64_MAX, UINT64_MAX - 4095, UINT64_MAX - 4096, UINT64_C(1) << 63 };
+        static const uint64_t bad[] = {
+                1, 4, 4096, UINT64_MAX, UINT64_MAX - 4095, UINT64_MAX - 4096, UINT64_C(1) << 63
+        };
         struct virtio_gpu_mem_entry part = { GUEST_PIXELS, 4095, 0 };
 
         gpu_guest_make(&g, 1, 32, 32, GUEST_PIXELS);
@@ -158,9 +160,9 @@ static void bad_input_12_transfers_from_beyond_the_backing(void **state)
 static void bad_input_12_backing_that_is_no_memory(void **state)
 {
         struct virtio_gpu_mem_entry bad[][2] = {
-                { { GUEST_PIXELS, 0, 0 }, { GUEST_PIXELS, 4096, 0 } },        /* empty */
-                { { UINT64_MAX - 15, 32, 0 }, { GUEST_PIXELS, 4096, 0 } },    /* wraps */
-                { { UINT64_MAX, 1, 0 }, { GUEST_PIXELS, 4096, 0 } },          /* ends at 2^64: no address of ours does */
+                { { GUEST_PIXELS, 0, 0 }, { GUEST_PIXELS, 4096, 0 } },     /* empty */
+                { { UINT64_MAX - 15, 32, 0 }, { GUEST_PIXELS, 4096, 0 } }, /* wraps */
+                { { UINT64_MAX, 1, 0 }, { GUEST_PIXELS, 4096, 0 } },       /* ends at 2^64: no address of ours does */
         };
         struct virtio_gpu_mem_entry outside[][2] = {
                 { { GUEST_MEMORY_BYTES, 4096, 0 }, { GUEST_PIXELS, 4096, 0 } },
@@ -181,10 +183,12 @@ static void bad_input_12_backing_that_is_no_memory(void **state)
 static void bad_input_12_entries_that_the_request_does_not_hold(void **state)
 {
         static const uint32_t counts[] = { 0, 3, 0x0fffffff, 0x10000000, 0x10000001, 0xffffffff };
-        struct virtio_gpu_resource_attach_backing attach = { .hdr.type = htole32(VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING),
-                                                             .resource_id = htole32(1) };
+        struct virtio_gpu_resource_attach_backing attach = {
+                .hdr.type = htole32(VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING), .resource_id = htole32(1),
+        };
         struct virtio_gpu_resource_create_blob blob = { .hdr.type = htole32(VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB),
-                                                        .resource_id = htole32(2), .blob_mem = htole32(1), .size = htole64(64) };
+                                                        .resource_id = htole32(2), .blob_mem = htole32(1),
+                                                        .size = htole64(64) };
         uint8_t request[128] = { 0 };
 
         assert_int_equal(gpu_guest_create(&g, 1, BGRX, 32, 32), OK);
@@ -235,7 +239,8 @@ static void bad_input_12_scanouts_that_there_are_not(void **state)
                 assert_int_equal(gpu_guest_cursor(&g, VIRTIO_GPU_CMD_UPDATE_CURSOR, bad[i], 1, 0, 0), BAD_SCANOUT);
                 assert_int_equal(gpu_guest_cursor(&g, VIRTIO_GPU_CMD_MOVE_CURSOR, bad[i], 1, 0, 0), BAD_SCANOUT);
                 edid.scanout = htole32(bad[i]);
-                assert_int_equal(gpu_guest_run(&g, 0, &edid, sizeof(edid), sizeof(struct virtio_gpu_resp_edid)), BAD_SCANOUT);
+                assert_int_equal(gpu_guest_run(&g, 0, &edid, sizeof(edid), sizeof(struct virtio_gpu_resp_edid)),
+                                 BAD_SCANOUT);
         }
 }
 
@@ -247,7 +252,8 @@ static void bad_input_12_capability_sets_that_there_are_not(void **state)
                 struct virtio_gpu_get_capset_info info = { .hdr.type = htole32(VIRTIO_GPU_CMD_GET_CAPSET_INFO),
                                                            .capset_index = htole32(bad[i]) };
                 struct virtio_gpu_get_capset get = { .hdr.type = htole32(VIRTIO_GPU_CMD_GET_CAPSET),
-                                                     .capset_id = htole32(bad[i]), .capset_version = htole32(bad[3 - i]) };
+                                                     .capset_id = htole32(bad[i]),
+                                                     .capset_version = htole32(bad[3 - i]) };
 
                 assert_int_equal(gpu_guest_run(&g, 0, &info, sizeof(info), 40), VIRTIO_GPU_RESP_ERR_UNSPEC);
                 assert_int_equal(gpu_guest_run(&g, 0, &get, sizeof(get), 4096), VIRTIO_GPU_RESP_ERR_UNSPEC);
@@ -294,12 +300,14 @@ static void bad_input_12_blob_layouts_that_leave_the_blob(void **state)
 
         assert_int_equal(gpu_guest_create_blob(&g, 1, 4096, &entry, 1), OK);
         for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-                assert_int_equal(gpu_guest_scanout_blob(&g, 0, 1, RECT(0, 0, 1, 1), bad[i][0], bad[i][1], bad[i][2], bad[i][3]),
-                                 BAD_PARAMETER);
+                assert_int_equal(
+                        gpu_guest_scanout_blob(&g, 0, 1, RECT(0, 0, 1, 1), bad[i][0], bad[i][1], bad[i][2], bad[i][3]),
+                        BAD_PARAMETER);
         assert_int_equal(gpu_guest_scanout_blob(&g, 0, 1, RECT(0, 0, 33, 1), 32, 32, 128, 0), BAD_PARAMETER);
         assert_int_equal(gpu_guest_scanout_blob(&g, 0, 1, RECT(0, 0, 0, 1), 32, 32, 128, 0), BAD_PARAMETER);
         assert_int_equal(gpu_guest_scanout(&g, 0, 1, ALL), BAD_PARAMETER);
-        assert_int_equal(gpu_guest_flush(&g, 1, RECT(0, 0, 9999, 9999)), OK); /* on no scanout: nothing to check it by */
+        /* On no scanout: nothing to check it by. */
+        assert_int_equal(gpu_guest_flush(&g, 1, RECT(0, 0, 9999, 9999)), OK);
         assert_null(g.views[0].shown);
 
         /* One layout at a time: the other scanout would show what it does not expect. */

@@ -103,7 +103,8 @@ void gpu_guest_resume(struct gpu_guest *g)
 void gpu_guest_start(struct gpu_guest *g)
 {
         for (uint16_t i = 0; i < 2; i++) {
-                check(driver_queue_init(&g->queues[i], g->space, 0x1000 + i * RING_BYTES, g->features, QUEUE_SIZE, 0) == 0);
+                check(driver_queue_init(&g->queues[i], g->space, 0x1000 + i * RING_BYTES, g->features, QUEUE_SIZE,
+                                        0) == 0);
                 g->queues[i].kick_fd = g->kick_fd[i];
                 g->queues[i].call_fd = g->call_fd[i];
         }
@@ -202,7 +203,8 @@ void gpu_guest_init(struct gpu_guest *g, const struct gpu_guest_config *config)
                 g->kick_fd[i] = fd_event();
                 g->call_fd[i] = fd_event();
         }
-        g->features = (device_features(g->dev) & ~RING_FEATURES & ~config->features_off) | FEATURE(VIRTIO_FEATURE_VERSION_1);
+        g->features = device_features(g->dev) & ~RING_FEATURES & ~config->features_off;
+        g->features |= FEATURE(VIRTIO_FEATURE_VERSION_1);
         g->features |= config->packed ? FEATURE(VIRTIO_FEATURE_RING_PACKED) : 0;
         gpu_guest_start(g);
 }
@@ -260,7 +262,8 @@ uint32_t gpu_guest_send(struct gpu_guest *g, uint16_t queue, const struct driver
 
 uint32_t gpu_guest_run(struct gpu_guest *g, uint16_t queue, const void *request, size_t n, uint32_t n_response)
 {
-        struct driver_buffer buffers[2] = { { GUEST_REQUEST, (uint32_t) n, false }, { GUEST_RESPONSE, n_response, true } };
+        struct driver_buffer buffers[2] = { { GUEST_REQUEST, (uint32_t) n, false },
+                                            { GUEST_RESPONSE, n_response, true } };
 
         memcpy(g->memory + GUEST_REQUEST, request, n);
         return gpu_guest_send(g, queue, buffers, n_response > 0 ? 2 : 1);
@@ -317,7 +320,8 @@ static uint32_t run_with_entries(struct gpu_guest *g, const void *request, size_
 
 uint32_t gpu_guest_attach(struct gpu_guest *g, uint32_t id, const struct virtio_gpu_mem_entry *entries, uint32_t n)
 {
-        struct virtio_gpu_resource_attach_backing request = { HEADER(RESOURCE_ATTACH_BACKING), htole32(id), htole32(n) };
+        struct virtio_gpu_resource_attach_backing request = { HEADER(RESOURCE_ATTACH_BACKING), htole32(id),
+                                                              htole32(n) };
 
         return run_with_entries(g, &request, sizeof(request), entries, n);
 }
@@ -351,24 +355,27 @@ uint32_t gpu_guest_flush(struct gpu_guest *g, uint32_t id, struct virtio_gpu_rec
         return RUN(g, 0, request);
 }
 
-uint32_t gpu_guest_create_blob(struct gpu_guest *g, uint32_t id, uint64_t size, const struct virtio_gpu_mem_entry *entries,
-                               uint32_t n)
+uint32_t gpu_guest_create_blob(struct gpu_guest *g, uint32_t id, uint64_t size,
+                               const struct virtio_gpu_mem_entry *entries, uint32_t n)
 {
         struct virtio_gpu_resource_create_blob request = {
-                .hdr = HEADER(RESOURCE_CREATE_BLOB), .resource_id = htole32(id), .blob_mem = htole32(VIRTIO_GPU_BLOB_MEM_GUEST),
-                .blob_flags = htole32(VIRTIO_GPU_BLOB_FLAG_USE_SHAREABLE), .nr_entries = htole32(n), .size = htole64(size),
+                .hdr = HEADER(RESOURCE_CREATE_BLOB), .resource_id = htole32(id),
+                .blob_mem = htole32(VIRTIO_GPU_BLOB_MEM_GUEST),
+                .blob_flags = htole32(VIRTIO_GPU_BLOB_FLAG_USE_SHAREABLE),
+                .nr_entries = htole32(n), .size = htole64(size),
         };
 
         return run_with_entries(g, &request, sizeof(request), entries, n);
 }
 
-uint32_t gpu_guest_scanout_blob(struct gpu_guest *g, uint32_t scanout, uint32_t id, struct virtio_gpu_rect r, uint32_t width,
-                                uint32_t height, uint32_t stride, uint32_t offset)
+uint32_t gpu_guest_scanout_blob(struct gpu_guest *g, uint32_t scanout, uint32_t id, struct virtio_gpu_rect r,
+                                uint32_t width, uint32_t height, uint32_t stride, uint32_t offset)
 {
         struct virtio_gpu_set_scanout_blob request = {
-                .hdr = HEADER(SET_SCANOUT_BLOB), .r = little(r), .scanout_id = htole32(scanout), .resource_id = htole32(id),
-                .width = htole32(width), .height = htole32(height), .format = htole32(VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM),
-                .strides = { htole32(stride) }, .offsets = { htole32(offset) },
+                .hdr = HEADER(SET_SCANOUT_BLOB), .r = little(r), .scanout_id = htole32(scanout),
+                .resource_id = htole32(id), .width = htole32(width), .height = htole32(height),
+                .format = htole32(VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM), .strides = { htole32(stride) },
+                .offsets = { htole32(offset) },
         };
 
         return RUN(g, 0, request);

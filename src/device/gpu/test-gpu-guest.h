@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * A guest of the GPU device: memory, the driver's side of both queues and the device, with two scanouts on views that remember.
- * All in one thread, or the device's queues on a worker's.
+ * A guest of the GPU device: memory, the driver's side of both queues and the device, with two scanouts on views that
+ * remember. All in one thread, or the device's queues on a worker's.
  */
 #pragma once
 
@@ -90,15 +90,18 @@ uint32_t gpu_guest_detach(struct gpu_guest *g, uint32_t id);
 uint32_t gpu_guest_transfer(struct gpu_guest *g, uint32_t id, struct virtio_gpu_rect r, uint64_t offset);
 uint32_t gpu_guest_scanout(struct gpu_guest *g, uint32_t scanout, uint32_t id, struct virtio_gpu_rect r);
 uint32_t gpu_guest_flush(struct gpu_guest *g, uint32_t id, struct virtio_gpu_rect r);
-uint32_t gpu_guest_create_blob(struct gpu_guest *g, uint32_t id, uint64_t size, const struct virtio_gpu_mem_entry *entries,
-                               uint32_t n);
+uint32_t gpu_guest_create_blob(struct gpu_guest *g, uint32_t id, uint64_t size,
+                               const struct virtio_gpu_mem_entry *entries, uint32_t n);
 /* Of pixels one after the other from @offset. */
-uint32_t gpu_guest_scanout_blob(struct gpu_guest *g, uint32_t scanout, uint32_t id, struct virtio_gpu_rect r, uint32_t width,
-                                uint32_t height, uint32_t stride, uint32_t offset);
+uint32_t gpu_guest_scanout_blob(struct gpu_guest *g, uint32_t scanout, uint32_t id, struct virtio_gpu_rect r,
+                                uint32_t width, uint32_t height, uint32_t stride, uint32_t offset);
 uint32_t gpu_guest_cursor(struct gpu_guest *g, uint32_t type, uint32_t scanout, uint32_t id, uint32_t x, uint32_t y);
 
 /* A 2D resource of B8G8R8X8 with its backing in one piece at @at. */
 void gpu_guest_make(struct gpu_guest *g, uint32_t id, uint32_t width, uint32_t height, uint64_t at);
 /* Fills memory with pixels that all differ, also from those of another seed. */
 void gpu_guest_paint(struct gpu_guest *g, uint64_t at, uint32_t n_pixels, uint32_t seed);
-static inline uint32_t gpu_guest_colour(uint32_t seed, uint32_t pixel) { return seed << 24 ^ (pixel * 2654435761u >> 4); }
+static inline uint32_t gpu_guest_colour(uint32_t seed, uint32_t pixel)
+{
+        return seed << 24 ^ (pixel * 2654435761u >> 4);
+}

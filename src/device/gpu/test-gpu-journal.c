@@ -68,7 +68,8 @@ static void assign_uuid(uint32_t id, uint8_t ret[static 16])
         };
         const struct virtio_gpu_resp_resource_uuid *response = (const void *) (g.memory + GUEST_RESPONSE);
 
-        assert_int_equal(gpu_guest_run(&g, 0, &request, sizeof(request), sizeof(*response)), VIRTIO_GPU_RESP_OK_RESOURCE_UUID);
+        assert_int_equal(gpu_guest_run(&g, 0, &request, sizeof(request), sizeof(*response)),
+                         VIRTIO_GPU_RESP_OK_RESOURCE_UUID);
         memcpy(ret, response->uuid, 16);
 }
 
@@ -136,7 +137,7 @@ static void what_was_taken_away_stays_away(void **state)
         assert_int_equal(gpu_guest_unref(&g, 2), BAD_RESOURCE);
 }
 
-/* It is a copy, which the guest sees until it says otherwise. A successor has nothing to make it of, and does not try. */
+/* It is a copy, and stays until the guest says otherwise. A successor has nothing to make it of, and does not try. */
 static void a_cursor_whose_resource_is_freed_stays_until_the_server_ends(void **state)
 {
         const struct virtio_gpu_rect all = { 0, 0, 64, 64 };
@@ -288,7 +289,8 @@ static void bad_input_17_commands_that_nobody_sent(void **state)
 
         srand(1);
         for (int round = 0; round < 100; round++) {
-                uint64_t word = sizeof(bytes), length = round % 2 ? (uint64_t) rand() % 200 : UINT64_MAX - (uint64_t) rand() % 99;
+                uint64_t length = round % 2 ? (uint64_t) rand() % 200 : UINT64_MAX - (uint64_t) rand() % 99;
+                uint64_t word = sizeof(bytes);
                 uint32_t type = 0x100 + (uint32_t) rand() % 16;
 
                 for (size_t i = 0; i < sizeof(bytes); i++)

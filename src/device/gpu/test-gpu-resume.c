@@ -167,8 +167,8 @@ static void a_new_drivers_cursor_queue_may_start_first(void **state)
         for (uint16_t i = 0; i < 2; i++) {
                 memset(g.queues[i].device_p, 0, 8);
                 driver_queue_deinit(&g.queues[i]);
-                assert_int_equal(driver_queue_init(&g.queues[i], g.space, 0x1000 + i * UINT64_C(0x80000), g.features, 64, 0),
-                                 0);
+                assert_int_equal(driver_queue_init(&g.queues[i], g.space, 0x1000 + i * UINT64_C(0x80000), g.features,
+                                                   64, 0), 0);
                 g.queues[i].kick_fd = g.kick_fd[i];
                 g.queues[i].call_fd = g.call_fd[i];
         }

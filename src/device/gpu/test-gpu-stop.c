@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Who stops a guest's queues waits for a part of a command, not for its end. Nothing here is a matter of time: the queues' thread is
- * held up amid its work until the stop has been asked for (test-trap.h), and what it did then shows in what was answered.
+ * Who stops a guest's queues waits for a part of a command, not for its end. Nothing here is a matter of time: the
+ * queues' thread is held up amid its work until the stop has been asked for (test-trap.h), and what it did then shows
+ * in what was answered.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -42,7 +43,10 @@ static int setup_with(const struct gpu_guest_config *config)
 
 static int setup(void **state) { return setup_with(&(struct gpu_guest_config) { .worker = true }); }
 
-static int setup_packed(void **state) { return setup_with(&(struct gpu_guest_config) { .worker = true, .packed = true }); }
+static int setup_packed(void **state)
+{
+        return setup_with(&(struct gpu_guest_config) { .worker = true, .packed = true });
+}
 
 static int setup_state(void **state)
 {
@@ -169,7 +173,8 @@ static void a_stop_amid_a_column_of_pixels_is_served_before_its_end(void **state
 static void a_stop_amid_the_flush_of_a_blob_is_served_before_its_end(void **state)
 {
         struct virtio_gpu_mem_entry entry = { GUEST_PIXELS, W * H * 4, 0 };
-        struct virtio_gpu_resource_flush flush = { HEADER(RESOURCE_FLUSH), .r = LITTLE(ALL), .resource_id = htole32(1) };
+        struct virtio_gpu_resource_flush flush = { HEADER(RESOURCE_FLUSH), .r = LITTLE(ALL),
+                                                   .resource_id = htole32(1) };
 
         assert_int_equal(gpu_guest_create_blob(&g, 1, W * H * 4, &entry, 1), OK);
         assert_int_equal(gpu_guest_scanout_blob(&g, 0, 1, ALL, W, H, W * 4, 0), OK);
@@ -200,7 +205,8 @@ static struct picture *show_and_write_a_pixel(void)
 
 static void a_stop_amid_what_a_flush_completes_is_served_before_its_end(void **state)
 {
-        struct virtio_gpu_resource_flush flush = { HEADER(RESOURCE_FLUSH), .r = LITTLE(SMALL), .resource_id = htole32(1) };
+        struct virtio_gpu_resource_flush flush = { HEADER(RESOURCE_FLUSH), .r = LITTLE(SMALL),
+                                                   .resource_id = htole32(1) };
         struct picture *shown = show_and_write_a_pixel();
         unsigned n_flushes = g.views[0].n_flushes;
 
@@ -478,7 +484,8 @@ static void stops_at_any_time_change_nothing(void **state)
         srandom(1);
         for (uint32_t seed = 1; seed <= 60; seed++) {
                 struct virtio_gpu_rect r = { .x = (uint32_t) random() % W, .y = (uint32_t) random() % height };
-                struct virtio_gpu_transfer_to_host_2d transfer = { HEADER(TRANSFER_TO_HOST_2D), .resource_id = htole32(1) };
+                struct virtio_gpu_transfer_to_host_2d transfer = { HEADER(TRANSFER_TO_HOST_2D),
+                                                                   .resource_id = htole32(1) };
                 struct virtio_gpu_resource_flush flush = { HEADER(RESOURCE_FLUSH), .resource_id = htole32(1) };
 
                 r.width = 1 + (uint32_t) random() % (W - r.x);

@@ -51,7 +51,8 @@ static int teardown(void **state)
 }
 
 /* A rectangle of the shown source is what @seed painted, in rows of @stride pixels from pixel @first. */
-static void assert_shown(struct view *v, uint32_t width, uint32_t height, uint32_t seed, uint32_t stride, uint32_t first)
+static void assert_shown(struct view *v, uint32_t width, uint32_t height, uint32_t seed, uint32_t stride,
+                         uint32_t first)
 {
         for (uint32_t y = 0; y < height; y++)
                 for (uint32_t x = 0; x < width; x++)
@@ -78,7 +79,8 @@ static void displays_are_told_side_by_side(void **state)
 {
         const struct virtio_gpu_resp_display_info *info = (const void *) (g.memory + GUEST_RESPONSE);
 
-        assert_int_equal(gpu_guest_bare(&g, VIRTIO_GPU_CMD_GET_DISPLAY_INFO, sizeof(*info)), VIRTIO_GPU_RESP_OK_DISPLAY_INFO);
+        assert_int_equal(gpu_guest_bare(&g, VIRTIO_GPU_CMD_GET_DISPLAY_INFO, sizeof(*info)),
+                         VIRTIO_GPU_RESP_OK_DISPLAY_INFO);
         assert_int_equal(g.last_len, sizeof(*info));
         assert_int_equal(le32toh(info->pmodes[0].r.width), 1920);
         assert_int_equal(le32toh(info->pmodes[0].r.height), 720);
@@ -91,7 +93,8 @@ static void displays_are_told_side_by_side(void **state)
 
 static void edid_of_each_display_has_its_size(void **state)
 {
-        struct virtio_gpu_cmd_get_edid request = { .hdr.type = htole32(VIRTIO_GPU_CMD_GET_EDID), .scanout = htole32(1) };
+        struct virtio_gpu_cmd_get_edid request = { .hdr.type = htole32(VIRTIO_GPU_CMD_GET_EDID),
+                                                   .scanout = htole32(1) };
         const struct virtio_gpu_resp_edid *edid = (const void *) (g.memory + GUEST_RESPONSE);
 
         assert_int_equal(gpu_guest_run(&g, 0, &request, sizeof(request), sizeof(*edid)), VIRTIO_GPU_RESP_OK_EDID);
@@ -110,7 +113,8 @@ static void new_mode_raises_the_event_until_it_is_cleared(void **state)
         assert_int_equal(g.n_config_changed, 1);
         assert_int_equal(device_config_read(g.dev, 0, &events, sizeof(events)), 0);
         assert_int_equal(le32toh(events), VIRTIO_GPU_EVENT_DISPLAY);
-        assert_int_equal(gpu_guest_bare(&g, VIRTIO_GPU_CMD_GET_DISPLAY_INFO, sizeof(*info)), VIRTIO_GPU_RESP_OK_DISPLAY_INFO);
+        assert_int_equal(gpu_guest_bare(&g, VIRTIO_GPU_CMD_GET_DISPLAY_INFO, sizeof(*info)),
+                         VIRTIO_GPU_RESP_OK_DISPLAY_INFO);
         assert_int_equal(le32toh(info->pmodes[0].r.width), 1280);
         assert_int_equal(le32toh(info->pmodes[1].r.x), 1280);
 
@@ -180,7 +184,8 @@ static void scattered_backing_is_put_together(void **state)
 
                 entries[n] = (struct virtio_gpu_mem_entry) { GUEST_PIXELS + (199 - n) * 4096, length, 0 };
                 for (uint32_t i = 0; i < length; i++)
-                        g.memory[entries[n].addr + i] = (char) (gpu_guest_colour(9, (at + i) / 4) >> 8 * ((at + i) % 4));
+                        g.memory[entries[n].addr + i] =
+                                (char) (gpu_guest_colour(9, (at + i) / 4) >> 8 * ((at + i) % 4));
                 at += length;
                 n++;
         }
@@ -198,7 +203,8 @@ static void all_formats_are_known_by_their_bytes(void **state)
                 uint32_t virtio;
                 pixman_format_code_t pixman;
         } formats[] = { { 1, PIXMAN_a8r8g8b8 }, { 2, PIXMAN_x8r8g8b8 }, { 3, PIXMAN_b8g8r8a8 }, { 4, PIXMAN_b8g8r8x8 },
-                        { 67, PIXMAN_a8b8g8r8 }, { 68, PIXMAN_r8g8b8x8 }, { 121, PIXMAN_r8g8b8a8 }, { 134, PIXMAN_x8b8g8r8 } };
+                        { 67, PIXMAN_a8b8g8r8 }, { 68, PIXMAN_r8g8b8x8 }, { 121, PIXMAN_r8g8b8a8 },
+                        { 134, PIXMAN_x8b8g8r8 } };
 
         for (uint32_t i = 0; i < ARRAY_SIZE(formats); i++) {
                 assert_int_equal(gpu_guest_create(&g, i + 1, formats[i].virtio, 8, 8), OK);
@@ -303,9 +309,11 @@ static void commands_beyond_a_wakeup_are_answered_in_order(void **state)
                                                     { GUEST_RESPONSE + i * 24, 24, true } };
 
                 requests[i] = (struct virtio_gpu_transfer_to_host_2d) {
-                        .hdr = { .type = htole32(VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D), .flags = htole32(VIRTIO_GPU_FLAG_FENCE),
+                        .hdr = { .type = htole32(VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D),
+                                 .flags = htole32(VIRTIO_GPU_FLAG_FENCE),
                                  .fence_id = htole64(100 + i) },
-                        .r = { 0, 0, htole32(2048), htole32(1024) }, .resource_id = htole32(1),
+                        .r = { 0, 0, htole32(2048), htole32(1024) },
+                        .resource_id = htole32(1),
                 };
                 assert_int_equal(driver_queue_add(&g.queues[0], buffers, 2, (void *) (uintptr_t) (i + 1)), 0);
         }
@@ -410,7 +418,8 @@ static void cursor_may_be_a_blob(void **state)
 /* Linux gives the device no room for an answer there. */
 static void cursor_commands_need_no_answer(void **state)
 {
-        struct virtio_gpu_update_cursor request = { .hdr.type = htole32(VIRTIO_GPU_CMD_MOVE_CURSOR), .pos.x = htole32(9) };
+        struct virtio_gpu_update_cursor request = { .hdr.type = htole32(VIRTIO_GPU_CMD_MOVE_CURSOR),
+                                                    .pos.x = htole32(9) };
 
         assert_int_equal(gpu_guest_run(&g, 1, &request, sizeof(request), 0), NO_ANSWER);
         assert_int_equal(g.last_len, 0);
@@ -474,7 +483,8 @@ static void worker_serves_while_the_control_thread_looks(void **state)
                 assert_int_equal(gpu_guest_flush(&g, 1, all), OK);
                 test_view_set_mode(&g.views[0], 1000 + i, 700);
                 assert_int_equal(test_view_pixel(&g.views[0], 1, 1), gpu_guest_colour(i, W + 1));
-                assert_int_equal(gpu_guest_bare(&g, VIRTIO_GPU_CMD_GET_DISPLAY_INFO, 408), VIRTIO_GPU_RESP_OK_DISPLAY_INFO);
+                assert_int_equal(gpu_guest_bare(&g, VIRTIO_GPU_CMD_GET_DISPLAY_INFO, 408),
+                                 VIRTIO_GPU_RESP_OK_DISPLAY_INFO);
         }
         assert_int_equal(g.n_config_changed, 50);
 }
@@ -541,6 +551,7 @@ static void urgent_guests_thread_takes_half_of_a_cpu_at_most(void **state)
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CASE_URGENT(name) cmocka_unit_test_setup_teardown(name, setup_urgent, teardown)
 
 int main(void)
 {
@@ -567,9 +578,9 @@ int main(void)
                 CASE(cursor_commands_need_no_answer),
                 CASE(reset_frees_all_and_shows_nothing),
                 CASE(backing_follows_guest_memory),
-                cmocka_unit_test_setup_teardown(urgent_guest_that_has_had_its_share_does_not_wake_its_thread, setup_urgent, teardown),
-                cmocka_unit_test_setup_teardown(urgent_guest_waits_for_twice_what_a_long_command_took, setup_urgent, teardown),
-                cmocka_unit_test_setup_teardown(urgent_guests_thread_takes_half_of_a_cpu_at_most, setup_urgent, teardown),
+                CASE_URGENT(urgent_guest_that_has_had_its_share_does_not_wake_its_thread),
+                CASE_URGENT(urgent_guest_waits_for_twice_what_a_long_command_took),
+                CASE_URGENT(urgent_guests_thread_takes_half_of_a_cpu_at_most),
                 cmocka_unit_test_setup_teardown(worker_serves_while_the_control_thread_looks, setup_worker, teardown),
         };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MPL-2.0 */
-/* 3D by the real busbar-render, as a guest sees it: what it has to do with resources, scanouts and the end of that process. */
+/* 3D by the real busbar-render, as a guest sees it: with resources, with scanouts, and at the end of that process. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -122,7 +122,8 @@ static void show_flagged(uint32_t id, uint32_t seed, uint32_t flags)
         gpu_guest_paint(&g, GUEST_PIXELS, W * H, seed);
         assert_int_equal(create(id, W, H, flags), OK);
         assert_int_equal(attach(id), OK);
-        assert_int_equal(RUN((struct virtio_gpu_ctx_resource) { HEADER(CTX_ATTACH_RESOURCE), .resource_id = htole32(id) }), OK);
+        assert_int_equal(RUN((struct virtio_gpu_ctx_resource) { HEADER(CTX_ATTACH_RESOURCE),
+                                                                .resource_id = htole32(id) }), OK);
         assert_int_equal(transfer(VIRTIO_GPU_CMD_TRANSFER_TO_HOST_3D, id), OK);
         assert_int_equal(gpu_guest_scanout(&g, 0, id, ALL), OK);
         assert_int_equal(gpu_guest_flush(&g, id, ALL), OK);
@@ -133,7 +134,8 @@ static void show(uint32_t id, uint32_t seed) { show_flagged(id, seed, VIRTIO_GPU
 static void assert_shown(uint32_t seed)
 {
         for (uint32_t i = 0; i < W * H; i++)
-                assert_int_equal(test_view_pixel(&g.views[0], i % W, i / W) & 0xffffff, gpu_guest_colour(seed, i) & 0xffffff);
+                assert_int_equal(test_view_pixel(&g.views[0], i % W, i / W) & 0xffffff,
+                                 gpu_guest_colour(seed, i) & 0xffffff);
 }
 
 /* Of the guest that came last. Return: a pidfd of the caller's. */
@@ -223,7 +225,8 @@ static void resources_in_2d_go_on_beside_it(void **state)
         assert_int_equal(context(), OK);
         show(1, 3);
         gpu_guest_make(&g, 2, W, H, GUEST_PIXELS);
-        assert_int_equal(RUN((struct virtio_gpu_ctx_resource) { HEADER(CTX_ATTACH_RESOURCE), .resource_id = htole32(2) }), OK);
+        assert_int_equal(RUN((struct virtio_gpu_ctx_resource) { HEADER(CTX_ATTACH_RESOURCE),
+                                                                .resource_id = htole32(2) }), OK);
         gpu_guest_paint(&g, GUEST_PIXELS, W * H, 9);
         assert_int_equal(gpu_guest_transfer(&g, 2, ALL, 0), OK);
         assert_int_equal(gpu_guest_scanout(&g, 0, 2, ALL), OK);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * A page of memory whose first touch is told to another thread, and held up until that one has done what it is to do: so a test
- * comes in the middle of a copy, however fast that is. One at a time.
+ * A page of memory whose first touch is told to another thread, and held up until that one has done what it is to do:
+ * so a test comes in the middle of a copy, however fast that is. One at a time.
  */
 #pragma once
 

@@ -59,7 +59,8 @@ uint32_t test_view_pixel(struct view *v, uint32_t x, uint32_t y)
         if (v->shown) {
                 struct picture *p = test_view_picture(v);
 
-                memcpy(&pixel, p->pixels + (size_t) (v->source.y + y) * p->stride_bytes + (size_t) (v->source.x + x) * 4,
+                memcpy(&pixel,
+                       p->pixels + (size_t) (v->source.y + y) * p->stride_bytes + (size_t) (v->source.x + x) * 4,
                        sizeof(pixel));
                 picture_unref(p);
         }

@@ -17,8 +17,8 @@ struct rectangle gpu_rectangle(const struct virtio_gpu_rect *r)
         return (struct rectangle) { le32toh(r->x), le32toh(r->y), le32toh(r->width), le32toh(r->height) };
 }
 
-uint32_t gpu_copy_to_picture(struct gpu *gpu, const struct space *space, const struct gpu_backing *backing, uint32_t stride_bytes,
-                             struct picture *p, const struct rectangle *r, uint64_t offset_bytes)
+uint32_t gpu_copy_to_picture(struct gpu *gpu, const struct space *space, const struct gpu_backing *backing,
+                             uint32_t stride_bytes, struct picture *p, const struct rectangle *r, uint64_t offset_bytes)
 {
         struct gpu_reader reader = { .gpu = gpu, .space = space, .backing = backing };
         size_t row_bytes = (size_t) r->width * GPU_PIXEL_BYTES;
@@ -70,7 +70,7 @@ uint32_t gpu_copy(struct gpu *gpu, const struct space *space, const struct gpu_b
         return gpu_surface_end(gpu, s, r, result);
 }
 
-/* Of a blob there is nothing to transfer: the guest's memory is the resource. Linux sends it for cursors all the same. */
+/* Of a blob there is nothing to transfer: guest memory is the resource. Linux sends it for cursors all the same. */
 uint32_t gpu_transfer_to_host_2d(struct gpu *gpu, struct gpu_command *c)
 {
         struct gpu_resource *resource = gpu_resource_find(gpu, le32toh(c->request.transfer.resource_id));
