@@ -11,10 +11,10 @@
 #include <cmocka.h>
 
 #include <endian.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/fd.h"
 #include "base/loop.h"
 #include "base/macros.h"
 #include "base/worker.h"
@@ -55,9 +55,9 @@ static int setup_worker(void **state)
         return setup_with(&(struct gpu_guest_config) { .state = true, .worker = true });
 }
 
-static int setup_urgent(void **state)
+static int setup_single_urgent(void **state)
 {
-        return setup_with(&(struct gpu_guest_config) { .state = true, .worker = true, .urgent = true });
+        return setup_with(&(struct gpu_guest_config) { .state = true, .urgent = true });
 }
 
 static int teardown(void **state)
@@ -110,6 +110,7 @@ static void begin_cursor(uint32_t type, uint32_t id)
         memcpy(g.memory + CURSOR_REQUEST, &request, sizeof(request));
         assert_int_equal(driver_queue_add(&g.queues[GPU_CURSOR_QUEUE], buffers, 2, NULL), 0);
         (void) driver_queue_kick(&g.queues[GPU_CURSOR_QUEUE]);
+        fd_event_signal(g.kick_fd[GPU_CURSOR_QUEUE]); /* also where the device does not ask for it */
 }
 
 static bool cursor_is_answered(void)
@@ -230,6 +231,7 @@ static void a_reset_amid_it_leaves_nothing_to_the_next_driver(void **state)
         succeed_and_hold_up();
         device_reset(g.dev);
         trap_clear();
+        assert_false(device()->resumes);
         gpu_guest_stop(&g);
         gpu_guest_start(&g);
         assert_int_equal(gpu_guest_unref(&g, 1), BAD_RESOURCE);
@@ -240,85 +242,64 @@ static void a_reset_amid_it_leaves_nothing_to_the_next_driver(void **state)
         assert_all_is_back();
 }
 
-/* ---- its share of a CPU ---- */
+/* ---- its share of a CPU; nobody else wants the thread, which would cut it, too ---- */
 
-/* As if the thread had taken so much just now; on that thread. */
-static void take_cpu(void *data)
+/* As if the thread had taken so much just now. */
+static void take_cpu(uint64_t taken_ns)
 {
         struct timespec ts;
 
         assert_int_equal(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts), 0);
         device()->share.begin_ns = clock_now_ns();
-        device()->share.begin_cpu_ns = (uint64_t) ts.tv_sec * NSEC_PER_SEC + (uint64_t) ts.tv_nsec -
-                                       *(const uint64_t *) data;
+        device()->share.begin_cpu_ns = (uint64_t) ts.tv_sec * NSEC_PER_SEC + (uint64_t) ts.tv_nsec - taken_ns;
 }
 
-static bool take_cpu_and_go_on(void *data)
+static bool take_an_hour(void *data)
 {
-        take_cpu(data);
+        take_cpu(HOUR_NS);
         return true;
 }
 
-struct look {
-        bool resumes, waits; /* for the next period */
-};
+static bool waits_for_next_period(void) { return device()->resumes && device()->share.next.loop; }
 
-static void look(void *data)
-{
-        *(struct look *) data = (struct look) { device()->resumes, device()->share.next.loop != NULL };
-}
-
-static void wait_for_next_period(void)
-{
-        struct look now;
-
-        do {
-                loop_call(worker_loop(g.worker), look, &now);
-                assert_true(now.resumes);
-        } while (!now.waits);
-}
-
-/* The next period, whenever that would be. */
-static void begin_period(void *data)
+/* The next one, which would be in an hour. */
+static void begin_period(void)
 {
         struct gpu_share *s = &device()->share;
 
-        take_cpu(&(uint64_t) { 0 });
-        timer_start(&s->next, worker_loop(g.worker), clock_now_ns(), s->next.fn);
+        take_cpu(0);
+        timer_start(&s->next, g.loop, clock_now_ns(), s->next.fn);
 }
 
 static void urgent_guest_that_has_had_its_share_gets_nothing_back_before_the_next(void **state)
 {
-        uint64_t hour_ns = HOUR_NS;
-
         make_all();
         gpu_guest_kill(&g, NULL, NULL);
-        loop_call(worker_loop(g.worker), take_cpu, &hour_ns);
+        take_cpu(HOUR_NS);
         gpu_guest_resume(&g);
-        wait_for_next_period();
-        assert_null(g.views[0].shown);
-        loop_call(worker_loop(g.worker), begin_period, NULL);
+        run_dry();
+        assert_true(waits_for_next_period());
+        assert_int_equal(device()->n_resources, 0);
+        begin_period();
         assert_all_is_back();
 }
 
 static void urgent_guests_share_may_end_amid_what_is_brought_back(void **state)
 {
-        uint64_t hour_ns = HOUR_NS;
-
         make_all();
         gpu_guest_kill(&g, NULL, NULL);
-        trap_set(&(struct trap) { take_cpu_and_go_on, &hour_ns }, g.memory + PIXELS(MIDDLE));
+        trap_set(&(struct trap) { .goes_on = take_an_hour }, g.memory + PIXELS(MIDDLE));
         gpu_guest_resume(&g);
+        run_dry();
         trap_wait();
-        wait_for_next_period();
         trap_clear();
+        assert_true(waits_for_next_period());
         assert_null(g.views[0].shown);
         begin_cursor(VIRTIO_GPU_CMD_UPDATE_CURSOR, N_RESOURCES);
-        for (unsigned i = 0; i < 100; i++)
-                loop_call(worker_loop(g.worker), nothing, NULL);
-        wait_for_next_period();
+        run_dry();
+        assert_true(waits_for_next_period());
         assert_false(cursor_is_answered());
-        loop_call(worker_loop(g.worker), begin_period, NULL);
+        begin_period();
         assert_int_equal(cursor_answer(), OK);
         assert_all_is_back();
 }
@@ -334,8 +315,8 @@ int main(void)
                 CASE(a_cursor_command_amid_it_is_done_afterwards, setup_worker),
                 CASE(it_goes_on_when_one_queue_stops, setup_worker),
                 CASE(a_reset_amid_it_leaves_nothing_to_the_next_driver, setup_worker),
-                CASE(urgent_guest_that_has_had_its_share_gets_nothing_back_before_the_next, setup_urgent),
-                CASE(urgent_guests_share_may_end_amid_what_is_brought_back, setup_urgent),
+                CASE(urgent_guest_that_has_had_its_share_gets_nothing_back_before_the_next, setup_single_urgent),
+                CASE(urgent_guests_share_may_end_amid_what_is_brought_back, setup_single_urgent),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
