@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
- * Gives memory back to the kernel on a thread of its own, without real-time priority. It takes the kernel 45 ms and more
- * a GiB, when the descriptor that goes is the last one of a dead guest's memory, say; others' frames and touches are not
- * to wait for that.
+ * Gives memory back to the kernel on a thread of its own, without real-time priority. It takes the kernel 45 ms and
+ * more a GiB, when the descriptor that goes is the last one of a dead guest's memory, say; others' frames and touches
+ * are not to wait for that.
  *
  * Only the thread that called reaper_start() is spared, a server's loop. Whoever else gives something back does so
  * himself, as everybody does without a reaper: a guest's own thread is to pay for what its guest frees.

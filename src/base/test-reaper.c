@@ -159,7 +159,8 @@ static void bytes_that_wait_are_limited(void **state)
 {
         struct slow_file f = slow_file_open();
         const size_t large = REAPER_BYTES_MAX + MAP_BYTES;
-        void *first = mmap(NULL, large, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), *second = map_new();
+        void *first = mmap(NULL, large, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        void *second = map_new();
 
         assert_true(first != MAP_FAILED);
         reaper_close(f.fd);
