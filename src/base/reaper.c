@@ -5,7 +5,6 @@
 #include <sched.h>
 #include <stdbool.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/macros.h"
 #include "base/thread.h"
@@ -14,9 +13,8 @@
 #define SLICE_BYTES ((size_t) 4 << 20)
 
 struct item {
-        void *map; /* NULL: a descriptor */
+        void *map;
         size_t n_bytes;
-        int fd;
 };
 
 static struct {
@@ -33,10 +31,6 @@ static struct {
 
 static void give_back(const struct item *item)
 {
-        if (!item->map) {
-                (void) close(item->fd);
-                return;
-        }
         for (size_t at = 0; at < item->n_bytes; at += SLICE_BYTES)
                 (void) madvise((char *) item->map + at, MIN(SLICE_BYTES, item->n_bytes - at), MADV_DONTNEED);
         (void) munmap(item->map, item->n_bytes);
@@ -116,12 +110,6 @@ static bool take(const struct item *item)
 
 void reaper_unmap(void *map, size_t n_bytes)
 {
-        if (!take(&(struct item) { .map = map, .n_bytes = n_bytes, .fd = -1 }))
+        if (!take(&(struct item) { map, n_bytes }))
                 (void) munmap(map, n_bytes);
-}
-
-void reaper_close(int fd)
-{
-        if (!take(&(struct item) { .fd = fd }))
-                (void) close(fd);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /*
  * Gives memory back to the kernel on a thread of its own, without real-time priority. It takes the kernel 45 ms and
- * more a GiB, when the descriptor that goes is the last one of a dead guest's memory, say; others' frames and touches
- * are not to wait for that.
+ * more a GiB, when a dead guest's memory goes with its last mapping, say; others' frames and touches are not to wait
+ * for that. What may still have to wait is another change of the process's mappings: for one slice (reaper.c), which
+ * is longer on a host that gives this thread no processor.
  *
  * Only the thread that called reaper_start() is spared, a server's loop. Whoever else gives something back does so
  * himself, as everybody does without a reaper: a guest's own thread is to pay for what its guest frees.
@@ -20,8 +21,5 @@ int reaper_start(void);
 /* Waits until everything is given back. After other threads have ended. Idempotent. */
 void reaper_stop(void);
 
-/* As munmap(2): of a whole mapping, which is the reaper's from now on. */
+/* As munmap(2): of a whole mapping, which is the reaper's from now on. Of a file, it holds the file until then. */
 void reaper_unmap(void *map, size_t n_bytes);
-
-/* As close(2): after all that was unmapped before. */
-void reaper_close(int fd);

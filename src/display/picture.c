@@ -28,7 +28,7 @@ int picture_new(pixman_format_code_t format, uint32_t width, uint32_t height, st
         p->height = height;
         p->stride_bytes = (width * 4 + STRIDE_ALIGNMENT - 1) / STRIDE_ALIGNMENT * STRIDE_ALIGNMENT;
         p->size_bytes = (size_t) p->stride_bytes * height;
-        /* Mapped: zero without being touched, aligned, and given back at once. */
+        /* Mapped: zero without being touched, aligned, and nothing of it stays with malloc(). */
         pixels = mmap(NULL, p->size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (pixels == MAP_FAILED) {
                 free(p);

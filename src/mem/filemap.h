@@ -27,5 +27,5 @@ struct filemap {
  */
 int filemap_open(int fd, uint64_t offset_bytes, uint64_t size_bytes, atomic_bool *damaged, struct filemap *ret);
 
-/* Unmaps. Idempotent. */
+/* Unmaps, by the reaper (base/reaper.h) where there is one. Idempotent. */
 void filemap_close(struct filemap *m);

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/macros.h"
-#include "base/reaper.h"
 #include "mem/filemap.h"
 
 struct region {
@@ -94,7 +93,7 @@ int space_add(struct space *s, const struct region_spec *spec, int fd)
 static void region_close(struct region *region)
 {
         filemap_close(&region->map);
-        reaper_close(region->fd);
+        (void) close(region->fd);
 }
 
 int space_remove(struct space *s, const struct region_spec *spec)

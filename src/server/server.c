@@ -225,8 +225,8 @@ static int lock_down(struct server *server)
                 r = sandbox_enter(&sandbox);
         if (r == 0 && !locked)
                 log_warning(server->type->name, "runs without a sandbox");
-        if (r == 0 && server->n_guests > 1) /* a guest's end is nothing that another waits for */
-                r = reaper_start();
+        if (r == 0)
+                r = reaper_start(); /* a guest's end is nothing that screens and other guests wait for */
         if (r == 0)
                 r = server->type->start_threads ? server->type->start_threads(server) : 0;
         if (r == 0)

@@ -14,7 +14,8 @@
  *
  * Threads: the main thread runs the loop of all connections and all devices. With --queue-threads=N the
  * queues of types that allow it are spread over N workers. A type may ask for a worker for each guest, so that what one
- * guest asks for holds up no other, and have threads of its own.
+ * guest asks for holds up no other, and have threads of its own. The memory that a guest leaves behind is given back by
+ * one more (base/reaper.h).
  */
 #pragma once
 

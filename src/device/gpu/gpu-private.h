@@ -77,7 +77,7 @@ struct gpu_backing {
         uint64_t size_bytes;
 };
 
-/* How the bytes of a resource are pixels. Rows follow each other without gaps unless a blob's scanout says so. */
+/* How the bytes of a resource are pixels. Rows follow without gaps unless a blob's scanout says otherwise. */
 struct gpu_layout {
         uint32_t format; /* virtio's */
         uint32_t width, height;

@@ -51,9 +51,8 @@ void gpu_journal_begin(struct gpu *gpu);
  *
  * It is cut when somebody waits for this thread, as a command is, and goes on with the next call where it was: from
  * the start of the command, the resource or the scanout that it was cut in. It ends between two of them when the
- * thread has had its share of a CPU. Meanwhile no command of the guest's is to
- * be done. The file stays as the predecessor left it until the end: whoever is killed amid it has a successor who can
- * begin anew.
+ * thread has had its share of a CPU. Meanwhile no command of the guest's is to be done. The file stays as the
+ * predecessor left it until the end: whoever is killed amid it has a successor who can begin anew.
  *
  * Return: true if it is done.
  */
