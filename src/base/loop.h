@@ -92,8 +92,8 @@ void loop_quit(struct loop *loop, int result);
  */
 void loop_call(struct loop *loop, void (*fn)(void *data), void *data);
 
-/* Another thread waits in loop_call(), and its function does not run yet:
-   work that takes long had better end for now. Any thread. */
+/* Another thread waits in loop_call(), and its function does not run yet: work that takes long had better return to the
+   loop, and go on afterwards. Any thread. */
 bool loop_is_called(const struct loop *loop);
 
 /* CLOCK_MONOTONIC now, in nanoseconds. */
